@@ -1,0 +1,81 @@
+"""Ball: intervals that are proven to hold the exact real-number result (python-flint's arb, in object arrays)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+from flint import arb, ctx
+
+from ..errors import HarnessError
+from ..gradients import Array
+from .interface import Number
+
+_arb = np.frompyfunc(arb, 1, 1)
+_sqrt = np.frompyfunc(arb.sqrt, 1, 1)
+_max = np.frompyfunc(arb.max, 2, 1)
+_overlaps = np.frompyfunc(arb.overlaps, 2, 1)
+_double = np.frompyfunc(lambda x: float(x.mid()), 1, 1)
+_radius = np.frompyfunc(lambda x: float(x.rad()), 1, 1)
+
+
+class Ball:
+    """Ball arithmetic: every operation encloses the exact result, whatever the platform rounds."""
+
+    def __init__(self, precision: int = 256) -> None:
+        self.precision = precision
+        ctx.prec = precision  # the precision of arb is global to a process; refimpl uses no other
+
+    def scalar(self, value: float) -> Number:
+        return arb(float(value))  # exact: a double is a binary fraction
+
+    def power(self, base: Number, exponent: int) -> Number:
+        return base**exponent
+
+    def meet(self, scalar: Number) -> Number:
+        return scalar
+
+    def load(self, array: Array) -> Number:
+        return _arb(array.astype(np.float64)).astype(object)
+
+    def store(self, tensor: Number) -> Number:
+        return tensor
+
+    def sqrt(self, x: Number) -> Number:
+        return x.sqrt() if isinstance(x, arb) else _sqrt(x)
+
+    def maximum(self, a: Number, b: Number) -> Number:
+        return _max(a, b)
+
+    def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
+        total = self.load(np.zeros((n, values.shape[1])))
+        for k, row in enumerate(slot):
+            total[row] = total[row] + values[k]
+        return total
+
+    def row_mean(self, values: Number) -> Number:
+        return reduce(lambda a, b: a + b, (values[:, [k]] for k in range(values.shape[1]))) / arb(values.shape[1])
+
+    def join(self, alternatives: Sequence[Number]) -> Number:
+        """The first alternative, after proof that all of them overlap: they are the same real number."""
+        first = alternatives[0]
+        for other in alternatives[1:]:
+            apart = np.argwhere(~np.asarray(_overlaps(first, other), bool) & _finite(first) & _finite(other))
+            if len(apart):
+                raise HarnessError(f"two formulations are not the same real number: they part at {tuple(apart[0])}")
+        return first
+
+
+def _finite(x: Number) -> Array:
+    return np.asarray(np.frompyfunc(arb.is_finite, 1, 1)(x), bool)
+
+
+def midpoint(x: Number) -> Array:
+    """The double nearest to the middle of each ball (nan where the ball is not finite)."""
+    return np.asarray(_double(x), np.float64)
+
+
+def radius(x: Number) -> Array:
+    """An upper bound of each ball's radius, as a double."""
+    return np.asarray(_radius(x), np.float64)

@@ -1,0 +1,232 @@
+"""Bounded: a value with a bound on the error that any implementation in a format can have made so far.
+
+Running error analysis (Wilkinson; Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., ch. 3). A number is
+(x, e) with |computed - exact| <= e for every admissible computation, for each numerics class at once: e has a leading axis
+over CLASSES. x is the double computed by the same formula; double is at least as precise as the format, so x itself is an
+admissible computation and |x - exact| <= e. Hence |exact| <= |x| + e and |computed| <= |x| + 2e, which is what the
+roundings below are charged for; nothing is left to an inflation factor but the rounding of e itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..gradients import Array
+from .interface import FORMATS, Format, Number
+
+CLASSES = ("exact-ieee", "exact-faithful", "tensor-faithful", "tensor-approx")
+"""The numerics classes, tightest first: how scalars are rounded, and how operations are."""
+
+_INFLATE = 1 + 1e-12  # covers double's rounding of e: a step makes fewer than 1000 operations on it, each off by 2**-53
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What one operation may add, per class: relative (add, multiply), relative (divide, root), underflow, flush of a sum."""
+
+    relative: Array
+    relative_div: Array
+    underflow: Array
+    flush: Array
+    overflow: float
+
+
+def tensor_rounding(format: Format) -> Rounding:
+    """Roundings of tensor operations: correct (u), faithful (1 ulp = 2u), approximate (divide and root 2 ulp, flush to zero)."""
+    u = format.u
+    return Rounding(
+        relative=np.array([u, 2 * u, 2 * u, 2 * u]),
+        relative_div=np.array([u, 2 * u, 2 * u, 4 * u]),
+        underflow=np.array([format.smallest] * 3 + [format.tiny]),
+        flush=np.array([0.0, 0.0, 0.0, format.tiny]),
+        overflow=format.max,
+    )
+
+
+def scalar_rounding(format: Format) -> Rounding:
+    """Roundings of scalar operations: those of double for `exact`, those of the format for `tensor`."""
+    double, u = FORMATS["float64"], format.u
+    relative = np.array([2 * double.u, 2 * double.u, 2 * u, 4 * u])
+    underflow = np.array([double.smallest, double.smallest, format.smallest, format.tiny])
+    return Rounding(relative, relative, underflow, np.zeros(4), double.max)
+
+
+class Bound:
+    """A number (x, e): x of shape S in double, e of shape (classes, *S)."""
+
+    __slots__ = ("e", "rounding", "x")
+
+    def __init__(self, x: Array, e: Array, rounding: Rounding) -> None:
+        self.x, self.e, self.rounding = x, e, rounding
+
+    def __getitem__(self, index: Any) -> Bound:
+        return Bound(self.x[index], self.e[:, index], self.rounding)
+
+    def __setitem__(self, index: Any, value: Bound) -> None:
+        self.x[index] = value.x
+        self.e[:, index] = value.e
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.x.shape
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def _per_class(self, value: Array) -> Array:
+        return value.reshape(-1, *(1,) * (self.e.ndim - 1))
+
+    def _is_zero(self) -> Array:
+        return (self.x == 0) & (self.e == 0)
+
+    def __neg__(self) -> Bound:
+        return Bound(-self.x, self.e, self.rounding)
+
+    def __add__(self, other: Bound) -> Bound:
+        return self._sum(other, self.x + other.x)
+
+    def __sub__(self, other: Bound) -> Bound:
+        return self._sum(other, self.x - other.x)
+
+    def _sum(self, other: Bound, x: Array) -> Bound:
+        e = self.e + other.e
+        # A sum with an exact zero is exact, and a sum never underflows: floats of one format are multiples of its smallest.
+        exact = self._is_zero() | other._is_zero()
+        small = np.abs(x) <= 4 * self.rounding.flush.max()
+        added = np.where(exact, 0.0, self._per_class(self.rounding.relative) * (np.abs(x) + 2 * e))
+        flushed = np.where(small & ((x != 0) | ~exact), self._per_class(self.rounding.flush), 0.0)
+        return self._rounded(x, e + added + flushed)
+
+    def __mul__(self, other: Bound) -> Bound:
+        x = self.x * other.x
+        # |A'B' - AB| <= |A'||B' - B| + |B||A' - A|, with |A'| <= |a| + 2 e_a and |B| <= |b| + e_b.
+        e = np.abs(self.x) * other.e + np.abs(other.x) * self.e + 3 * self.e * other.e
+        added = self._per_class(self.rounding.relative) * (np.abs(x) + 2 * e) + self._per_class(self.rounding.underflow)
+        return self._rounded(x, np.where(self._is_zero() | other._is_zero(), 0.0, e + added))
+
+    def __truediv__(self, other: Bound) -> Bound:
+        x = self.x / other.x
+        least = np.abs(other.x) - 2 * other.e  # no divisor, exact or computed, is smaller
+        divisor = np.where(least > 0, least, 1.0)
+        # |A'/B' - A/B| <= (|A' - A| + |A/B||B' - B|) / |B'|
+        quotient = (np.abs(self.x) + self.e) / (divisor + np.where(least > 0, other.e, 0.0))
+        e = np.where(least > 0, (self.e + quotient * other.e) / divisor, np.inf)
+        added = self._per_class(self.rounding.relative_div) * (np.abs(x) + 2 * e) + self._per_class(self.rounding.underflow)
+        known = (self._is_zero() & (least > 0)) | (np.isinf(other.x) & np.isfinite(self.x))  # 0/b and a/inf are exact zeros
+        return self._rounded(x, np.where(known, 0.0, e + added))
+
+    def sqrt(self) -> Bound:
+        x = np.sqrt(self.x)
+        # |sqrt(A') - sqrt(A)| = |A' - A| / (sqrt(A') + sqrt(A)), with A >= x - e and A' >= x - 2e; and never above sqrt(|A' - A|).
+        roots = np.sqrt(np.maximum(self.x - self.e, 0)) + np.sqrt(np.maximum(self.x - 2 * self.e, 0))
+        e = np.minimum(np.sqrt(self.e), self.e / np.where(roots > 0, roots, 1.0) + np.where(roots > 0, 0.0, np.inf))
+        added = self._per_class(self.rounding.relative_div) * (x + 2 * e)
+        return self._rounded(x, e + added)
+
+    def _rounded(self, x: Array, e: Array) -> Bound:
+        top = self.rounding.overflow
+        gone = np.abs(x) > top
+        if gone.any():
+            x = np.where(gone, np.copysign(np.inf, x), x)
+        e = np.where(np.isnan(e) | (np.abs(x) + 2 * e > top), np.inf, e * _INFLATE)  # may or may not overflow: anything goes
+        finite = np.isfinite(x)
+        return Bound(x, e if finite.all() else np.where(finite, e, 0.0), self.rounding)
+
+
+class Bounded:
+    """Running error analysis over all admissible computations in a format."""
+
+    def __init__(self, dtype: str) -> None:
+        self.format = FORMATS[dtype]
+        self.tensors = tensor_rounding(self.format)
+        self.scalars = scalar_rounding(self.format)
+
+    def scalar(self, value: float) -> Number:
+        # Each hyper-parameter is a double; `tensor` rounds it to the format first.
+        rounding = np.array([0.0, 0.0, self.format.u, self.format.u])
+        least = np.array([0.0, 0.0, self.format.smallest, self.format.tiny])
+        x = np.float64(value)
+        unrounded = x == 0 or (x == 1)
+        e = np.zeros(4) if unrounded else np.where(abs(x) < self.format.tiny, least, 0.0) + rounding * abs(x)
+        return Bound(np.asarray(x), e, self.scalars)
+
+    def power(self, base: Number, exponent: int) -> Number:
+        """b^t by pow or by a running product: relative error of t (that of b, and a rounding for each factor)."""
+        x = _binary_power(float(base.x), exponent)
+        with np.errstate(all="ignore"):
+            relative = exponent * (base.e / np.abs(base.x) + self.scalars.relative) if base.x != 0 else np.zeros(4)
+        growth = np.where(relative < 0.5, relative / (1 - np.minimum(relative, 0.5)), np.inf)
+        e = np.minimum(np.abs(x) * growth, 1.0) + (self.scalars.underflow if exponent and base.x != 0 else 0.0)
+        return Bound(np.asarray(x), np.where(np.isnan(e), 1.0, e) * _INFLATE if exponent else np.zeros(4), self.scalars)
+
+    def meet(self, scalar: Number) -> Number:
+        u, x = self.format.u, np.abs(scalar.x)
+        least = self._meet_underflow(x)
+        once = scalar.e + u * (x + 2 * scalar.e) + least
+        e = once * np.array([1.0, 2.0, 1.0, 1.0])  # tensor: never less than one rounding of the exact scalar
+        if scalar.x == 0 and not scalar.e.any():
+            e = np.zeros(4)
+        return Bound(np.asarray(scalar.x).reshape(1, 1), e.reshape(4, 1, 1), self.tensors)._rounded(
+            np.asarray(scalar.x).reshape(1, 1), e.reshape(4, 1, 1)
+        )
+
+    def _meet_underflow(self, x: Array) -> Array:
+        return np.where(x < self.format.tiny, self.tensors.underflow, 0.0)
+
+    def load(self, array: Array) -> Number:
+        x = array.astype(np.float64)
+        small = (np.abs(x) < self.format.tiny) & (x != 0)
+        e = np.where(small, self.tensors.flush.reshape(-1, 1, 1), 0.0)
+        return Bound(x, np.array(np.broadcast_to(e, (4, *x.shape))), self.tensors)
+
+    def store(self, tensor: Number) -> Number:
+        return tensor
+
+    def sqrt(self, x: Number) -> Number:
+        return x.sqrt()
+
+    def maximum(self, a: Number, b: Number) -> Number:
+        return Bound(np.maximum(a.x, b.x), np.maximum(a.e, b.e), a.rounding)
+
+    def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
+        """Any order of summation: every partial sum is at most the sum of |g|, and n occurrences take n - 1 additions."""
+        width = values.x.shape[1]
+        x, magnitude, e = np.zeros((n, width)), np.zeros((n, width)), np.zeros((4, n, width))
+        np.add.at(x, slot, values.x)  # one by one, in order: the same bits with every version of NumPy
+        np.add.at(magnitude, slot, np.abs(values.x))
+        for k in range(4):
+            np.add.at(e[k], slot, values.e[k])
+        additions = np.maximum(np.bincount(slot, minlength=n) - 1, 0)[:, None]
+        per_class = self.tensors.relative.reshape(-1, 1, 1)
+        added = additions * (per_class * (magnitude + 2 * e) + self.tensors.flush.reshape(-1, 1, 1))
+        return Bound(x, e, self.tensors)._rounded(x, e + added)
+
+    def row_mean(self, values: Number) -> Number:
+        rows, width = values.x.shape
+        columns = Bound(values.x.reshape(-1, 1), values.e.reshape(4, -1, 1), self.tensors)
+        total = self.sum_rows(columns, np.repeat(np.arange(rows), width), rows)
+        return total / self.meet(self.scalar(float(width)))
+
+    def join(self, alternatives: Sequence[Number]) -> Number:
+        """The value of the first alternative that is finite, with the largest bound among the finite ones."""
+        x, e = alternatives[0].x, alternatives[0].e
+        for other in alternatives[1:]:
+            here, there = np.isfinite(x), np.isfinite(other.x)
+            larger = np.maximum(e, other.e)
+            e = np.where(here & there, larger, np.where(here, e, other.e))
+            x = np.where(here | (~there & ~np.isnan(x)), x, other.x)
+        return Bound(x, e, alternatives[0].rounding)
+
+
+def _binary_power(base: float, exponent: int) -> float:
+    """base**exponent by multiplications alone: the same bits on every platform, which the C library's pow does not give."""
+    result = 1.0
+    while exponent:
+        if exponent & 1:
+            result *= base
+        base, exponent = base * base, exponent >> 1
+    return result

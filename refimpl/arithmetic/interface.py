@@ -1,0 +1,94 @@
+"""What the text of the reference asks of a number system, and the formats of floating point that it knows.
+
+Numbers of a system support + - * / and negation, and indexing by rows. Two kinds meet in a step: *scalars* (the
+hyper-parameters and what follows from them) and *tensors* of shape (rows, width). `meet` takes the former to the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..gradients import Array
+
+Number = Any  # each number system brings its own type; they share operators, which a Protocol cannot spell without Self-typed overloads
+
+
+@dataclass(frozen=True)
+class Format:
+    """A binary floating-point format: unit roundoff u, smallest subnormal, smallest normal and largest finite number."""
+
+    name: str
+    precision: int
+    min_exponent: int
+    max_exponent: int
+
+    @property
+    def u(self) -> float:
+        return 2.0**-self.precision
+
+    @property
+    def smallest(self) -> float:
+        return 2.0 ** (self.min_exponent - self.precision + 1)
+
+    @property
+    def tiny(self) -> float:
+        return 2.0**self.min_exponent
+
+    @property
+    def max(self) -> float:
+        return (2.0 - 2.0 ** (1 - self.precision)) * 2.0**self.max_exponent
+
+
+FORMATS = {
+    "float64": Format("float64", 53, -1022, 1023),
+    "float32": Format("float32", 24, -126, 127),
+    "float16": Format("float16", 11, -14, 15),
+    "bfloat16": Format("bfloat16", 8, -126, 127),
+}
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The NumPy dtype of a format; bfloat16 comes from ml_dtypes, which is imported only then."""
+    if name == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)
+
+
+class Arithmetic(Protocol):
+    """The operations beside + - * / that a step needs."""
+
+    def scalar(self, value: float) -> Number:
+        """A hyper-parameter as a scalar."""
+
+    def power(self, base: Number, exponent: int) -> Number:
+        """base**exponent of a scalar."""
+
+    def meet(self, scalar: Number) -> Number:
+        """A scalar where it meets a tensor, rounded as this number system rounds it there."""
+
+    def load(self, array: Array) -> Number:
+        """An array of shape (rows, width) as a tensor."""
+
+    def store(self, tensor: Number) -> Number:
+        """A tensor as it is kept between steps."""
+
+    def sqrt(self, x: Number) -> Number:
+        """The square root, of a scalar or a tensor."""
+
+    def maximum(self, a: Number, b: Number) -> Number:
+        """The larger of two tensors, element by element."""
+
+    def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
+        """out[slot[k]] += values[k], for n rows of output; the order of the sum belongs to the number system."""
+
+    def row_mean(self, values: Number) -> Number:
+        """The mean of each row, of shape (rows, 1)."""
+
+    def join(self, alternatives: Sequence[Number]) -> Number:
+        """One number for several algebraically equal ways to compute it."""

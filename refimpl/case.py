@@ -1,0 +1,99 @@
+"""What a backend is given: a case with its parameters, groups and steps. Plain data, shared by every part of refimpl."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .gradients import Array, Gradients
+
+
+@dataclass(frozen=True, eq=False)
+class Param:
+    """A parameter at the start: its value, its group, and, where training is resumed, both moments and the steps taken."""
+
+    name: str
+    value: Array
+    group: int = 0
+    exp_avg: Array | None = None
+    exp_avg_sq: Array | None = None
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Hyper-parameters in the dialect's own names, every one of them given."""
+
+    hyper: Mapping[str, object]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of the optimizer: a gradient (or None) per parameter name, and per group what changes from this step on."""
+
+    gradients: Gradients
+    hyper: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A run of one optimizer: what to feed it, and which steps (from 1) are recorded.
+
+    error: the kind of error that is expected instead of a result (`start` or `step` must raise), or None.
+    """
+
+    id: str
+    about: str
+    dialect: str
+    params: tuple[Param, ...]
+    groups: tuple[Group, ...]
+    steps: tuple[Step, ...]
+    record: tuple[int, ...]
+    catches: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def theme(self) -> str:
+        return self.id.rsplit("/", 2)[-2]
+
+    @property
+    def slug(self) -> str:
+        return self.id.rsplit("/", 1)[-1]
+
+    @property
+    def dtype(self) -> str:
+        return str(self.params[0].value.dtype) if self.params else "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What one array of one parameter must be at the recorded steps.
+
+    value: (T, *shape) float64, the exact result rounded to the nearest double; bound: class -> (T, *shape) float32, rounded up;
+    allowed: (T, *shape) uint8, the sum of the KINDS that are admissible, or None where every element must be finite.
+    """
+
+    value: Array
+    bound: Mapping[str, Array]
+    allowed: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """A case with its expectations (parameter name -> array name -> Expected), as a vector file holds it.
+
+    kind: "step" (one step from a given state) or "trajectory"; layout: how the arrays lie in memory when they are handed out.
+    """
+
+    case: Case
+    expected: Mapping[str, Mapping[str, Expected]]
+    kind: str = "trajectory"
+    layout: str = "contiguous"
+
+
+LAYOUTS = ("contiguous", "strided", "read-only", "fortran")
+KINDS = {"finite": 1, "nan": 2, "+inf": 4, "-inf": 8}
+"""Kinds of a floating-point number, as bits of `Expected.allowed`."""
+
+ARRAYS = ("param", "exp_avg", "exp_avg_sq")
+"""The arrays of a parameter's state that are compared, in the order in which a verdict lists them."""

@@ -1,0 +1,17 @@
+"""A dialect is data: the stages of an Adam step, and the tables of dialects and deviations that pick from them."""
+
+from .stages import STAGES, Picks
+from .table import Deviation, Dialect, Hyper, Parameter, deviations, dialect, dialects, differing_stages
+
+__all__ = [
+    "STAGES",
+    "Deviation",
+    "Dialect",
+    "Hyper",
+    "Parameter",
+    "Picks",
+    "deviations",
+    "dialect",
+    "dialects",
+    "differing_stages",
+]

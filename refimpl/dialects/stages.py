@@ -1,0 +1,198 @@
+"""The semantic choices of an Adam implementation: one enum per stage, one dataclass that holds a pick of each.
+
+The order of the fields is the order of a step. Alternatives marked (bug) have been found in real implementations but are
+nobody's intention; they exist so that a failing backend can be told which one it computes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+
+
+class Objective(Enum):
+    MINIMIZE = "minimize"
+    MAXIMIZE = "maximize"
+
+
+class Resume(Enum):
+    AS_GIVEN = "as given"
+    MOMENTS_DROPPED = "moments start from zero"
+    MOMENTS_HALVED = "moments rounded to half precision on load"
+    STEP_DROPPED = "step count starts from zero"
+
+
+class Schedule(Enum):
+    AS_GIVEN = "as given"
+    EARLY = "each change one step early"
+    LATE = "each change one step late"
+    IGNORED = "changes ignored"
+
+
+class Betas(Enum):
+    AS_GIVEN = "as given"
+    SWAPPED = "beta1 and beta2 exchanged"
+
+
+class Counter(Enum):
+    """Whose steps t counts, and which calls advance it."""
+
+    CALL = "every call, one per optimizer"
+    CALL_NONEMPTY = "every call that brings a non-empty gradient, one per optimizer"
+    PARAMETER = "per parameter, each call that brings it a gradient, an empty one too"
+    PARAMETER_NONEMPTY = "per parameter, each call that brings it a non-empty gradient"
+    ROW = "per row, each call that touches it"
+    BUMPED_PER_PARAMETER = "one per optimizer, advanced by each parameter (bug)"
+
+
+class Clock(Enum):
+    """What the bias corrections read: the count after this call, or something else."""
+
+    T = "t"
+    T_PLUS_1 = "t + 1"
+    T_MINUS_1 = "t - 1, from zero"
+    TWICE_T = "2 t"
+
+
+class Decay(Enum):
+    NONE = "none"
+    COUPLED_OCCURRENCE = "added to the gradient, per occurrence before merging"
+    COUPLED_MERGED = "added to the merged gradient of the touched rows"
+    COUPLED_ALL = "added to the gradient of all rows"
+    DECOUPLED_TOUCHED = "decoupled, touched rows"
+    DECOUPLED_ALL = "decoupled, all rows"
+
+
+class DecayRate(Enum):
+    """What a decoupled decay is multiplied by."""
+
+    LR = "learning rate"
+    ONE = "nothing"
+    STEP_SIZE = "bias-corrected step size"
+
+
+class Centralization(Enum):
+    NONE = "none"
+    ROW_MEAN = "mean over axes 1.. subtracted where ndim >= 2 and shape[1] % 16 == 0"
+
+
+class Unscale(Enum):
+    """Where the gradient is multiplied by 1/loss_scale, as seen by a coupled decay."""
+
+    DECAY_KEPT = "the decay is scaled up first, so that it survives unscaling whole"
+    DECAY_SHRUNK = "the decay is divided by loss_scale with the gradient"
+    IGNORED = "not unscaled"
+    TWICE = "unscaled twice"
+
+
+class Merge(Enum):
+    """What happens to the occurrences of a row."""
+
+    SUM = "sum"
+    MEAN = "mean"
+    FIRST = "first occurrence wins"
+    LAST = "last occurrence wins"
+    ADJACENT = "only neighbouring occurrences summed, the last run wins (bug)"
+    SEQUENTIAL = "applied one after the other"
+    OLD_STATE = "each from the old state, updates added, last moments win"
+    SUM_OF_SQUARES = "m takes the sum, v the sum of squares"
+
+
+class Touch(Enum):
+    """Which rows a sparse gradient updates."""
+
+    STORED = "rows or elements that are stored"
+    NONZERO = "stored rows that are not all zero"
+    ALL = "all rows, as if the gradient were dense"
+    CATCH_UP = "stored rows, which first make the steps that they missed"
+    CATCH_UP_AND_ONE = "as catch-up, with one step too many"
+
+
+class Moments(Enum):
+    EMA = "exponential moving averages"
+    DIVIDED = "m = b1 (m + (1-b1) g / b1), which divides by zero at b1 = 0"
+
+
+class Bias(Enum):
+    BOTH = "both"
+    NONE = "none"
+    FIRST = "first moment only"
+    SECOND = "second moment only"
+
+
+class Amsgrad(Enum):
+    OFF = "off"
+    MAX_V = "maximum of v"
+    MAX_V_HAT = "maximum of v_hat"
+    MAX_LOST = "maximum taken, not kept (bug)"
+
+
+class Eps(Enum):
+    HAT = "beside sqrt(v), the corrections folded into the step size"
+    PAPER = "beside sqrt(v_hat)"
+    INSIDE = "inside the root of v_hat"
+    SUBTRACTED = "subtracted (bug)"
+    DROPPED = "not added (bug)"
+    OVER_STEP_SIZE = "divided by the step size, nan at lr = 0"
+
+
+class Direction(Enum):
+    M = "m"
+    NESTEROV = "b1 m + (1-b1) g"
+    NADAM = "b1 m/(1-b1^(t+1)) + (1-b1) g/(1-b1^t)"
+    RAW = "g"
+    OLD_MOMENTS = "m and v from before this gradient"
+
+
+class Update(Enum):
+    ONCE = "once"
+    TWICE = "twice (bug)"
+
+
+@dataclass(frozen=True)
+class Picks:
+    """One alternative per stage: all that makes one Adam differ from another, apart from numbers."""
+
+    objective: Objective
+    resume: Resume
+    schedule: Schedule
+    betas: Betas
+    counter: Counter
+    clock: Clock
+    decay: Decay
+    decay_rate: DecayRate
+    centralization: Centralization
+    unscale: Unscale
+    merge: Merge
+    touch: Touch
+    moments: Moments
+    bias: Bias
+    amsgrad: Amsgrad
+    eps: Eps
+    direction: Direction
+    update: Update
+
+
+STAGES: dict[str, type[Enum]] = {
+    "objective": Objective,
+    "resume": Resume,
+    "schedule": Schedule,
+    "betas": Betas,
+    "counter": Counter,
+    "clock": Clock,
+    "decay": Decay,
+    "decay_rate": DecayRate,
+    "centralization": Centralization,
+    "unscale": Unscale,
+    "merge": Merge,
+    "touch": Touch,
+    "moments": Moments,
+    "bias": Bias,
+    "amsgrad": Amsgrad,
+    "eps": Eps,
+    "direction": Direction,
+    "update": Update,
+}
+"""Stage name to enum, in the order of a step; YAML tables name an alternative by its member name in lower case."""
+
+assert list(STAGES) == [field.name for field in fields(Picks)], "Picks and STAGES must list the same stages"

@@ -1,0 +1,244 @@
+"""Dialects and deviations as data: the YAML tables, read into frozen dataclasses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from ..errors import InvalidHyper, UsageError
+from .stages import STAGES, Amsgrad, Decay, DecayRate, Picks, Unscale
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An accepted range such as "(0, inf)": a round bracket leaves the end out, a square one takes it in."""
+
+    text: str
+    low: float
+    high: float
+    takes_low: bool
+    takes_high: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        found = re.fullmatch(r"([(\[])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([)\]])", text)
+        if not found:
+            raise ValueError(f"not an interval: {text!r}")
+        left, low, high, right = found.groups()
+        return cls(text, float(low), float(high), left == "[", right == "]")
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.takes_low else value > self.low
+        below = value <= self.high if self.takes_high else value < self.high
+        return above and below  # nan is in no interval
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A constructor parameter of the real thing: what it is called, means, accepts and says when it refuses.
+
+    roles: the fields of Hyper that it sets, in order; when_true: the picks that a switch makes.
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    default: Any
+    types: tuple[str, ...]
+    interval: Interval | None
+    message: str
+    when_true: Mapping[str, Enum]
+    group_only: bool
+
+    def check(self, value: object, class_name: str) -> None:
+        """Raise InvalidHyper, in the words of the real thing, for a value that it refuses."""
+        if len(self.roles) > 1 and (not isinstance(value, (tuple, list)) or len(value) != len(self.roles)):
+            raise InvalidHyper(f"{self.name} must be {len(self.roles)} numbers, got {value!r}", self.name)
+        values = tuple(value) if len(self.roles) > 1 else (value,)  # type: ignore[arg-type]  # a sequence, checked above
+        for index, one in enumerate(values):
+            kind = type(one).__name__
+            if self.types and kind not in self.types:
+                raise InvalidHyper(
+                    f"For '{class_name}', the type of '{self.name}' should be '{self.types[0]}', but got type '{kind}'.", self.name
+                )
+            if self.interval is None:
+                continue
+            if isinstance(one, bool) or not isinstance(one, (int, float)):
+                raise InvalidHyper(f"{self.name} must be a number, got {one!r} of type {kind}", self.name)
+            if one not in self.interval:
+                text = self.message.format(**{"value": one, "index": index, "type": kind, "class": class_name})
+                raise InvalidHyper(text, self.name, f"{self.name} accepts {self.interval.text}")
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """Hyper-parameters under the names that the reference uses, as exact doubles."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float = 0.0
+    loss_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One implementation's semantics: a pick per stage, its parameters, and where that was read or measured."""
+
+    name: str
+    about: str
+    framework: str
+    class_name: str
+    gradients: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    picks: Picks
+    parameters: Mapping[str, Parameter]
+    refuses: Mapping[str, Mapping[str, str]]
+    sources: tuple[str, ...]
+
+    def defaults(self) -> dict[str, Any]:
+        """Every parameter with its default, in the dialect's own names."""
+        return {name: parameter.default for name, parameter in self.parameters.items()}
+
+    def validate(self, hyper: Mapping[str, object]) -> None:
+        """Raise InvalidHyper for the first value that the real constructor refuses, or for a name that it does not have."""
+        for name in hyper:
+            if name not in self.parameters:
+                raise InvalidHyper(f"{self.name} has no parameter {name!r}", "unknown", f"it has {', '.join(self.parameters)}")
+        for name, parameter in self.parameters.items():
+            if name in hyper:
+                parameter.check(hyper[name], self.class_name)
+
+    def resolve(self, given: Mapping[str, Any], deviations: tuple[Deviation, ...] = ()) -> tuple[Hyper, Picks]:
+        """What a step computes with these hyper-parameters: the numbers, and a pick per stage.
+
+        Switches among the parameters change picks; then the deviations do. A stage that the numbers make idle (a decay of 0,
+        a loss scale of 1) is set to its idle alternative, so that equal picks mean the same computation.
+        """
+        numbers: dict[str, float] = {}
+        changes: dict[str, Any] = {}
+        for name, parameter in self.parameters.items():
+            value = given.get(name, parameter.default)
+            if len(parameter.roles) > 1:
+                numbers.update(zip(parameter.roles, map(float, value)))
+            elif parameter.roles:
+                numbers[parameter.roles[0]] = float(value)
+            elif value:
+                changes.update(parameter.when_true)
+        hyper = Hyper(**numbers)
+        for deviation in deviations:
+            changes.update(deviation.picks)
+        return hyper, _without_idle_stages(replace(self.picks, **changes), hyper)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """What an implementation does instead of its dialect, as picks of the same stages. kind: D, a dialect; B, a bug."""
+
+    id: str
+    kind: str
+    about: str
+    picks: Mapping[str, Enum]
+    sources: tuple[str, ...]
+
+
+def _without_idle_stages(picks: Picks, hyper: Hyper) -> Picks:
+    if hyper.weight_decay == 0:
+        picks = replace(picks, decay=Decay.NONE, decay_rate=DecayRate.LR)
+    if picks.decay not in (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL):
+        picks = replace(picks, decay_rate=DecayRate.LR)
+    if hyper.loss_scale == 1:
+        picks = replace(picks, unscale=Unscale.DECAY_KEPT)
+    return picks
+
+
+_IDLE = {
+    stage: next(iter(alternatives))  # the first alternative of an enum is the one that most dialects pick
+    for stage, alternatives in STAGES.items()
+} | {"amsgrad": Amsgrad.OFF, "decay": Decay.NONE}
+
+
+def _picks(table: Mapping[str, str], where: str) -> dict[str, Enum]:
+    try:
+        return {stage: STAGES[stage][pick.upper()] for stage, pick in table.items()}
+    except KeyError as error:
+        raise UsageError(f"{where}: no stage or alternative {error}", f"stages are {', '.join(STAGES)}") from None
+
+
+def _parameter(name: str, row: Mapping[str, Any], where: str) -> Parameter:
+    role = row["role"]
+    roles = () if role in ("switch", "none") else tuple(role) if isinstance(role, list) else (role,)
+    default = row["default"]
+    return Parameter(
+        name=name,
+        roles=roles,
+        default=tuple(default) if isinstance(default, list) else default,
+        types=tuple(row.get("types", ())),
+        interval=Interval.parse(row["range"]) if "range" in row else None,
+        message=row.get("message", ""),
+        when_true=_picks(row.get("when_true", {}), where),
+        group_only=row.get("group_only", False),
+    )
+
+
+def _dialect(name: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> Dialect:
+    base = rows[row["extends"]] if "extends" in row else {}
+    merged = {**base, **row, "stages": {**base.get("stages", {}), **row["stages"]}}
+    return Dialect(
+        name=name,
+        about=merged["about"],
+        framework=merged["framework"],
+        class_name=merged.get("class", name.rsplit(".", 1)[-1]),
+        gradients=tuple(merged["gradients"]),
+        dtypes=tuple(merged["dtypes"]),
+        picks=Picks(**{**_IDLE, **_picks(merged["stages"], name)}),
+        parameters={key: _parameter(key, one, name) for key, one in merged["parameters"].items()},
+        refuses=merged["refuses"],
+        sources=tuple(merged["sources"]),
+    )
+
+
+def _read(file: str) -> dict[str, Any]:
+    text = (resources.files(__package__) / file).read_text(encoding="utf-8")
+    table: dict[str, Any] = yaml.safe_load(text)
+    return table
+
+
+@cache
+def dialects() -> Mapping[str, Dialect]:
+    """Every dialect by name, in the order of the tables."""
+    rows = {name: row for file in ("torch.yaml", "mindspore.yaml") for name, row in _read(file).items()}
+    return {name: _dialect(name, row, rows) for name, row in rows.items()}
+
+
+def dialect(name: str) -> Dialect:
+    """The dialect of this name; raises UsageError with the names that exist."""
+    if name not in dialects():
+        raise UsageError(f"no dialect {name!r}", f"choose from {', '.join(dialects())}")
+    return dialects()[name]
+
+
+@cache
+def deviations() -> Mapping[str, Deviation]:
+    """Every known deviation by id, in the order of the table."""
+    return {
+        id: Deviation(id, row["kind"], row["about"], _picks(row["stages"], id), tuple(row["sources"]))
+        for id, row in _read("deviations.yaml").items()
+    }
+
+
+def differing_stages(a: Picks, b: Picks) -> Iterator[tuple[str, Enum, Enum]]:
+    """The stages in which two picks differ, in the order of a step."""
+    for stage in STAGES:
+        one, other = getattr(a, stage), getattr(b, stage)
+        if one is not other:
+            yield stage, one, other
+
+

@@ -1,0 +1,153 @@
+"""Gradients by row: which rows a gradient stores, and its conversion from and to scipy.sparse.
+
+*Touched* means stored. A row whose stored values are all zero is touched (its moments decay and it moves); a row that is
+not stored is not. A row may be stored several times: these are its *occurrences*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import InvalidGradient
+
+if TYPE_CHECKING:
+    from scipy.sparse import bsr_array, coo_array, csr_array
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class RowGradient:
+    """The gradient of a table, given for some of its rows: `gradient[indices[k]] += values[k]`.
+
+    indices: (n,) integers, unsorted and repeated as they come; values: (n, *shape[1:]); shape: the shape of the parameter.
+    """
+
+    indices: Array
+    values: Array
+    shape: tuple[int, ...]
+
+    @classmethod
+    def from_scipy(cls, matrix: Any) -> RowGradient:
+        """The touched rows of a scipy.sparse matrix: each row that stores an entry, explicit zeros included.
+
+        BSR with blocks of (1, D) is the natural form of an embedding gradient: a block is an occurrence, and what is stored
+        stays as it is, repeated and unsorted. In the other formats the entries of a row are gathered into one occurrence.
+        """
+        if matrix.format == "bsr" and matrix.blocksize == (1, matrix.shape[1]):
+            rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+            return cls(rows, matrix.data[:, 0, :], tuple(matrix.shape))
+        coo = matrix.tocoo()
+        rows, slot = np.unique(coo.row, return_inverse=True)
+        values = np.zeros((len(rows), matrix.shape[1]), coo.data.dtype)
+        np.add.at(values, (slot.reshape(-1), coo.col), coo.data)
+        return cls(rows, values, tuple(matrix.shape))
+
+    def to_coo(self) -> coo_array:
+        """The same gradient as a scipy.sparse COO array of shape (rows, width); every stored value is kept, zeros too."""
+        from scipy.sparse import coo_array
+
+        width = math.prod(self.shape[1:])
+        row = np.repeat(self.indices, width)
+        column = np.tile(np.arange(width), len(self.indices))
+        return coo_array((self.values.reshape(-1), (row, column)), shape=(self.shape[0], width))
+
+    def to_bsr(self) -> bsr_array:
+        """The same gradient as a BSR array with blocks of (1, width): one block per touched row, duplicates summed."""
+        from scipy.sparse import bsr_array
+
+        rows, slot = np.unique(self.indices, return_inverse=True)
+        width = math.prod(self.shape[1:])
+        summed = np.zeros((len(rows), width), self.values.dtype)
+        np.add.at(summed, slot.reshape(-1), self.values.reshape(len(self.indices), width))
+        indptr = np.searchsorted(rows, np.arange(self.shape[0] + 1))
+        blocks = summed[:, None, :]
+        return bsr_array((blocks, np.zeros(len(rows), np.int64), indptr), shape=(self.shape[0], width))
+
+    def to_csr(self) -> csr_array:
+        """The same gradient as a CSR array of shape (rows, width), duplicates summed, stored zeros kept."""
+        return self.to_bsr().tocsr()
+
+
+Gradient = RowGradient | Array | Any  # Any: a scipy.sparse COO array (scipy is imported only where one is made)
+
+
+@dataclass(frozen=True, eq=False)
+class Occurrences:
+    """A gradient of any form, seen as occurrences of rows of the parameter laid out as (rows, width).
+
+    An element gradient sees the parameter as (size, 1): each element is a row of its own.
+    indices: (n,); values: (n, width); layout: (rows, width); dense: every row is stored exactly once, in order.
+    """
+
+    indices: Array
+    values: Array
+    layout: tuple[int, int]
+    dense: bool
+
+
+def is_element_gradient(gradient: object) -> bool:
+    """Whether this is a scipy.sparse COO array, told by its attributes so that scipy is not needed to ask."""
+    return hasattr(gradient, "data") and (hasattr(gradient, "coords") or hasattr(gradient, "col"))
+
+
+def row_layout(shape: tuple[int, ...]) -> tuple[int, int]:
+    """A parameter of any shape as (rows, width): a scalar is one row of one element, a vector is rows of width 1."""
+    return (shape[0], math.prod(shape[1:])) if shape else (1, 1)
+
+
+def occurrences(gradient: Gradient, shape: tuple[int, ...], name: str) -> Occurrences:
+    """Check a gradient against the shape of its parameter and lay it out by rows.
+
+    Raises InvalidGradient with a kind of `gradient-shape` or `index-out-of-range`; nothing is copied where a view will do.
+    """
+    rows, width = row_layout(shape)
+    if isinstance(gradient, RowGradient):
+        indices = np.asarray(gradient.indices)
+        expected = (len(indices), *shape[1:])
+        if tuple(gradient.shape) != shape or gradient.values.shape != expected:
+            raise InvalidGradient(
+                f"gradient of {name!r}: values of shape {gradient.values.shape} for a table of shape {tuple(gradient.shape)}",
+                "gradient-shape",
+                f"the parameter has shape {shape}, so values must have shape {expected}",
+            )
+        check_range(indices, rows, name)
+        return Occurrences(indices, gradient.values.reshape(len(indices), width), (rows, width), False)
+    if is_element_gradient(gradient):
+        if tuple(gradient.shape) != shape:
+            raise InvalidGradient(
+                f"gradient of {name!r}: element gradient of shape {tuple(gradient.shape)}",
+                "gradient-shape",
+                f"the parameter has shape {shape}",
+            )
+        coords = gradient.coords if hasattr(gradient, "coords") else (gradient.row, gradient.col)
+        for axis, along in enumerate(coords):
+            check_range(along, shape[axis], name)
+        flat = np.ravel_multi_index(tuple(coords), shape) if len(gradient.data) else np.zeros(0, np.int64)
+        return Occurrences(flat, gradient.data.reshape(-1, 1), (math.prod(shape), 1), False)
+    dense = np.asarray(gradient)
+    if dense.shape != shape:
+        raise InvalidGradient(
+            f"gradient of {name!r}: dense gradient of shape {dense.shape}", "gradient-shape", f"the parameter has shape {shape}"
+        )
+    return Occurrences(np.arange(rows), dense.reshape(rows, width), (rows, width), True)
+
+
+def check_range(indices: Array, rows: int, name: str) -> None:
+    """Refuse row numbers outside 0 <= index < rows, naming the first."""
+    outside = np.flatnonzero((indices < 0) | (indices >= rows))
+    if len(outside):
+        at = int(outside[0])
+        raise InvalidGradient(
+            f"gradient of {name!r}: indices[{at}] = {int(indices[at])} is outside the table of {rows} rows",
+            "index-out-of-range",
+            f"row numbers run from 0 to {rows - 1}",
+        )
+
+
+Gradients = Mapping[str, Gradient | None]

@@ -1,0 +1,7 @@
+"""The reference: one step written once, as a text that runs in every number system. Start with `update`."""
+
+from .forms import ALL, ONE, Forms, each
+from .trajectory import States, scheduled, trajectory
+from .update import State
+
+__all__ = ["ALL", "ONE", "Forms", "State", "States", "each", "scheduled", "trajectory"]

@@ -1,0 +1,147 @@
+"""Formulations: algebraically equal ways to compute a stage. They share their truth and differ in rounding.
+
+Each table maps a form to its formula. `ONE` names one form per table, what a learner would write; `ALL` names every form
+that an implementation may use. The bound of `ALL` covers every mixture of them, since each table's results are joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from itertools import product
+from typing import Any
+
+from ..arithmetic import Arithmetic, Number
+from ..dialects.stages import Eps
+from .scalars import Scalars
+
+
+class Mean(Enum):
+    """How a moving average takes in a new value. LERP_FROM_NEW is admissible only where b <= 0.5 (as in torch.lerp): above,
+
+    it rounds at the size of the new value, which is 1/(1-b) times what the average takes in of it.
+    """
+
+    WEIGHTED = "b*old + (1-b)*new"
+    LERP = "old + (new - old)*(1-b)"
+    LERP_FROM_NEW = "new - (new - old)*b"
+
+
+class Square(Enum):
+    """How v takes in the square of the gradient."""
+
+    WEIGHTED = "b2*v + (1-b2)*(g*g)"
+    WEIGHTED_ONCE = "b2*v + ((1-b2)*g)*g"
+    LERP = "v + (g*g - v)*(1-b2)"
+    LERP_FROM_NEW = "g*g - (g*g - v)*b2"
+
+
+class Scale(Enum):
+    """Where the step size and the bias corrections meet the moments."""
+
+    FOLDED = "(step*m)/denominator"
+    LATE = "(m/denominator)*step"
+    INVERSE = "m*(step/denominator)"
+    ON_MOMENTS = "lr*m_hat/denominator of v_hat"
+    EPS_SCALED = "the corrections of v folded into step and eps, or taken out of both"
+
+
+class Unscaling(Enum):
+    """How a coupled decay and the loss scale meet the gradient."""
+
+    DECAY_FIRST = "(g + (wd*ls)*p)*(1/ls)"
+    DIVIDE_FIRST = "g/ls + wd*p"
+
+
+class Shrink(Enum):
+    """How a decoupled decay shrinks the parameter."""
+
+    FACTOR = "p*(1 - rate)"
+    DIFFERENCE = "p - rate*p"
+
+
+@dataclass(frozen=True)
+class Forms:
+    """The admissible forms of each table; a float computation has exactly one of each."""
+
+    mean: tuple[Mean, ...] = (Mean.WEIGHTED,)
+    square: tuple[Square, ...] = (Square.WEIGHTED,)
+    scale: tuple[Scale, ...] = (Scale.FOLDED,)
+    unscaling: tuple[Unscaling, ...] = (Unscaling.DECAY_FIRST,)
+    shrink: tuple[Shrink, ...] = (Shrink.FACTOR,)
+
+
+ONE = Forms()
+ALL = Forms(tuple(Mean), tuple(Square), tuple(Scale), tuple(Unscaling), tuple(Shrink))
+
+
+def each(small_betas: bool = False) -> Iterator[Forms]:
+    """Every combination with one form per table; small_betas: those that only betas up to 0.5 admit, too."""
+    means = [form for form in Mean if small_betas or form is not Mean.LERP_FROM_NEW]
+    squares = [form for form in Square if small_betas or form is not Square.LERP_FROM_NEW]
+    for mean, square, scale, unscaling, shrink in product(means, squares, Scale, Unscaling, Shrink):
+        yield Forms((mean,), (square,), (scale,), (unscaling,), (shrink,))
+
+
+MEAN: dict[Mean, Callable[[Number, Number, Number, Number], Number]] = {
+    Mean.WEIGHTED: lambda old, new, b, one_minus_b: old * b + new * one_minus_b,
+    Mean.LERP: lambda old, new, b, one_minus_b: old + (new - old) * one_minus_b,
+    Mean.LERP_FROM_NEW: lambda old, new, b, one_minus_b: new - (new - old) * b,
+}
+
+SQUARE: dict[Square, Callable[[Number, Number, Number, Number], Number]] = {
+    Square.WEIGHTED: lambda v, g, b, one_minus_b: v * b + (g * g) * one_minus_b,
+    Square.WEIGHTED_ONCE: lambda v, g, b, one_minus_b: v * b + (g * one_minus_b) * g,
+    Square.LERP: lambda v, g, b, one_minus_b: v + (g * g - v) * one_minus_b,
+    Square.LERP_FROM_NEW: lambda v, g, b, one_minus_b: g * g - (g * g - v) * b,
+}
+
+
+def admissible(forms: tuple[Any, ...], beta: float) -> list[Any]:
+    """The forms of a moving average that may be used with this beta."""
+    return [form for form in forms if beta <= 0.5 or form not in (Mean.LERP_FROM_NEW, Square.LERP_FROM_NEW)]
+
+
+SHRINK: dict[Shrink, Callable[[Number, Number, Number], Number]] = {
+    Shrink.FACTOR: lambda p, rate, one_minus_rate: p * one_minus_rate,
+    Shrink.DIFFERENCE: lambda p, rate, one_minus_rate: p - p * rate,
+}
+
+Change = Callable[[Arithmetic, Number, Number, Scalars], Number]
+
+# The change of p, from the direction d and v. In the scalars, hat_step = lr sqrt(1-b2^t) / (1-b1^t) and step = lr / (1-b1^t).
+# d and v are divided by their corrections, not multiplied by reciprocals: a scalar reciprocal would be one more rounding of
+# the same size as the one it saves, so the forms below cover it.
+CHANGE: dict[Eps, dict[Scale, Change]] = {
+    Eps.HAT: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / (a.sqrt(v) + s.eps),
+        Scale.LATE: lambda a, d, v, s: (d / (a.sqrt(v) + s.eps)) * s.hat_step,
+        Scale.INVERSE: lambda a, d, v, s: d * (s.hat_step / (a.sqrt(v) + s.eps)),
+        Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / ((a.sqrt(v) + s.eps) / s.root2)) * s.lr,
+        Scale.EPS_SCALED: lambda a, d, v, s: ((d / s.correction1) / (a.sqrt(v / s.correction2) + s.eps_over_root2)) * s.lr,
+    },
+    Eps.PAPER: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.step) / (a.sqrt(v) / s.root2 + s.eps),
+        Scale.LATE: lambda a, d, v, s: (d / (a.sqrt(v) / s.root2 + s.eps)) * s.step,
+        Scale.INVERSE: lambda a, d, v, s: d * (s.step / (a.sqrt(v) / s.root2 + s.eps)),
+        Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / (a.sqrt(v / s.correction2) + s.eps)) * s.lr,
+        Scale.EPS_SCALED: lambda a, d, v, s: (d / (a.sqrt(v) + s.eps_times_root2)) * s.hat_step,
+    },
+    Eps.INSIDE: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.step) / a.sqrt(v / s.correction2 + s.eps),
+        Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v / s.correction2 + s.eps)) * s.step,
+        Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / a.sqrt(v / s.correction2 + s.eps)) * s.lr,
+    },
+    Eps.SUBTRACTED: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / (a.sqrt(v) - s.eps),
+        Scale.LATE: lambda a, d, v, s: (d / (a.sqrt(v) - s.eps)) * s.hat_step,
+    },
+    Eps.DROPPED: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / a.sqrt(v),
+        Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v)) * s.hat_step,
+    },
+    Eps.OVER_STEP_SIZE: {
+        Scale.FOLDED: lambda a, d, v, s: d / (a.sqrt(v) / s.root2 / s.step + s.eps / s.step),
+    },
+}

@@ -1,0 +1,109 @@
+"""The scalars of a step: the hyper-parameters and what follows from them at step t."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..arithmetic import Arithmetic, Number
+from ..dialects import Hyper, Picks
+from ..dialects.stages import Amsgrad, Betas, Bias, Clock, DecayRate, Direction
+
+
+@dataclass(frozen=True)
+class Scalars:
+    """Each scalar as it meets a tensor. With c1 = 1 - b1^t and c2 = 1 - b2^t (1 where the dialect does not correct):
+
+    correction1 = c1, correction2 = c2, root2 = sqrt(c2), step = lr/c1, hat_step = lr sqrt(c2)/c1.
+    """
+
+    lr: Number
+    beta1: Number
+    beta2: Number
+    one_minus_beta1: Number
+    one_minus_beta2: Number
+    eps: Number
+    correction1: Number
+    correction2: Number
+    v_hat_divisor: Number
+    root2: Number
+    step: Number
+    hat_step: Number
+    eps_times_root2: Number
+    eps_over_root2: Number
+    nesterov_old: Number
+    nesterov_new: Number
+    weight_decay: Number
+    scaled_decay: Number
+    loss_scale: Number
+    inverse_loss_scale: Number
+    decay: Number
+    one_minus_decay: Number
+    betas: tuple[float, float]
+
+
+CLOCK = {
+    Clock.T: lambda t: t,
+    Clock.T_PLUS_1: lambda t: t + 1,
+    Clock.T_MINUS_1: lambda t: t - 1,
+    Clock.TWICE_T: lambda t: 2 * t,
+}
+
+DECAY_RATE = {
+    DecayRate.LR: lambda decay, lr, hat_step: decay * lr,
+    DecayRate.ONE: lambda decay, lr, hat_step: decay,
+    DecayRate.STEP_SIZE: lambda decay, lr, hat_step: decay * hat_step,
+}
+
+
+@lru_cache(maxsize=4096)  # the same few steps are evaluated again under every deviation
+def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
+    """Bias correction (Kingma and Ba 2015, section 3) and step sizes at step t, in the scalar arithmetic, then rounded once.
+
+    m_hat = m / (1 - b1^t), v_hat = v / (1 - b2^t); Nesterov's terms are Dozat's (2016), b1/(1-b1^(t+1)) and (1-b1)/(1-b1^t).
+    """
+    one = a.scalar(1.0)
+    lr, eps = a.scalar(hyper.lr), a.scalar(hyper.eps)
+    beta1, beta2 = a.scalar(hyper.beta1), a.scalar(hyper.beta2)
+    if picks.betas is Betas.SWAPPED:
+        beta1, beta2 = beta2, beta1
+    t = CLOCK[picks.clock](t)
+    c1 = one - a.power(beta1, t)
+    c2 = one - a.power(beta2, t)
+    # NAdam's terms carry their own corrections of m, and a maximum over v_hat has been corrected already.
+    corrects_m = picks.bias in (Bias.BOTH, Bias.FIRST) and picks.direction is not Direction.NADAM
+    corrects_v = picks.bias in (Bias.BOTH, Bias.SECOND) and picks.amsgrad is not Amsgrad.MAX_V_HAT
+    correction1 = c1 if corrects_m else one
+    correction2 = c2 if corrects_v else one
+    root2 = a.sqrt(correction2)
+    step = lr / correction1
+    hat_step = lr * root2 / correction1
+    weight_decay, loss_scale = a.scalar(hyper.weight_decay), a.scalar(hyper.loss_scale)
+    decay = DECAY_RATE[picks.decay_rate](weight_decay, lr, hat_step)
+    values = Scalars(
+        lr=lr,
+        beta1=beta1,
+        beta2=beta2,
+        one_minus_beta1=one - beta1,
+        one_minus_beta2=one - beta2,
+        eps=eps,
+        correction1=correction1,
+        correction2=correction2,
+        v_hat_divisor=c2,
+        root2=root2,
+        step=step,
+        hat_step=hat_step,
+        eps_times_root2=eps * root2,
+        eps_over_root2=eps / root2,
+        nesterov_old=beta1 / (one - a.power(beta1, t + 1)),
+        nesterov_new=(one - beta1) / c1,
+        weight_decay=weight_decay,
+        scaled_decay=weight_decay * loss_scale,
+        loss_scale=loss_scale,
+        inverse_loss_scale=one / loss_scale,
+        decay=decay,
+        one_minus_decay=one - decay,
+        betas=(0.0, 0.0),
+    )
+    betas = (hyper.beta2, hyper.beta1) if picks.betas is Betas.SWAPPED else (hyper.beta1, hyper.beta2)
+    return Scalars(**{name: betas if name == "betas" else a.meet(value) for name, value in vars(values).items()})

@@ -1,0 +1,158 @@
+"""A case, step after step: which parameters a call updates, with which hyper-parameters and at which t."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import Arithmetic
+from ..case import Case, Param, Step
+from ..dialects import Deviation, Dialect, Hyper, Picks
+from ..dialects.stages import Counter, Resume, Schedule, Touch
+from ..gradients import Array, Occurrences, is_element_gradient, occurrences, row_layout
+from .forms import ONE, Forms
+from .scalars import scalars
+from .update import State, step_parameter
+
+States = Mapping[str, State]
+
+
+@dataclass
+class Track:
+    """A parameter on its way: its state, and the counts that the counter stage may read."""
+
+    param: Param
+    layout: tuple[int, int]
+    state: State
+    steps: int
+    row_steps: Array
+    last_touch: Array = field(repr=False)
+
+
+def trajectory(
+    case: Case, a: Arithmetic, dialect: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE
+) -> Iterator[States]:
+    """The states of every parameter after each step of a case, computed in one number system.
+
+    The arrays are laid out as (rows, width) and change with the next step: take a copy of what is to be kept.
+    Raises InvalidHyper or InvalidGradient for what the dialect refuses.
+    """
+    picks = [dialect.resolve(group.hyper, deviations)[1] for group in case.groups]
+    tracks = {param.name: _start(param, a, _uses_elements(case, param.name), picks[param.group]) for param in case.params}
+    calls = shared = case.params[0].step if _keeps_step(picks) and case.params else 0
+    with np.errstate(all="ignore"):  # overflow, underflow and nan are results here
+        for number, step in enumerate(case.steps):
+            resolved = [dialect.resolve(given, deviations) for given in scheduled(case, number, picks)]
+            calls += any(_counts_call(pick, step) for _, pick in resolved)
+            for name, track in tracks.items():
+                gradient = step.gradients.get(name)
+                if gradient is None:
+                    continue
+                shared += 1
+                hyper, pick = resolved[track.param.group]
+                given = occurrences(gradient, track.param.value.shape, name)
+                if len(track.state.p) != given.layout[0]:  # elements among rows: every gradient of a parameter is laid out alike
+                    given = _as_elements(given, track.layout)
+                _count(track, given, pick)
+                t = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}.get(pick.counter, track.steps)
+                _step(a, track, given, hyper, pick, t, forms)
+            yield {name: track.state for name, track in tracks.items()}
+
+
+def scheduled(case: Case, number: int, picks: list[Picks] | None = None) -> list[dict[str, Any]]:
+    """The hyper-parameters of each group at a step (from 0): those at the start, and every change up to this step."""
+    result = []
+    for index, group in enumerate(case.groups):
+        shift = SCHEDULE_SHIFT[picks[index].schedule] if picks else 0
+        known = {**group.hyper}
+        if shift is not None:
+            for step in case.steps[: max(number + 1 + shift, 0)]:
+                known.update(step.hyper[index] if step.hyper else {})
+        result.append(known)
+    return result
+
+
+SCHEDULE_SHIFT = {Schedule.AS_GIVEN: 0, Schedule.EARLY: 1, Schedule.LATE: -1, Schedule.IGNORED: None}
+
+
+def _start(param: Param, a: Arithmetic, elements: bool, picks: Picks) -> Track:
+    layout = (math.prod(param.value.shape), 1) if elements else row_layout(param.value.shape)
+    zeros = np.zeros(layout)
+
+    def moment(given: Array | None) -> Array:
+        if given is None or picks.resume is Resume.MOMENTS_DROPPED:
+            return zeros
+        with np.errstate(over="ignore", under="ignore"):
+            rounded = given.astype(np.float16) if picks.resume is Resume.MOMENTS_HALVED else given
+        return rounded.astype(np.float64).reshape(layout)
+
+    state = State(
+        a.load(param.value.reshape(layout)), a.load(moment(param.exp_avg)), a.load(moment(param.exp_avg_sq)), a.load(zeros)
+    )
+    steps = 0 if picks.resume is Resume.STEP_DROPPED else param.step
+    return Track(param, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))
+
+
+def _uses_elements(case: Case, name: str) -> bool:
+    return any(is_element_gradient(step.gradients.get(name)) for step in case.steps)
+
+
+def _as_elements(given: Occurrences, layout: tuple[int, int]) -> Occurrences:
+    width = given.layout[1]
+    indices = (given.indices[:, None] * width + np.arange(width)).reshape(-1)
+    return Occurrences(indices, given.values.reshape(-1, 1), layout, given.dense)
+
+
+def _keeps_step(picks: list[Picks]) -> bool:
+    return all(pick.resume is not Resume.STEP_DROPPED for pick in picks)
+
+
+def _is_empty(gradient: Any) -> bool:
+    if gradient is None:
+        return True
+    if is_element_gradient(gradient):
+        return len(gradient.data) == 0
+    return hasattr(gradient, "indices") and len(gradient.indices) == 0
+
+
+def _counts_call(picks: Picks, step: Step) -> bool:
+    return picks.counter is not Counter.CALL_NONEMPTY or not all(map(_is_empty, step.gradients.values()))
+
+
+def _count(track: Track, given: Occurrences, picks: Picks) -> None:
+    if len(given.indices) or picks.counter is not Counter.PARAMETER_NONEMPTY:
+        track.steps += 1
+    track.row_steps[np.unique(given.indices)] += 1
+
+
+def _step(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
+    shape = track.param.value.shape
+    centralize = len(shape) >= 2 and shape[1] % 16 == 0
+    if picks.touch in CAUGHT_UP and not given.dense:
+        _catch_up(a, track, given, hyper, picks, t, forms)
+    if picks.counter is not Counter.ROW:
+        step_parameter(a, track.state, given, picks, scalars(a, hyper, picks, t), forms, centralize)
+        return
+    for own in np.unique(track.row_steps[given.indices]):  # rows of equal count share their scalars
+        some = track.row_steps[given.indices] == own
+        part = replace(given, indices=given.indices[some], values=given.values[some], dense=False)
+        step_parameter(a, track.state, part, picks, scalars(a, hyper, picks, int(own)), forms, centralize)
+
+
+CAUGHT_UP = {Touch.CATCH_UP: 0, Touch.CATCH_UP_AND_ONE: 1}
+"""Steps that a row makes beyond those that it missed."""
+
+
+def _catch_up(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
+    rows = np.unique(given.indices)
+    missed = t - 1 - track.last_touch[rows]
+    plain = replace(picks, touch=Touch.STORED)
+    for back in range(int(missed.max(initial=0)) + CAUGHT_UP[picks.touch], 0, -1):
+        late = rows[missed + CAUGHT_UP[picks.touch] >= back]
+        nothing = Occurrences(late, np.zeros((len(late), given.layout[1])), given.layout, False)
+        step_parameter(a, track.state, nothing, plain, scalars(a, hyper, picks, max(t - back, 1)), forms)
+    track.last_touch[rows] = t

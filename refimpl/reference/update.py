@@ -1,0 +1,165 @@
+"""The update of one parameter by one gradient: this is the algorithm, read it first.
+
+    m <- b1 m + (1 - b1) g
+    v <- b2 v + (1 - b2) g^2
+    p <- p - lr m_hat / (sqrt(v_hat) + eps)
+
+Kingma and Ba, Adam (2015), algorithm 1. Restricted to the rows that a gradient stores, it is the lazy variant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import Arithmetic, Number
+from ..dialects import Picks
+from ..dialects.stages import Amsgrad, Decay, Direction, Merge, Moments, Touch, Update
+from ..gradients import Occurrences
+from .forms import CHANGE, MEAN, SHRINK, SQUARE, Forms, admissible
+from .gradient import Merged, merge, occurrence_rounds, prepare
+from .scalars import Scalars
+
+
+@dataclass
+class State:
+    """A parameter and its moments, laid out as (rows, width): the one thing that a step changes."""
+
+    p: Number
+    m: Number
+    v: Number
+    v_max: Number
+
+    def take(self, rows: Any) -> State:
+        return State(self.p[rows], self.m[rows], self.v[rows], self.v_max[rows])
+
+    def put(self, a: Arithmetic, rows: Any, new: State) -> None:
+        self.p[rows], self.m[rows] = a.store(new.p), a.store(new.m)
+        self.v[rows], self.v_max[rows] = a.store(new.v), a.store(new.v_max)
+
+
+def step_parameter(
+    a: Arithmetic, state: State, given: Occurrences, picks: Picks, s: Scalars, forms: Forms, centralize: bool = False
+) -> None:
+    """One optimizer step of a parameter with one gradient; changes `state` in place.
+
+    centralize: whether the shape of the parameter qualifies for MindSpore's rule.
+    """
+    if picks.decay is Decay.DECOUPLED_ALL:
+        state.p = a.store(shrink(a, state.p, s, forms))
+    g = prepare(a, given, state.p[given.indices], picks, s, forms, centralize)
+    merged = touch(a, merge(a, given.indices, g, picks.merge), given, picks)
+    if picks.decay is Decay.DECOUPLED_TOUCHED:
+        rows = np.unique(merged.rows)
+        state.p[rows] = a.store(shrink(a, state.p[rows], s, forms))
+    if picks.decay in (Decay.COUPLED_MERGED, Decay.COUPLED_ALL):
+        merged = Merged(merged.rows, merged.g + state.p[merged.rows] * s.weight_decay, merged.square)
+    if picks.merge is Merge.OLD_STATE:
+        update_from_old_state(a, state, merged, picks, s, forms)
+    elif picks.merge is Merge.SEQUENTIAL:
+        for positions in occurrence_rounds(merged.rows):
+            update_rows(a, state, Merged(merged.rows[positions], merged.g[positions]), picks, s, forms)
+    else:
+        update_rows(a, state, merged, picks, s, forms)
+
+
+def touch(a: Arithmetic, merged: Merged, given: Occurrences, picks: Picks) -> Merged:
+    """Which rows the update works on: those that are stored, those that are not all zero, or all of them."""
+    if given.dense:
+        return merged
+    if picks.touch is Touch.NONZERO:
+        total = np.zeros((given.layout[0], given.layout[1]))
+        np.add.at(total, given.indices, given.values)
+        return merged.at(np.flatnonzero((total[merged.rows] != 0).any(axis=1)))
+    if picks.touch is Touch.ALL or picks.decay is Decay.COUPLED_ALL:
+        missing = np.setdiff1d(np.arange(given.layout[0]), merged.rows)
+        rows = np.r_[merged.rows, missing]
+        padded = a.load(np.zeros((len(rows), given.layout[1])))
+        square = None if merged.square is None else a.load(np.zeros((len(rows), given.layout[1])))
+        padded[: len(merged.rows)] = merged.g
+        if square is not None:
+            square[: len(merged.rows)] = merged.square
+        return Merged(rows, padded, square)
+    return merged
+
+
+def update_rows(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> None:
+    """The update of rows that occur once each."""
+    old = state.take(merged.rows)
+    new, change = advance(a, old, merged, picks, s, forms)
+    new.p = old.p - change
+    if picks.update is Update.TWICE:
+        new.p = new.p - change
+    state.put(a, merged.rows, new)
+
+
+def update_from_old_state(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> None:
+    """Every occurrence starts from the old state; the changes add up, and the last occurrence's moments win."""
+    new, change = advance(a, state.take(merged.rows), merged, picks, s, forms)
+    for positions in occurrence_rounds(merged.rows):
+        rows = merged.rows[positions]
+        later = new.take(positions)
+        later.p = state.p[rows] - change[positions]
+        state.put(a, rows, later)
+
+
+def advance(a: Arithmetic, old: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> tuple[State, Number]:
+    """The new moments (with the old p) and the change of p, for rows that are taken out of the table."""
+    g = merged.g
+    m = first_moment(a, old.m, g, picks, s, forms)
+    v = second_moment(a, old.v, g, merged.square, s, forms)
+    v_max, v_used = running_maximum(a, old.v_max, v, picks, s)
+    d = direction(a, old.m, m, g, picks, s, forms)
+    if picks.direction is Direction.OLD_MOMENTS:
+        v_used = old.v
+    formulas = CHANGE[picks.eps]
+    change = a.join([formulas[form](a, d, v_used, s) for form in forms.scale if form in formulas] or [_only(formulas)(a, d, v_used, s)])
+    return State(old.p, m, v, v_max), change
+
+
+def first_moment(a: Arithmetic, m: Number, g: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
+    """m <- b1 m + (1 - b1) g."""
+    if picks.moments is Moments.DIVIDED:
+        return (m + g * s.one_minus_beta1 / s.beta1) * s.beta1
+    return moving_average(a, m, g, s, forms)
+
+
+def second_moment(a: Arithmetic, v: Number, g: Number, square: Number | None, s: Scalars, forms: Forms) -> Number:
+    """v <- b2 v + (1 - b2) g^2, or with a square of its own where duplicates were squared apart."""
+    if square is not None:
+        return a.join([MEAN[form](v, square, s.beta2, s.one_minus_beta2) for form in admissible(forms.mean, s.betas[1])])
+    return a.join([SQUARE[form](v, g, s.beta2, s.one_minus_beta2) for form in admissible(forms.square, s.betas[1])])
+
+
+def moving_average(a: Arithmetic, old: Number, new: Number, s: Scalars, forms: Forms) -> Number:
+    return a.join([MEAN[form](old, new, s.beta1, s.one_minus_beta1) for form in admissible(forms.mean, s.betas[0])])
+
+
+def running_maximum(a: Arithmetic, v_max: Number, v: Number, picks: Picks, s: Scalars) -> tuple[Number, Number]:
+    """amsgrad (Reddi et al. 2018): the maximum that is kept, and the v that the step divides by."""
+    if picks.amsgrad is Amsgrad.OFF:
+        return v_max, v
+    candidate = v / s.v_hat_divisor if picks.amsgrad is Amsgrad.MAX_V_HAT else v
+    largest = a.maximum(v_max, candidate)
+    return (v_max if picks.amsgrad is Amsgrad.MAX_LOST else largest), largest
+
+
+def direction(a: Arithmetic, m_old: Number, m: Number, g: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
+    """What the step moves along: m, or a look ahead."""
+    if picks.direction is Direction.NESTEROV:
+        return moving_average(a, m, g, s, forms)
+    if picks.direction is Direction.NADAM:
+        return m * s.nesterov_old + g * s.nesterov_new
+    return {Direction.M: m, Direction.RAW: g, Direction.OLD_MOMENTS: m_old}[picks.direction]
+
+
+def shrink(a: Arithmetic, p: Number, s: Scalars, forms: Forms) -> Number:
+    """Decoupled weight decay (Loshchilov and Hutter 2019): p <- p - rate wd p."""
+    return a.join([SHRINK[form](p, s.decay, s.one_minus_decay) for form in forms.shrink])
+
+
+def _only(formulas: dict[Any, Any]) -> Any:
+    return next(iter(formulas.values()))
+

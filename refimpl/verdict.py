@@ -1,0 +1,128 @@
+"""What a backend did with a case, and what refimpl says of it. Plain data between running, judging and reporting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from .arithmetic import CLASSES
+from .gradients import Array
+
+
+class End(Enum):
+    """How a backend's run of a case ended."""
+
+    STATES = "gave results"
+    RAISED = "raised an error"
+    UNSUPPORTED = "is unsupported"
+    CRASHED = "crashed"
+    HUNG = "hung"
+    MISBEHAVED = "broke the protocol"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A backend's run of one case.
+
+    states: parameter -> array -> (T, *shape) at the recorded steps (End.STATES); message: the reason otherwise;
+    changed: arrays of the caller that came back changed, described; after_error: whether an expected error left every
+    array as it was.
+    """
+
+    case_id: str
+    end: End
+    states: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    message: str = ""
+    changed: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class Status(Enum):
+    PASSED = "passed"
+    FAILED = "failed"
+    WAIVED = "waived"
+    UNSUPPORTED = "unsupported"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first element outside its bound: by step, then array, then position."""
+
+    param: str
+    array: str
+    step: int
+    index: tuple[int, ...]
+    got: float
+    expected: float
+    bound: float
+    ratio: float
+    allowed: str = ""
+
+
+@dataclass(frozen=True)
+class ArrayVerdict:
+    """One array of one parameter: the largest |error|/bound per class, and the tightest class that it satisfies (or None)."""
+
+    param: str
+    array: str
+    worst: Mapping[str, float]
+    attained: str | None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A named cause: the deviations (ids) whose numbers the backend's match, and the cases that they explain."""
+
+    deviations: tuple[str, ...]
+    about: str
+    cases: tuple[str, ...]
+    unexplained: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaseVerdict:
+    """The verdict on one case. attained: the tightest numerics class, None where it does not conform or none applies."""
+
+    case_id: str
+    status: Status
+    about: str = ""
+    attained: str | None = None
+    arrays: tuple[ArrayVerdict, ...] = ()
+    mismatch: Mismatch | None = None
+    reason: str = ""
+    waiver: str = ""
+    seconds: float = 0.0
+
+    @property
+    def dialect(self) -> str:
+        return self.case_id.split("/")[0]
+
+    @property
+    def theme(self) -> str:
+        return self.case_id.split("/")[1]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that `check` has to say: what was judged, by which class, each verdict, and the named causes."""
+
+    backend: str
+    version: str
+    device: str
+    required: str
+    vectors: str
+    verdicts: tuple[CaseVerdict, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
+    problems: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def count(self, status: Status) -> int:
+        return sum(verdict.status is status for verdict in self.verdicts)
+
+    @property
+    def attained(self) -> str | None:
+        """The loosest class that any passed case needed: what the backend as a whole attains."""
+        classes = [verdict.attained for verdict in self.verdicts if verdict.attained]
+        return max(classes, key=CLASSES.index) if classes else None
