@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -74,7 +74,8 @@ class RowGradient:
         return self.to_bsr().tocsr()
 
 
-Gradient = RowGradient | Array | Any  # Any: a scipy.sparse COO array (scipy is imported only where one is made)
+Gradient: TypeAlias = Any
+"""A RowGradient, a dense array, or a scipy.sparse COO array for single elements (scipy is imported only where one is made)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ class Occurrences:
     dense: bool
 
 
-def is_element_gradient(gradient: object) -> bool:
+def is_element_gradient(gradient: Any) -> TypeGuard[Any]:
     """Whether this is a scipy.sparse COO array, told by its attributes so that scipy is not needed to ask."""
     return hasattr(gradient, "data") and (hasattr(gradient, "coords") or hasattr(gradient, "col"))
 

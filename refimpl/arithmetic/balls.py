@@ -48,6 +48,9 @@ class Ball:
     def maximum(self, a: Number, b: Number) -> Number:
         return _max(a, b)
 
+    def lerp(self, old: Number, new: Number, weight: Number) -> Number:
+        return old + (new - old) * weight
+
     def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
         total = self.load(np.zeros((n, values.shape[1])))
         for k, row in enumerate(slot):

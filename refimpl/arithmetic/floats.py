@@ -43,6 +43,9 @@ class Float:
     def maximum(self, a: Number, b: Number) -> Number:
         return np.maximum(a, b)
 
+    def lerp(self, old: Number, new: Number, weight: Number) -> Number:
+        return old + (new - old) * weight
+
     def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
         total = np.zeros((n, values.shape[1]), self.dtype)
         order = slice(None, None, -1) if self.reverse else slice(None)

@@ -6,7 +6,7 @@ hyper-parameters and what follows from them) and *tensors* of shape (rows, width
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,11 +56,11 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     if name == "bfloat16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        name = ml_dtypes.bfloat16
     return np.dtype(name)
 
 
-class Arithmetic(Protocol):
+class Arithmetic(Hashable, Protocol):
     """The operations beside + - * / that a step needs."""
 
     def scalar(self, value: float) -> Number:
@@ -83,6 +83,9 @@ class Arithmetic(Protocol):
 
     def maximum(self, a: Number, b: Number) -> Number:
         """The larger of two tensors, element by element."""
+
+    def lerp(self, old: Number, new: Number, weight: Number) -> Number:
+        """old + (new - old)*weight: one operation of the text, since both occurrences of `old` carry the same error."""
 
     def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
         """out[slot[k]] += values[k], for n rows of output; the order of the sum belongs to the number system."""

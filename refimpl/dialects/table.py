@@ -53,7 +53,7 @@ class Parameter:
     types: tuple[str, ...]
     interval: Interval | None
     message: str
-    when_true: Mapping[str, Enum]
+    when_true: Mapping[str, Any]
     group_only: bool
 
     def check(self, value: object, class_name: str) -> None:
@@ -88,7 +88,7 @@ class Hyper:
     loss_scale: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity: there is one object per name
 class Dialect:
     """One implementation's semantics: a pick per stage, its parameters, and where that was read or measured."""
 
@@ -138,14 +138,14 @@ class Dialect:
         return hyper, _without_idle_stages(replace(self.picks, **changes), hyper)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Deviation:
     """What an implementation does instead of its dialect, as picks of the same stages. kind: D, a dialect; B, a bug."""
 
     id: str
     kind: str
     about: str
-    picks: Mapping[str, Enum]
+    picks: Mapping[str, Any]
     sources: tuple[str, ...]
 
 
@@ -159,13 +159,13 @@ def _without_idle_stages(picks: Picks, hyper: Hyper) -> Picks:
     return picks
 
 
-_IDLE = {
+_IDLE: dict[str, Any] = {
     stage: next(iter(alternatives))  # the first alternative of an enum is the one that most dialects pick
     for stage, alternatives in STAGES.items()
 } | {"amsgrad": Amsgrad.OFF, "decay": Decay.NONE}
 
 
-def _picks(table: Mapping[str, str], where: str) -> dict[str, Enum]:
+def _picks(table: Mapping[str, str], where: str) -> dict[str, Any]:
     try:
         return {stage: STAGES[stage][pick.upper()] for stage, pick in table.items()}
     except KeyError as error:

@@ -76,25 +76,26 @@ ONE = Forms()
 ALL = Forms(tuple(Mean), tuple(Square), tuple(Scale), tuple(Unscaling), tuple(Shrink))
 
 
-def each(small_betas: bool = False) -> Iterator[Forms]:
-    """Every combination with one form per table; small_betas: those that only betas up to 0.5 admit, too."""
-    means = [form for form in Mean if small_betas or form is not Mean.LERP_FROM_NEW]
-    squares = [form for form in Square if small_betas or form is not Square.LERP_FROM_NEW]
+def each(beta1: float = 1.0, beta2: float = 1.0) -> Iterator[Forms]:
+    """Every combination with one form per table that betas of at most this size admit; by default, that all betas do."""
+    means, squares = admissible(tuple(Mean), max(beta1, beta2)), admissible(tuple(Square), beta2)
     for mean, square, scale, unscaling, shrink in product(means, squares, Scale, Unscaling, Shrink):
         yield Forms((mean,), (square,), (scale,), (unscaling,), (shrink,))
 
 
-MEAN: dict[Mean, Callable[[Number, Number, Number, Number], Number]] = {
-    Mean.WEIGHTED: lambda old, new, b, one_minus_b: old * b + new * one_minus_b,
-    Mean.LERP: lambda old, new, b, one_minus_b: old + (new - old) * one_minus_b,
-    Mean.LERP_FROM_NEW: lambda old, new, b, one_minus_b: new - (new - old) * b,
+Average = Callable[[Arithmetic, Number, Number, Number, Number], Number]
+
+MEAN: dict[Mean, Average] = {
+    Mean.WEIGHTED: lambda a, old, new, b, one_minus_b: old * b + new * one_minus_b,
+    Mean.LERP: lambda a, old, new, b, one_minus_b: a.lerp(old, new, one_minus_b),
+    Mean.LERP_FROM_NEW: lambda a, old, new, b, one_minus_b: a.lerp(new, old, b),
 }
 
-SQUARE: dict[Square, Callable[[Number, Number, Number, Number], Number]] = {
-    Square.WEIGHTED: lambda v, g, b, one_minus_b: v * b + (g * g) * one_minus_b,
-    Square.WEIGHTED_ONCE: lambda v, g, b, one_minus_b: v * b + (g * one_minus_b) * g,
-    Square.LERP: lambda v, g, b, one_minus_b: v + (g * g - v) * one_minus_b,
-    Square.LERP_FROM_NEW: lambda v, g, b, one_minus_b: g * g - (g * g - v) * b,
+SQUARE: dict[Square, Average] = {
+    Square.WEIGHTED: lambda a, v, g, b, one_minus_b: v * b + (g * g) * one_minus_b,
+    Square.WEIGHTED_ONCE: lambda a, v, g, b, one_minus_b: v * b + (g * one_minus_b) * g,
+    Square.LERP: lambda a, v, g, b, one_minus_b: a.lerp(v, g * g, one_minus_b),
+    Square.LERP_FROM_NEW: lambda a, v, g, b, one_minus_b: a.lerp(g * g, v, b),
 }
 
 

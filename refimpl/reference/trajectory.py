@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ def trajectory(
     tracks = {param.name: _start(param, a, _uses_elements(case, param.name), picks[param.group]) for param in case.params}
     calls = shared = case.params[0].step if _keeps_step(picks) and case.params else 0
     with np.errstate(all="ignore"):  # overflow, underflow and nan are results here
-        for number, step in enumerate(case.steps):
-            resolved = [dialect.resolve(given, deviations) for given in scheduled(case, number, picks)]
+        for step, hypers in zip(case.steps, scheduled(case, picks)):
+            resolved = [_resolved(dialect, tuple(sorted(given.items())), deviations) for given in hypers]
             calls += any(_counts_call(pick, step) for _, pick in resolved)
             for name, track in tracks.items():
                 gradient = step.gradients.get(name)
@@ -63,17 +64,23 @@ def trajectory(
             yield {name: track.state for name, track in tracks.items()}
 
 
-def scheduled(case: Case, number: int, picks: list[Picks] | None = None) -> list[dict[str, Any]]:
-    """The hyper-parameters of each group at a step (from 0): those at the start, and every change up to this step."""
-    result = []
-    for index, group in enumerate(case.groups):
-        shift = SCHEDULE_SHIFT[picks[index].schedule] if picks else 0
-        known = {**group.hyper}
-        if shift is not None:
-            for step in case.steps[: max(number + 1 + shift, 0)]:
-                known.update(step.hyper[index] if step.hyper else {})
-        result.append(known)
-    return result
+def scheduled(case: Case, picks: Sequence[Picks] = ()) -> Iterator[list[dict[str, Any]]]:
+    """The hyper-parameters of each group at each step: those at the start, and every change up to that step."""
+    known = [dict(group.hyper) for group in case.groups]
+    taken = [0] * len(known)
+    for number in range(len(case.steps)):
+        for index, hyper in enumerate(known):
+            shift = SCHEDULE_SHIFT[picks[index].schedule] if picks else 0
+            upto = 0 if shift is None else min(number + 1 + shift, len(case.steps))
+            for step in case.steps[taken[index] : upto]:
+                hyper.update(step.hyper[index] if step.hyper else {})
+            taken[index] = max(taken[index], upto)
+        yield [dict(hyper) for hyper in known]
+
+
+@lru_cache(maxsize=1024)
+def _resolved(dialect: Dialect, given: tuple[tuple[str, Any], ...], deviations: tuple[Deviation, ...]) -> tuple[Hyper, Picks]:
+    return dialect.resolve(dict(given), deviations)
 
 
 SCHEDULE_SHIFT = {Schedule.AS_GIVEN: 0, Schedule.EARLY: 1, Schedule.LATE: -1, Schedule.IGNORED: None}

@@ -102,6 +102,8 @@ def update_from_old_state(a: Arithmetic, state: State, merged: Merged, picks: Pi
         rows = merged.rows[positions]
         later = new.take(positions)
         later.p = state.p[rows] - change[positions]
+        if picks.update is Update.TWICE:
+            later.p = later.p - change[positions]
         state.put(a, rows, later)
 
 
@@ -129,12 +131,12 @@ def first_moment(a: Arithmetic, m: Number, g: Number, picks: Picks, s: Scalars, 
 def second_moment(a: Arithmetic, v: Number, g: Number, square: Number | None, s: Scalars, forms: Forms) -> Number:
     """v <- b2 v + (1 - b2) g^2, or with a square of its own where duplicates were squared apart."""
     if square is not None:
-        return a.join([MEAN[form](v, square, s.beta2, s.one_minus_beta2) for form in admissible(forms.mean, s.betas[1])])
-    return a.join([SQUARE[form](v, g, s.beta2, s.one_minus_beta2) for form in admissible(forms.square, s.betas[1])])
+        return a.join([MEAN[form](a, v, square, s.beta2, s.one_minus_beta2) for form in admissible(forms.mean, s.betas[1])])
+    return a.join([SQUARE[form](a, v, g, s.beta2, s.one_minus_beta2) for form in admissible(forms.square, s.betas[1])])
 
 
 def moving_average(a: Arithmetic, old: Number, new: Number, s: Scalars, forms: Forms) -> Number:
-    return a.join([MEAN[form](old, new, s.beta1, s.one_minus_beta1) for form in admissible(forms.mean, s.betas[0])])
+    return a.join([MEAN[form](a, old, new, s.beta1, s.one_minus_beta1) for form in admissible(forms.mean, s.betas[0])])
 
 
 def running_maximum(a: Arithmetic, v_max: Number, v: Number, picks: Picks, s: Scalars) -> tuple[Number, Number]:

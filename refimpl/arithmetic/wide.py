@@ -1,0 +1,17 @@
+"""Wide: double inside, rounded to the dtype only where the state is kept between steps."""
+
+from __future__ import annotations
+
+from .floats import Float
+from .interface import Number, numpy_dtype
+
+
+class Wide(Float):
+    """An implementation that computes in double and keeps its state in `dtype`."""
+
+    def __init__(self, dtype: str) -> None:
+        super().__init__("float64")
+        self.kept = numpy_dtype(dtype)
+
+    def store(self, tensor: Number) -> Number:
+        return tensor.astype(self.kept).astype(self.dtype)

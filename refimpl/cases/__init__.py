@@ -1,0 +1,49 @@
+"""What is tested: a theme per function, each yielding vectors that still lack their expectations."""
+
+from collections.abc import Callable, Iterator
+
+from ..case import Golden
+from ..dialects import Dialect
+from .basics import basics, betas, eps
+from .build import Bench
+from .options import options
+from .refused import refused
+from .rows import duplicates, elements, row_numbers, touched
+from .shapes import half, layouts, ranges, shapes
+from .state import counters, groups, horizons, resumed, schedules
+from .training import training
+
+THEMES: dict[str, Callable[[Bench], Iterator[Golden]]] = {
+    "basics": basics,
+    "eps": eps,
+    "betas": betas,
+    "duplicates": duplicates,
+    "touched": touched,
+    "elements": elements,
+    "rows": row_numbers,
+    "counters": counters,
+    "groups": groups,
+    "schedules": schedules,
+    "resumed": resumed,
+    "shapes": shapes,
+    "layouts": layouts,
+    "ranges": ranges,
+    "options": options,
+    "horizons": horizons,
+    "training": training,
+    "refused": refused,
+    "half": half,
+}
+"""Every theme, in the order of a summary."""
+
+SUITES: dict[str, tuple[str, ...]] = {
+    "smoke": ("basics", "duplicates", "counters", "refused"),
+    "core": tuple(theme for theme in THEMES if theme != "half"),
+    "full": tuple(THEMES),
+}
+"""Suite to themes. Half precision is in `full` alone: few implementations claim it."""
+
+
+def drafts(dialect: Dialect, theme: str) -> list[Golden]:
+    """The vectors of a theme for a dialect, without expectations; empty where the theme does not concern the dialect."""
+    return list(THEMES[theme](Bench(dialect, theme)))

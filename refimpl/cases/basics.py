@@ -1,0 +1,114 @@
+"""First steps, hyper-parameters one at a time: what every implementation computes thousands of times a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..case import Golden, Param
+from .build import Bench
+
+
+def basics(bench: Bench) -> Iterator[Golden]:
+    for dtype in bench.dtypes("float32", "float64"):
+        yield bench.plain("one-step", "The first step: bias correction makes it as long as any later one.", steps=1, dtype=dtype)
+        yield bench.plain("five-steps", "Five steps with default hyper-parameters.", steps=5, dtype=dtype)
+        yield bench.plain("from-zero", "Parameters that start at 0 show the change itself, without rounding of p.", start=0.0, dtype=dtype)
+        yield bench.plain(
+            "shrinking", "Gradients that shrink from 10 to 1e-6, so that v remembers the large ones.", scale=[10.0, 1e-1, 1e-3, 1e-6], dtype=dtype
+        )
+        yield bench.plain("growing", "Gradients that grow from 1e-6 to 10.", scale=[1e-6, 1e-3, 1e-1, 10.0], dtype=dtype)
+    yield bench.plain("large-lr", "A learning rate of 0.5 makes every term of the change visible in p.", bench.hyper(lr=0.5))
+    yield bench.plain("odd-lr", "A learning rate that no power of ten is near.", bench.hyper(lr=0.0376251))
+    yield bench.plain("tiny-lr", "A learning rate of 1e-9: p barely moves, the moments move as ever.", bench.hyper(lr=1e-9))
+    if bench.accepts(bench.hyper(lr=0.0)):
+        yield bench.plain("zero-lr", "A learning rate of 0: p stays, the moments move.", bench.hyper(lr=0.0))
+    yield _constant(bench)
+    yield _zero(bench)
+    yield _alternating(bench)
+
+
+def _constant(bench: Bench) -> Golden:
+    shape = (3, 2)
+    ones = np.full(shape, 0.25, np.float32)
+    gradient = ones if not bench.sparse else bench.gradient(bench.source("constant"), shape, "float32", rows=[2, 0])
+    return bench.golden(
+        "constant", "The same gradient six times: each step is as long as the first.", [Param("w", ones)], [{"w": gradient}] * 6, bench.hyper(lr=0.1)
+    )
+
+
+def _zero(bench: Bench) -> Golden:
+    source = bench.source("zero")
+    shape = (4, 3)
+    gradients = [bench.gradient(source, shape, "float32", scale, rows=[3, 1]) for scale in (0.0, 0.0, 1.0, 0.0)]
+    return bench.golden(
+        "zero",
+        "A gradient of 0 while v is 0 moves nothing, not by a bit; after a real gradient it lets m carry on.",
+        [Param("w", source.normal(shape))],
+        [{"w": gradient} for gradient in gradients],
+    )
+
+
+def _alternating(bench: Bench) -> Golden:
+    source = bench.source("alternating")
+    shape = (4, 2)
+    first = source.normal(shape)
+    rows = [2, 3, 0]
+
+    def gradient(sign: float) -> object:
+        from .build import row_gradient
+
+        return row_gradient(rows, sign * first[rows], shape) if bench.sparse else sign * first
+
+    signs = (1.0, -1.0, 1.0, -1.0, 1.0)
+    return bench.golden(
+        "alternating",
+        "Gradients of alternating sign: m nearly cancels, v does not.",
+        [Param("w", source.normal(shape))],
+        [{"w": gradient(np.float32(sign))} for sign in signs],
+        bench.hyper(beta1=0.5),
+    )
+
+
+def eps(bench: Bench) -> Iterator[Golden]:
+    for dtype in bench.dtypes("float32", "float64"):
+        for slug, value, scale, about in EPS:
+            yield bench.plain(slug, about, bench.hyper(eps=value, lr=0.01), scale=scale, dtype=dtype)
+    if bench.accepts(bench.hyper(eps=0.0)):
+        yield bench.plain("eps-zero", "eps of 0: the step is as long as the gradient is steep, and that alone.", bench.hyper(eps=0.0))
+
+
+EPS = (
+    ("eps-against-tiny-gradient", 1e-8, 1e-8, "eps of 1e-8 against gradients of 1e-8: where eps stands decides how far p moves."),
+    ("eps-near-root", 1e-5, 1e-4, "eps near sqrt(v), so that its place and its sign show in every step."),
+    ("eps-large", 1e-3, 1.0, "eps of 1e-3 with ordinary gradients."),
+    ("eps-one", 1.0, 0.5, "eps of 1: it outweighs sqrt(v)."),
+    ("eps-odd", 3.3e-7, 1e-6, "An eps that is no power of ten."),
+    ("eps-tiny", 1e-12, 1e-10, "eps of 1e-12 with gradients of 1e-10."),
+    ("eps-falling", 1e-6, [1.0, 1e-2, 1e-5, 1e-7], "Gradients that fall below eps while v still remembers larger ones."),
+)
+
+
+def betas(bench: Bench) -> Iterator[Golden]:
+    for beta1, beta2, about in BETAS:
+        hyper = bench.hyper(beta1=beta1, beta2=beta2, lr=0.01)
+        if not bench.accepts(hyper):
+            continue
+        for dtype in bench.dtypes("float32", "float64"):
+            slug = f"beta1-{beta1}-beta2-{beta2}".replace(".", "p")
+            yield bench.plain(slug, about, hyper, steps=5, scale=[1.0, 0.1, 3.0, 0.3, 1.0], dtype=dtype)
+
+
+BETAS = (
+    (0.8, 0.999, "beta1 of 0.8, the default for beta2."),
+    (0.9, 0.99, "beta2 of 0.99, as for sparse features."),
+    (0.5, 0.9, "Short memories."),
+    (0.8765, 0.98765, "Betas whose digits no format holds."),
+    (0.99, 0.9999, "Long memories: 1 - beta2 loses most of its digits in float32."),
+    (0.95, 0.5, "beta2 below beta1."),
+    (0.3, 0.2, "Betas below one half, where an interpolation may start from the new value."),
+    (0.0, 0.999, "beta1 of 0: m is the gradient."),
+    (0.9, 0.0, "beta2 of 0: v is the square of the gradient."),
+    (0.0, 0.0, "No memory at all: the first bias corrections are 1."),
+)

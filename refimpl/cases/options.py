@@ -1,0 +1,80 @@
+"""The options of a dialect beyond the numbers of the paper: signs, decay, scaling, look-ahead, maxima."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..case import Golden, Param
+from .build import Bench, row_gradient
+
+
+def options(bench: Bench) -> Iterator[Golden]:
+    for needs, slug, changes, about in OPTIONS:
+        if not bench.has(*needs):
+            continue
+        for dtype in bench.dtypes("float32", "float64"):
+            yield bench.plain(slug, about, bench.hyper(lr=0.1, **changes), steps=4, dtype=dtype)
+    if bench.has("weight_decay") and bench.takes("rows"):
+        yield from _decayed_duplicates(bench)
+    if bench.has("grad_centralization"):
+        for width, about in ((16, "Centralized: the mean of each row is subtracted, its width a multiple of 16."), (12, "Not centralized: 12 is no multiple of 16.")):
+            hyper = bench.hyper(lr=0.1, grad_centralization=True)
+            yield bench.plain(f"centralization-{width}", about, hyper, shape=(3, width), steps=3)
+    for name in ("amsgrad", "use_amsgrad"):
+        if bench.has(name):
+            yield _falling(bench, name)
+
+
+OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
+    (("maximize",), "maximize", {"maximize": True}, "The objective is maximized: the gradient's sign is turned, once."),
+    (("maximize", "weight_decay"), "maximize-and-decay", {"maximize": True, "weight_decay": 0.1}, "The sign is turned before the decay is added."),
+    (("weight_decay",), "weight-decay", {"weight_decay": 0.1}, "Weight decay of 0.1."),
+    (("weight_decay",), "weight-decay-large", {"weight_decay": 2.5}, "Weight decay that outweighs the gradient."),
+    (("decoupled_weight_decay",), "decoupled", {"weight_decay": 0.1, "decoupled_weight_decay": True}, "Decoupled weight decay: p shrinks by lr times 0.1."),
+    (
+        ("decoupled_weight_decay", "maximize"),
+        "decoupled-maximize",
+        {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True},
+        "Decoupled weight decay is not turned around by maximize.",
+    ),
+    (("loss_scale",), "loss-scale", {"loss_scale": 1024.0}, "The gradient is divided by a loss scale of 1024."),
+    (("loss_scale",), "loss-scale-odd", {"loss_scale": 3.7}, "A loss scale whose reciprocal no format holds."),
+    (("loss_scale", "weight_decay"), "loss-scale-and-decay", {"loss_scale": 128.0, "weight_decay": 0.1}, "The decay is not divided by the loss scale."),
+    (("use_nesterov",), "nesterov", {"use_nesterov": True}, "The Nesterov direction."),
+    (("use_nesterov", "weight_decay"), "nesterov-and-decay", {"use_nesterov": True, "weight_decay": 0.1}, "The look-ahead takes the decayed gradient."),
+    (("use_nesterov",), "nesterov-odd-beta", {"use_nesterov": True, "beta1": 0.7}, "The Nesterov direction with beta1 of 0.7."),
+    (("use_locking",), "locking", {"use_locking": True}, "use_locking protects the update and changes no number."),
+    (("amsgrad",), "amsgrad", {"amsgrad": True}, "amsgrad divides by the largest v so far."),
+    (("amsgrad", "weight_decay"), "amsgrad-and-decay", {"amsgrad": True, "weight_decay": 0.1}, "amsgrad with weight decay."),
+    (("amsgrad", "maximize"), "amsgrad-maximize", {"amsgrad": True, "maximize": True}, "amsgrad with maximize."),
+    (("use_amsgrad",), "amsgrad", {"use_amsgrad": True}, "amsgrad divides by the largest v so far."),
+    (("use_amsgrad", "loss_scale"), "amsgrad-loss-scale", {"use_amsgrad": True, "loss_scale": 16.0}, "amsgrad sees the unscaled gradient."),
+)
+
+
+def _falling(bench: Bench, name: str) -> Golden:
+    hyper = bench.hyper(beta2=0.5, lr=0.1, **{name: True})
+    about = "Falling gradients with a short memory: the maximum of v is its first value, and it must be kept."
+    return bench.plain("amsgrad-falling", about, hyper, scale=[10.0, 1.0, 0.1, 0.01, 0.01])
+
+
+def _decayed_duplicates(bench: Bench) -> Iterator[Golden]:
+    shape = (5, 2)
+    for slug, changes, about in DECAYED:
+        source = bench.source(slug)
+        gradients = [{"w": row_gradient(rows, source.normal((len(rows), 2)), shape)} for rows in ([4, 1, 4, 4], [1, 0], [4, 1, 1])]
+        hyper = bench.hyper(lr=0.1, **changes)
+        yield bench.golden(slug, about, [Param("w", source.normal(shape))], gradients, hyper)
+    source = bench.source("decay-of-zero-gradient")
+    zeros = row_gradient([3, 1], np.zeros((2, 2), np.float32), shape)
+    about = "Stored rows of 0: the decay alone is their gradient."
+    yield bench.golden("decay-of-zero-gradient", about, [Param("w", source.normal(shape))], [{"w": zeros}] * 3, bench.hyper(lr=0.1, weight_decay=0.05))
+
+
+DECAYED: Sequence[tuple[str, dict[str, Any], str]] = (
+    ("decay-and-duplicates", {"weight_decay": 0.1}, "A row that occurs three times is decayed three times."),
+    ("decay-duplicates-scale", {"weight_decay": 0.1, "loss_scale": 8.0}, "Repeated rows with decay and a loss scale."),
+)

@@ -1,0 +1,62 @@
+"""What a dialect refuses: hyper-parameters outside its ranges, gradients that do not fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+
+from ..case import Golden, Param
+from ..dialects import Parameter
+from .build import Bench, row_gradient
+
+
+def refused(bench: Bench) -> Iterator[Golden]:
+    for parameter in bench.dialect.parameters.values():
+        for word, value in _outside(parameter):
+            slug = f"{parameter.name}-{word}".replace("_", "-")
+            about = f"{parameter.name} = {value!r} is refused."
+            yield _with_hyper(bench, slug, about, {parameter.name: value}, f"invalid-{parameter.name.replace('_', '-')}")
+    shape = (4, 3)
+    params = [Param("w", bench.source("refused").normal(shape))]
+    rows = row_gradient([1, 3], bench.source("refused-g").normal((2, 3)), shape)
+    dense = bench.source("refused-d").normal(shape)
+    if not bench.takes("dense"):
+        yield bench.golden("dense-gradient", "A dense gradient is refused.", params, [{"w": dense}], error="dense-gradient")
+        about = "A dense gradient after a sparse one is refused, and the parameter stays where the first step left it."
+        yield bench.golden("dense-after-sparse", about, params, [{"w": rows}, {"w": dense}], error="dense-gradient")
+    if not bench.takes("rows"):
+        yield bench.golden("sparse-gradient", "A gradient by rows is refused.", params, [{"w": rows}], error="sparse-gradient")
+    if bench.dialect.name == "torch.SparseAdam":  # MindSpore's routes drop such a row, or leave a partial update
+        outside = row_gradient([1, 4], rows.values, shape)
+        yield bench.golden("row-outside", "A row number equal to the number of rows is refused.", params, [{"w": outside}], error="index-out-of-range")
+
+
+def _outside(parameter: Parameter) -> Iterator[tuple[str, Any]]:
+    """Values that the parameter refuses, each with a word for the slug."""
+    interval = parameter.interval
+    if interval is None:
+        if parameter.types == ("bool",):
+            yield "not-bool", 1
+        return
+    values: list[tuple[str, float]] = [("negative", -0.1), ("nan", math.nan)]
+    values += [("zero", 0.0)] if not interval.takes_low else []
+    values += [("one", 1.0), ("above-one", 1.5)] if interval.high == 1.0 else []
+    if parameter.types:  # MindSpore lets nan through its comparisons
+        values = [(word, value) for word, value in values if word != "nan"]
+    for word, value in values:
+        if len(parameter.roles) > 1:
+            yield f"first-{word}", (value, parameter.default[1])
+            yield f"second-{word}", (parameter.default[0], value)
+        else:
+            yield word, value
+    if parameter.types == ("float",):
+        yield "int", 1
+
+
+def _with_hyper(bench: Bench, slug: str, about: str, changes: dict[str, Any], error: str) -> Golden:
+    source = bench.source("refused")
+    param = Param("w", source.normal((3, 2)))
+    gradient = bench.gradient(source, (3, 2), "float32")
+    return bench.golden(slug, about, [param], [{"w": gradient}], {**bench.hyper(), **changes}, error=error)

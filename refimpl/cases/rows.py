@@ -1,0 +1,180 @@
+"""Sparse gradients: repeated rows, which rows are touched, single elements, large row numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..case import Golden, Param
+from ..dialects.stages import Touch
+from .build import Bench, row_gradient
+
+
+def duplicates(bench: Bench) -> Iterator[Golden]:
+    if not bench.takes("rows"):
+        return
+    for dtype in bench.dtypes("float32", "float64"):
+        for slug, rows, about in DUPLICATES:
+            yield _table(bench, slug, about, [rows, rows[::-1], [0, 3]], dtype=dtype)
+        yield _table(bench, "multiplicity-changes", "A row that occurs once, three times, twice, and five times.", MULTIPLICITIES, dtype=dtype)
+    yield _table(bench, "whole-table-one-row", "Forty occurrences of one row, more than any vector register holds.", [[2] * 40, [2, 1]])
+    yield _table(bench, "three-hundred", "Three hundred occurrences of a row: a count in 8 bits wraps.", [[1] * 300 + [0], [1]], shape=(2, 1))
+    yield _cancelling(bench)
+    yield _opposite_magnitudes(bench)
+
+
+DUPLICATES: Sequence[tuple[str, list[int], str]] = (
+    ("pair", [4, 1, 4], "A row that occurs twice, another between."),
+    ("neighbours", [1, 1, 3], "A row that occurs twice in a row."),
+    ("sorted", [0, 0, 2, 2, 2, 4], "Repeated rows in ascending order."),
+    ("interleaved", [3, 0, 3, 0, 3, 5], "Two repeated rows, interleaved."),
+    ("first-and-last-row", [0, 5, 0, 5], "The first and the last row of the table, twice each."),
+    ("every-row-twice", [5, 4, 3, 2, 1, 0, 0, 1, 2, 3, 4, 5], "Every row twice, down and up again."),
+)
+
+MULTIPLICITIES = [[3, 1], [3, 0, 3, 3], [1, 3, 3], [3, 3, 3, 1, 3, 3]]
+
+
+def _table(
+    bench: Bench,
+    slug: str,
+    about: str,
+    rows: Sequence[Sequence[int]],
+    *,
+    shape: tuple[int, ...] = (6, 3),
+    dtype: str = "float32",
+    scale: float = 1.0,
+) -> Golden:
+    source = bench.source(slug)
+    name = slug if dtype == "float32" else f"{slug}-{dtype}"
+    gradients = [{"w": row_gradient(one, source.normal((len(one), *shape[1:]), scale, dtype), shape)} for one in rows]
+    return bench.golden(name, about, [Param("w", source.normal(shape, 1.0, dtype))], gradients)
+
+
+def _cancelling(bench: Bench) -> Golden:
+    source = bench.source("cancelling")
+    shape = (4, 3)
+    value = source.normal((1, 3))
+    first = row_gradient([2, 0], source.normal((2, 3)), shape)
+    cancels = row_gradient([2, 1, 2], np.concatenate([value, source.normal((1, 3)), -value]), shape)
+    return bench.golden(
+        "cancelling",
+        "Occurrences that add up to 0: the row is touched all the same, its moments decay and it moves.",
+        [Param("w", source.normal(shape))],
+        [{"w": first}, {"w": cancels}, {"w": cancels}],
+    )
+
+
+def _opposite_magnitudes(bench: Bench) -> Golden:
+    source = bench.source("opposite-magnitudes")
+    shape = (3, 2)
+    values = np.concatenate([source.normal((1, 2), 1e3), source.normal((1, 2), 1e-3), source.normal((1, 2), -1e3), source.normal((1, 2), 1e-3)])
+    rows = row_gradient([1, 1, 1, 1], values, shape)
+    return bench.golden(
+        "opposite-magnitudes",
+        "Occurrences of 1e3 and 1e-3 with changing signs: the order of the sum shows, and every order is right.",
+        [Param("w", source.normal(shape))],
+        [{"w": rows}, {"w": rows}],
+    )
+
+
+def touched(bench: Bench) -> Iterator[Golden]:
+    if not bench.takes("rows"):
+        return
+    for dtype in bench.dtypes("float32", "float64"):
+        yield _table(bench, "gaps", "A row that rests for 1, 2, 3, 4 and 5 steps between touches.", GAPS, dtype=dtype)
+        yield _table(bench, "late", "A row that is first touched at step 5: its moments are new, t is not.", [[0], [1], [0], [1], [3, 0], [3]], dtype=dtype)
+    yield _table(bench, "unsorted", "Rows in no order.", [[5, 0, 3], [2, 5, 1], [4, 0, 5]])
+    yield _table(bench, "all-rows", "Every row is stored, in no order.", [[3, 1, 5, 0, 2, 4], [4, 2, 0, 5, 1, 3]])
+    yield _table(bench, "first-row", "Only row 0.", [[0]] * 3)
+    yield _table(bench, "last-row", "Only the last row.", [[5]] * 3)
+    yield _table(bench, "one-by-one", "A different row at every step.", [[4], [2], [0], [5], [1]])
+    yield _table(bench, "counts", "1, 2, 3, 5, 7, 8, 9, 15, 16, 17 rows at a time: the tail of a loop over rows.", _counts(bench), shape=(19, 1))
+    yield _stored_zeros(bench)
+    yield _one_column_zero(bench)
+
+
+GAPS = [[2, 0], [0], [2], [0], [1], [2], [0], [1], [0], [2], [1], [0], [1], [3], [2, 3]]
+
+
+def _counts(bench: Bench) -> list[list[int]]:
+    source = bench.source("count-rows")
+    return [source.rows(n, 19).tolist() for n in (1, 2, 3, 5, 7, 8, 9, 15, 16, 17)]
+
+
+def _stored_zeros(bench: Bench) -> Golden:
+    source = bench.source("stored-zeros")
+    shape = (4, 3)
+    real = row_gradient([3, 1], source.normal((2, 3)), shape)
+    zeros = row_gradient([1, 3], np.concatenate([np.zeros((1, 3), np.float32), source.normal((1, 3))]), shape)
+    return bench.golden(
+        "stored-zeros",
+        "A row that is stored with values of 0 is touched: m and v decay and p moves on.",
+        [Param("w", source.normal(shape))],
+        [{"w": real}, {"w": zeros}, {"w": zeros}],
+    )
+
+
+def _one_column_zero(bench: Bench) -> Golden:
+    source = bench.source("one-column-zero")
+    shape = (3, 4)
+    gradients = []
+    for _ in range(3):
+        values = source.normal((2, 4))
+        values[:, 1] = 0
+        gradients.append({"w": row_gradient([2, 0], values, shape)})
+    return bench.golden(
+        "one-column-zero", "A column that never has a gradient, in rows that do: 0/(0 + eps) is 0.", [Param("w", source.normal(shape))], gradients
+    )
+
+
+def row_numbers(bench: Bench) -> Iterator[Golden]:
+    if not bench.takes("rows"):
+        return
+    for rows, above, about in ROW_NUMBERS:
+        if rows > 1000 and bench.dialect.picks.touch is Touch.ALL:
+            continue  # every row moves: a table of this size would be computed in balls at every step
+        touched_rows = [rows - 1, above, above - 1, 1]
+        source = bench.source(f"rows-{rows}")
+        shape = (rows, 1)
+        start = np.full(shape, 0.5, np.float32)
+        gradients = [{"w": row_gradient(touched_rows, source.normal((4, 1)), shape)} for _ in range(2)]
+        yield bench.golden(f"beyond-{above}", about, [Param("w", start)], gradients, record=[2] if rows > 1000 else ())
+
+
+ROW_NUMBERS = (
+    (131, 128, "Row numbers beyond what a signed byte holds."),
+    (259, 256, "Row numbers beyond what a byte holds."),
+    (32771, 32768, "Row numbers beyond 2^15: a signed 16-bit index wraps."),
+    (65541, 65536, "Row numbers beyond 2^16: a 16-bit index wraps, a half-precision one rounds."),
+)
+
+
+def elements(bench: Bench) -> Iterator[Golden]:
+    if not bench.takes("elements"):
+        return
+    for dtype in bench.dtypes("float32", "float64"):
+        yield _elements(bench, "matrix", "Single elements of a matrix; the others rest.", (4, 3), [4, 5, 4], dtype)
+    yield _elements(bench, "vector", "Single elements of a vector.", (7,), [2, 3, 2])
+    yield _elements(bench, "cube", "Single elements of a parameter of three dimensions.", (2, 3, 2), [4, 3, 5])
+    yield _elements(bench, "duplicates", "The same element given twice is summed.", (3, 3), [4, 4], repeat=True)
+    yield _elements(bench, "all", "Every element is stored.", (3, 2), [6, 6])
+    yield _elements(bench, "gaps", "Elements that rest between touches.", (3, 3), [1, 2, 1, 2, 1, 3])
+    yield _elements(bench, "empty", "A call that stores no element counts, and changes nothing else.", (3, 2), [2, 0, 2])
+
+
+def _elements(
+    bench: Bench, slug: str, about: str, shape: tuple[int, ...], counts: Sequence[int], dtype: str = "float32", repeat: bool = False
+) -> Golden:
+    from scipy.sparse import coo_array
+
+    source = bench.source(f"elements-{slug}")
+    gradients = []
+    for n in counts:
+        flat = source.rows(n, int(np.prod(shape)))
+        flat = np.concatenate([flat, flat[: n // 2]]) if repeat else flat
+        coords = tuple(axis.astype(np.int64) for axis in np.unravel_index(flat, shape))
+        gradients.append({"w": coo_array((source.normal((len(flat),), 1.0, dtype), coords), shape=shape)})
+    name = slug if dtype == "float32" else f"{slug}-{dtype}"
+    return bench.golden(name, about, [Param("w", source.normal(shape, 1.0, dtype))], gradients)

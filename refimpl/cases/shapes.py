@@ -1,0 +1,114 @@
+"""Where the numbers lie: shapes, widths, memory layouts, and how large they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..case import Golden, Param
+from .build import Bench, row_gradient
+
+
+def shapes(bench: Bench) -> Iterator[Golden]:
+    for slug, widths, about in WIDTHS:
+        yield _widths(bench, slug, widths, about)
+    for dtype in bench.dtypes("float64"):
+        yield _widths(bench, "widths-1-to-9", WIDTHS[0][1], WIDTHS[0][2], dtype)
+    yield bench.plain("vector", "A parameter of one dimension: its rows are single numbers.", shape=(7,))
+    yield bench.plain("cube", "A parameter of three dimensions: a row is a matrix.", shape=(4, 2, 3))
+    yield bench.plain("four-dimensions", "A parameter of four dimensions.", shape=(3, 2, 1, 2))
+    yield bench.plain("one-element", "A parameter of one element.", shape=(1, 1))
+    yield bench.plain("one-row", "A table of one row.", shape=(1, 5))
+    if bench.sparse:
+        empty = row_gradient([], np.zeros((0, 1), np.float32), (0, 1))
+        params = [Param("nothing", np.zeros((0, 1), np.float32)), Param("w", bench.source("no-rows").normal((3, 2)))]
+        second = bench.gradient(bench.source("no-rows-g"), (3, 2), "float32")
+        yield bench.golden("no-rows", "A table without rows, beside one that has some.", params, [{"nothing": empty, "w": second}] * 2)
+    else:
+        yield bench.plain("scalar", "A parameter without dimensions.", shape=())
+        params = [Param("nothing", np.zeros((0, 1), np.float32)), Param("w", bench.source("no-rows").normal((3, 2)))]
+        second = bench.gradient(bench.source("no-rows-g"), (3, 2), "float32")
+        given = {"nothing": np.zeros((0, 1), np.float32), "w": second}
+        yield bench.golden("no-rows", "A table without rows, beside one that has some.", params, [given] * 2)
+
+
+WIDTHS: Sequence[tuple[str, Sequence[int], str]] = (
+    ("widths-1-to-9", (1, 2, 3, 4, 5, 6, 7, 8, 9), "Every width from 1 to 9: the tail of a loop over 4 or 8 columns."),
+    ("widths-to-33", (11, 13, 15, 16, 17, 31, 32, 33), "Widths around 16 and 32: the tail of a loop over a vector register."),
+    ("widths-to-130", (63, 65, 127, 130), "Widths around 64 and 128."),
+    ("width-1031", (1031,), "A width beyond 1024, the largest block of many accelerators."),
+)
+
+
+def _widths(bench: Bench, slug: str, widths: Sequence[int], about: str, dtype: str = "float32") -> Golden:
+    source = bench.source(slug)
+    rows = 3 if max(widths) < 100 else 2
+    params = [Param(f"w{width}", source.normal((rows, width), 1.0, dtype)) for width in widths]
+    picked = [rows - 1, 0] if rows == 3 else [1]
+    gradients = [{f"w{width}": bench.gradient(source, (rows, width), dtype, rows=picked) for width in widths} for _ in range(2)]
+    return bench.golden(slug if dtype == "float32" else f"{slug}-{dtype}", about, params, gradients, record=[2])
+
+
+def layouts(bench: Bench) -> Iterator[Golden]:
+    yield bench.plain("strided", "Every array is a view with gaps: an element is not where a contiguous one would be.", layout="strided")
+    yield bench.plain("read-only", "Every array is read-only: writing to the caller's arrays fails.", layout="read-only")
+    yield bench.plain("fortran", "Every array lies column by column.", layout="fortran")
+    yield bench.plain("strided-cube", "A strided parameter of three dimensions.", shape=(3, 2, 3), layout="strided")
+
+
+def ranges(bench: Bench) -> Iterator[Golden]:
+    for slug, scales, hyper, about in RANGES:
+        yield bench.plain(slug, about, bench.hyper(**hyper), scale=scales, steps=len(scales))
+    for dtype in bench.dtypes("float64"):
+        yield bench.plain("square-underflows", "Gradients of 1e-170 in double: their square is 0.", scale=[1e-170] * 3, dtype=dtype)
+        yield bench.plain("square-overflows", "Gradients of 1e160 in double: their square is infinite.", scale=[1.0, 1e160, 1.0], dtype=dtype)
+    yield _huge_parameter(bench)
+    for slug, value, about in NOT_FINITE:
+        yield _not_finite(bench, slug, value, about)
+
+
+RANGES: Sequence[tuple[str, list[float], dict[str, Any], str]] = (
+    ("square-underflows", [1e-25] * 3, {"lr": 0.1}, "Gradients of 1e-25: their square is 0 in float32, eps alone governs the step."),
+    ("small-square", [1e-18, 1e-19, 1e-20], {"lr": 0.1}, "Gradients whose squares are subnormal in float32."),
+    ("subnormal", [1e-40] * 3, {"lr": 0.1}, "Subnormal gradients: kept or flushed, p does not see them."),
+    ("large", [1e15, 1e14, 1e15], {"lr": 0.1}, "Gradients of 1e15, far from overflow even when squared."),
+    ("large-then-small", [1e12, 1.0, 1e-3, 1.0], {"lr": 0.1}, "One gradient of 1e12, then ordinary ones: v remembers."),
+    ("square-overflows", [1.0, 1e25, 1.0, 1.0], {"lr": 0.1}, "A gradient of 1e25: its square is infinite in float32; what comes next depends on the formulation."),
+)
+
+
+def _huge_parameter(bench: Bench) -> Golden:
+    source = bench.source("huge-parameter")
+    shape = (3, 2)
+    start = (source.normal(shape, 1.0, "float64") * 1e20).astype(np.float32)
+    gradients = [{"w": bench.gradient(source, shape, "float32")} for _ in range(2)]
+    return bench.golden("huge-parameter", "Parameters of 1e20, which a step of lr cannot move.", [Param("w", start)], gradients)
+
+
+def _not_finite(bench: Bench, slug: str, value: float, about: str) -> Golden:
+    source = bench.source(slug)
+    shape = (4, 3)
+    gradients = []
+    for t in range(3):
+        values = source.normal((3, 3))
+        if t == 1:
+            values[1, 2] = value
+        dense = np.concatenate([values, source.normal((1, 3))])
+        gradients.append({"w": row_gradient([3, 0, 2], values, shape) if bench.sparse else dense})
+    return bench.golden(slug, about, [Param("w", source.normal(shape))], gradients)
+
+
+NOT_FINITE = (
+    ("nan", float("nan"), "A nan in one element of one gradient stays in that element."),
+    ("inf", float("inf"), "An infinite gradient in one element stays in that element."),
+    ("minus-inf", float("-inf"), "A gradient of minus infinity in one element stays in that element."),
+)
+
+
+def half(bench: Bench) -> Iterator[Golden]:
+    for dtype in bench.dtypes("float16", "bfloat16"):
+        hyper = bench.hyper(eps=1e-3, lr=0.01)
+        yield bench.plain("ordinary", f"Three steps in {dtype}, far from its limits.", hyper, steps=3, dtype=dtype)
+        yield bench.plain("odd-betas", f"Betas that {dtype} holds badly.", bench.hyper(eps=1e-3, lr=0.1, beta1=0.8, beta2=0.95), steps=3, dtype=dtype)

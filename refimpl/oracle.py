@@ -1,0 +1,241 @@
+"""The oracle: the exact result of a case, and per element how far a correct implementation may be from it.
+
+An element is *tame* while every admissible formulation keeps it inside the range of the format. For a tame element the
+expectation is the real-number result, proven by balls, and the bound is the running error analysis. Once some formulation
+overflows, or an input is not finite, the element is *wild*: formulations part ways (an increment turns inf into nan, a product
+keeps it; an implementation with double inside does not overflow at all). Its expectation is what the admissible formulations
+give when they are run: the kinds that occur, and a bound that reaches every finite value among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .arithmetic import CLASSES, FORMATS, Arithmetic, Bound, Bounded, Float
+from .arithmetic.wide import Wide
+from .case import ARRAYS, KINDS, Case, Expected
+from .dialects import Deviation, Dialect, dialect, differing_stages
+from .errors import HarnessError
+from .gradients import Array, RowGradient, is_element_gradient
+from .reference import ALL, ONE, State, each, scheduled, trajectory
+
+Expectations = dict[str, dict[str, Expected]]
+
+FIELDS = dict(zip(ARRAYS, ("p", "m", "v")))
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """One array of one parameter at the recorded steps: midpoints of the balls, values and bounds, and which elements are wild."""
+
+    exact: Array
+    x: Array
+    e: Array
+    wild: Array
+
+
+def expectations(case: Case) -> Expectations:
+    """The expectation of every array of every parameter at the recorded steps.
+
+    Raises HarnessError where two formulations of the dialect differ, or where a ball leaves the bound: both would be errors of
+    refimpl.
+    """
+    table = dialect(case.dialect)
+    truths = _truths(case, table)
+    envelope = _Envelope(case, table) if any(truth.wild.any() for of in truths.values() for truth in of.values()) else None
+    return {
+        name: {array: _expected(case, truth, envelope.of(name, array) if envelope else []) for array, truth in of.items()}
+        for name, of in truths.items()
+    }
+
+
+def _truths(case: Case, table: Dialect) -> dict[str, dict[str, _Truth]]:
+    from .arithmetic.balls import Ball, midpoint
+
+    shapes = {param.name: param.value.shape for param in case.params}
+    exact: dict[tuple[str, str], list[Array]] = {}
+    running: dict[tuple[str, str], list[Bound]] = {}
+    wild: dict[str, list[Array]] = {name: [] for name in shapes}
+    runs = zip(trajectory(case, Ball(), table, (), ALL), trajectory(case, bounded(case.dtype), table, (), ALL))
+    outside = {name: np.zeros((1, 1), bool) for name in shapes}
+    for number, (balls, bounds) in enumerate(runs, start=1):
+        for name in shapes:
+            outside[name] = outside[name] | _leaves_range(bounds[name])
+            if number not in case.record:
+                continue
+            wild[name].append(np.broadcast_to(outside[name], bounds[name].p.x.shape).reshape(shapes[name]))
+            for array, field in FIELDS.items():
+                exact.setdefault((name, array), []).append(midpoint(getattr(balls[name], field)).reshape(shapes[name]))
+                bound: Bound = getattr(bounds[name], field)
+                kept = Bound(bound.x.reshape(shapes[name]).copy(), bound.e.reshape(len(CLASSES), *shapes[name]).copy(), bound.rounding)
+                running.setdefault((name, array), []).append(kept)
+    return {
+        name: {
+            array: _Truth(
+                np.stack(exact[name, array]),
+                np.stack([bound.x for bound in running[name, array]]),
+                np.stack([bound.e for bound in running[name, array]], axis=1),
+                np.stack(wild[name]),
+            )
+            for array in ARRAYS
+        }
+        for name in shapes
+    }
+
+
+@cache
+def bounded(dtype: str) -> Bounded:
+    return Bounded(dtype)
+
+
+def _leaves_range(state: State) -> Array:
+    """Elements of which some formulation is not finite, or may not be."""
+    return np.any([~np.isfinite(part.x) | ~np.isfinite(part.e).all(axis=0) for part in (state.p, state.m, state.v)], axis=0)
+
+
+def _expected(case: Case, truth: _Truth, runs: list[Array]) -> Expected:
+    value = np.where(truth.wild, truth.x, truth.exact)
+    with np.errstate(invalid="ignore"):
+        off = ~truth.wild & (np.abs(truth.x - truth.exact) > truth.e.max(axis=0))
+    if off.any():
+        at = tuple(int(i) for i in np.argwhere(off)[0])
+        raise HarnessError(f"{case.id}: the double at {at} is outside its own bound: {truth.x[at]!r}, exactly {truth.exact[at]!r}")
+    e = np.maximum.accumulate(truth.e, axis=0)  # a looser class admits every computation of a tighter one
+    allowed = None
+    if truth.wild.any():
+        allowed = np.where(truth.wild, np.bitwise_or.reduce([kinds(run) for run in runs]), KINDS["finite"]).astype(np.uint8)
+        value = np.where(truth.wild & (allowed == kinds(runs[0])), runs[0].astype(np.float64), value)  # all runs agree on the kind
+        value = np.where(truth.wild & ~np.isfinite(value), _some_finite(value, runs), value)
+        e = np.where(truth.wild, _reach(value, e, runs), e)
+    with np.errstate(invalid="ignore"):
+        e = e + np.where(np.isfinite(value), np.abs(value), 0.0) * FORMATS["float64"].u  # value is rounded to double
+    return Expected(value, {name: round_up(e[k]) for k, name in enumerate(CLASSES)}, allowed)
+
+
+class _Envelope:
+    """What the admissible formulations give when they are run in the format, and with double inside."""
+
+    def __init__(self, case: Case, table: Dialect) -> None:
+        self.runs: list[dict[tuple[str, str], Array]] = []
+        hypers = [table.resolve(hyper)[0] for of_groups in scheduled(case) for hyper in of_groups]
+        for forms in each(max(hyper.beta1 for hyper in hypers), max(hyper.beta2 for hyper in hypers)):
+            if (forms.unscaling, forms.shrink) != (ONE.unscaling, ONE.shrink):
+                continue  # where the decay stands does not change what overflows
+            for arithmetic in (Float(case.dtype), Wide(case.dtype)):
+                self.runs.append(recorded(case, arithmetic, table, (), forms))
+
+    def of(self, name: str, array: str) -> list[Array]:
+        return [run[name, array] for run in self.runs]
+
+
+def recorded(
+    case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Any = ONE, take: Callable[[Any], Array] = np.array
+) -> dict[tuple[str, str], Array]:
+    """A trajectory at the recorded steps: (parameter, array) -> (T, *shape), in whatever dtype `take` gives."""
+    shapes = {param.name: param.value.shape for param in case.params}
+    kept: dict[tuple[str, str], list[Array]] = {}
+    for number, states in enumerate(trajectory(case, a, table, deviations, forms), start=1):
+        if number in case.record:
+            for name, shape in shapes.items():
+                for array, field in FIELDS.items():
+                    kept.setdefault((name, array), []).append(take(getattr(states[name], field)).reshape(shape))
+    return {key: np.stack(steps) for key, steps in kept.items()}
+
+
+def kinds(x: Array) -> Array:
+    """The kind of each element, as a bit of KINDS."""
+    x = np.asarray(x, np.float64)
+    inf = np.where(x > 0, KINDS["+inf"], KINDS["-inf"])
+    return np.where(np.isfinite(x), KINDS["finite"], np.where(np.isnan(x), KINDS["nan"], inf)).astype(np.uint8)
+
+
+def _reach(value: Array, e: Array, runs: list[Array]) -> Array:
+    with np.errstate(invalid="ignore"):
+        apart = np.stack([np.abs(run.astype(np.float64) - value) for run in runs])
+    farthest = np.max(np.where(np.isfinite(apart), apart, 0.0), axis=0)
+    return np.where(np.isfinite(value), e + farthest, np.inf)
+
+
+def _some_finite(value: Array, runs: list[Array]) -> Array:
+    """Where the expectation is not finite but some run is: that run's value (its bound is infinite)."""
+    for run in runs:
+        value = np.where(np.isfinite(value), value, np.where(np.isfinite(run), run.astype(np.float64), value))
+    return value
+
+
+def round_up(e: Array) -> Array:
+    """The smallest float32 that is not below e."""
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = e.astype(np.float32)
+    return np.where(rounded.astype(np.float64) < e, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
+
+
+CATCH_DISTANCE = 10
+"""How many bounds (of the loosest class) a deviation must be away for a case to claim that it catches it."""
+
+
+def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation]) -> tuple[str, ...]:
+    """The ids of the deviations whose exact result is proven to be farther than CATCH_DISTANCE bounds from the expectation."""
+    return tuple(deviation.id for deviation in candidates if changes(case, deviation) and _is_caught(case, expected, deviation))
+
+
+def changes(case: Case, deviation: Deviation) -> bool:
+    """Whether the deviation picks anything else than the dialect does, for any group at any step of the case."""
+    table = dialect(case.dialect)
+    hypers = [group.hyper for group in case.groups]
+    hypers += [{**group.hyper, **step.hyper[k]} for step in case.steps for k, group in enumerate(case.groups) if step.hyper and step.hyper[k]]
+    idle = {stage for stage, is_idle in IDLE_STAGES.items() if is_idle(case)}
+    pairs = [(table.resolve(hyper)[1], table.resolve(hyper, (deviation,))[1]) for hyper in hypers]
+    return any(stage not in idle for plain, other in pairs for stage, _, _ in differing_stages(plain, other))
+
+
+def has_duplicates(case: Case) -> bool:
+    return any(
+        isinstance(gradient, RowGradient) and len(np.unique(gradient.indices)) < len(gradient.indices) or is_element_gradient(gradient)
+        for step in case.steps
+        for gradient in step.gradients.values()
+    )
+
+
+IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
+    "resume": lambda case: all(param.exp_avg is None for param in case.params),
+    "schedule": lambda case: not any(change for step in case.steps for change in step.hyper),
+    "merge": lambda case: not has_duplicates(case),
+}
+"""Stages that a case does not exercise, whatever is picked."""
+
+
+def _is_caught(case: Case, expected: Expectations, deviation: Deviation) -> bool:
+    from .arithmetic.balls import Ball, midpoint, radius
+
+    at = 0
+    for number, states in enumerate(trajectory(case, Ball(), dialect(case.dialect), (deviation,)), start=1):
+        if number not in case.record:
+            continue
+        for name, of in expected.items():
+            tame = _tame(of, at)
+            for array, one in of.items():
+                ball = getattr(states[name], FIELDS[array])
+                middle, spread = midpoint(ball).reshape(tame.shape), radius(ball).reshape(tame.shape)
+                bound = one.bound[CLASSES[-1]][at].astype(np.float64)
+                with np.errstate(invalid="ignore"):
+                    # A ball that is not finite: a division by an exact zero, which no float computation brings back.
+                    far = ~np.isfinite(middle) | (np.abs(middle - one.value[at]) - spread > CATCH_DISTANCE * bound)
+                if (far & tame & np.isfinite(bound)).any():
+                    return True
+        at += 1
+    return False
+
+
+def _tame(of: Mapping[str, Expected], at: int) -> Array:
+    """Elements that have stayed finite in every array up to a recorded step: their expectation is the real-number result."""
+    wild = np.zeros(of["param"].value[at].shape, bool)
+    for one in of.values():
+        if one.allowed is not None:
+            wild |= (one.allowed[: at + 1] != KINDS["finite"]).any(axis=0)
+    return ~wild
