@@ -7,10 +7,9 @@ that explains most failing cases, then the next one for what it leaves unexplain
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-
 
 from .case import ARRAYS, Golden
 from .dialects import Deviation, deviations, dialect
@@ -20,6 +19,11 @@ from .reference import ALL, trajectory
 from .verdict import CaseVerdict, Diagnosis, End, Outcome, Status
 
 
+Failure = tuple[Golden, Outcome]
+
+FIRST_STEPS = 300
+"""How many steps of a long horizon are compared: what parts from the dialect does so long before."""
+
 
 def diagnose(goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: Sequence[CaseVerdict]) -> tuple[Diagnosis, ...]:
     """The named causes of the failures, best explanation first; empty where nothing known computes these numbers.
@@ -27,31 +31,62 @@ def diagnose(goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: S
     goldens, outcomes and verdicts: one each per case, in the same order.
     """
     judged = list(zip(goldens, outcomes, verdicts))
-    failing = [
-        (golden, outcome)
-        for golden, outcome, verdict in judged
-        if verdict.status is Status.FAILED and outcome.end is End.STATES and golden.case.error is None and verdict.mismatch is not None
-    ]
+    left = {golden.case.id: (golden, outcome) for golden, outcome, verdict in judged if _is_numeric_failure(golden, outcome, verdict)}
     refuted = {id for golden, _, verdict in judged if verdict.status is Status.PASSED for id in golden.case.catches}
-    explained = {
-        deviation: [golden.case.id for golden, outcome in failing if explains(deviation, golden, outcome)]
-        for deviation in deviations().values()
-        if deviation.id not in refuted
-    }
-    return tuple(_stories(explained, [golden.case.id for golden, _ in failing]))
-
-
-def _stories(explained: dict[Deviation, list[str]], failing: list[str]) -> list[Diagnosis]:
+    candidates = [deviation for deviation in deviations().values() if deviation.id not in refuted]
     stories: list[Diagnosis] = []
-    left = list(failing)
     while left:
-        best = max(explained, key=lambda one: len(set(explained[one]) & set(left)), default=None)
-        if best is None or not set(explained[best]) & set(left):
+        tied, cases = _best(candidates, left)
+        if not tied:
             break
-        cases = tuple(case for case in left if case in explained[best])
-        left = [case for case in left if case not in cases]
-        stories.append(Diagnosis((best.id,), best.about, cases, tuple(left)))
-    return stories
+        left = {id: failure for id, failure in left.items() if id not in cases}
+        first, *others = tied
+        stories.append(Diagnosis((first.id,), first.about, cases, tuple(left), tuple(other.id for other in others)))
+    return tuple(stories)
+
+
+def _is_numeric_failure(golden: Golden, outcome: Outcome, verdict: CaseVerdict) -> bool:
+    return verdict.status is Status.FAILED and outcome.end is End.STATES and verdict.mismatch is not None
+
+
+def _best(candidates: Sequence[Deviation], failures: Mapping[str, Failure]) -> tuple[list[Deviation], tuple[str, ...]]:
+    """The deviations that explain most of these failures, and which; several where they compute the same.
+
+    A deviation can explain at most the cases that it changes: the most promising are tried first, and none that cannot win is.
+    """
+    possible = {deviation: [id for id, (golden, _) in failures.items() if changes(golden.case, deviation)] for deviation in candidates}
+    caught = {deviation: sum(deviation.id in golden.case.catches for golden, _ in failures.values()) for deviation in candidates}
+    best: list[Deviation] = []
+    explained: tuple[str, ...] = ()
+    for deviation in sorted(candidates, key=lambda one: (-caught[one], len(possible[one]))):
+        cases = _explained(deviation, possible[deviation], failures, at_least=max(1, len(explained)))
+        if len(cases) > len(explained):
+            best, explained = [deviation], cases
+        elif cases and cases == explained:
+            best.append(deviation)
+    return best, explained
+
+
+def _explained(deviation: Deviation, ids: Sequence[str], failures: Mapping[str, Failure], at_least: int) -> tuple[str, ...]:
+    """The failures among `ids` that the deviation explains; given up, empty, once they cannot be `at_least` so many."""
+    cases: list[str] = []
+    for at, id in enumerate(ids):
+        if len(cases) + len(ids) - at < at_least:
+            return ()
+        if explains(deviation, *failures[id]):
+            cases.append(id)
+    return tuple(cases) if len(cases) >= at_least else ()
+
+
+def _explained(deviation: Deviation, ids: Sequence[str], failures: Mapping[str, Failure], beat: int) -> tuple[str, ...]:
+    """The failures among `ids` that the deviation explains; given up, empty, once they cannot be more than `beat`."""
+    cases: list[str] = []
+    for at, id in enumerate(ids):
+        if explains(deviation, *failures[id]):
+            cases.append(id)
+        if len(cases) + len(ids) - at - 1 <= beat:
+            return ()
+    return tuple(cases)
 
 
 def explains(deviation: Deviation, golden: Golden, outcome: Outcome) -> bool:
@@ -59,14 +94,16 @@ def explains(deviation: Deviation, golden: Golden, outcome: Outcome) -> bool:
     case = golden.case
     if not changes(case, deviation):
         return False
-    at = 0
+    at = 0  # among the recorded steps
     for number, states in enumerate(trajectory(case, bounded(case.dtype), dialect(case.dialect), (deviation,), ALL), start=1):
+        if number > FIRST_STEPS:
+            break
         if number not in case.record:
             continue
         for name, got in outcome.states.items():
             for array in set(got) & set(ARRAYS):
-                bound = getattr(states[name], FIELDS[array])
-                if not _within(got[array][at].astype(np.float64), bound.x.reshape(got[array][at].shape), bound.e[-1].reshape(got[array][at].shape)):
+                bound, numbers = getattr(states[name], FIELDS[array]), got[array][at].astype(np.float64)
+                if not _within(numbers, bound.x.reshape(numbers.shape), bound.e[-1].reshape(numbers.shape)):
                     return False
         at += 1
     return True

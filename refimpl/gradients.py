@@ -94,6 +94,8 @@ class Occurrences:
 
 def is_element_gradient(gradient: Any) -> TypeGuard[Any]:
     """Whether this is a scipy.sparse COO array, told by its attributes so that scipy is not needed to ask."""
+    if isinstance(gradient, np.ndarray):  # to ask a bfloat16 array for its `data` raises
+        return False
     return hasattr(gradient, "data") and (hasattr(gradient, "coords") or hasattr(gradient, "col"))
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -22,9 +21,10 @@ from .case import ARRAYS, KINDS, Case, Expected
 from .dialects import Deviation, Dialect, dialect, differing_stages
 from .errors import HarnessError
 from .gradients import Array, RowGradient, is_element_gradient
-from .reference import ALL, ONE, State, each, scheduled, trajectory
+from .reference import ALL, ONE, Forms, State, each, scheduled, trajectory
 
 Expectations = dict[str, dict[str, Expected]]
+Recorded = dict[tuple[str, str], Array]
 
 FIELDS = dict(zip(ARRAYS, ("p", "m", "v")))
 
@@ -95,7 +95,8 @@ def bounded(dtype: str) -> Bounded:
 
 def _leaves_range(state: State) -> Array:
     """Elements of which some formulation is not finite, or may not be."""
-    return np.any([~np.isfinite(part.x) | ~np.isfinite(part.e).all(axis=0) for part in (state.p, state.m, state.v)], axis=0)
+    outside: Array = np.logical_or.reduce([~np.isfinite(part.x) | ~np.isfinite(part.e).all(axis=0) for part in (state.p, state.m, state.v)])
+    return outside
 
 
 def _expected(case: Case, truth: _Truth, runs: list[Array]) -> Expected:
@@ -121,7 +122,7 @@ class _Envelope:
     """What the admissible formulations give when they are run in the format, and with double inside."""
 
     def __init__(self, case: Case, table: Dialect) -> None:
-        self.runs: list[dict[tuple[str, str], Array]] = []
+        self.runs: list[Recorded] = []
         hypers = [table.resolve(hyper)[0] for of_groups in scheduled(case) for hyper in of_groups]
         for forms in each(max(hyper.beta1 for hyper in hypers), max(hyper.beta2 for hyper in hypers)):
             if (forms.unscaling, forms.shrink) != (ONE.unscaling, ONE.shrink):
@@ -133,17 +134,15 @@ class _Envelope:
         return [run[name, array] for run in self.runs]
 
 
-def recorded(
-    case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Any = ONE, take: Callable[[Any], Array] = np.array
-) -> dict[tuple[str, str], Array]:
-    """A trajectory at the recorded steps: (parameter, array) -> (T, *shape), in whatever dtype `take` gives."""
+def recorded(case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE) -> Recorded:
+    """A trajectory in floats at the recorded steps: (parameter, array) -> (T, *shape)."""
     shapes = {param.name: param.value.shape for param in case.params}
     kept: dict[tuple[str, str], list[Array]] = {}
     for number, states in enumerate(trajectory(case, a, table, deviations, forms), start=1):
         if number in case.record:
             for name, shape in shapes.items():
                 for array, field in FIELDS.items():
-                    kept.setdefault((name, array), []).append(take(getattr(states[name], field)).reshape(shape))
+                    kept.setdefault((name, array), []).append(np.array(getattr(states[name], field)).reshape(shape))
     return {key: np.stack(steps) for key, steps in kept.items()}
 
 
@@ -187,8 +186,7 @@ def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation])
 def changes(case: Case, deviation: Deviation) -> bool:
     """Whether the deviation picks anything else than the dialect does, for any group at any step of the case."""
     table = dialect(case.dialect)
-    hypers = [group.hyper for group in case.groups]
-    hypers += [{**group.hyper, **step.hyper[k]} for step in case.steps for k, group in enumerate(case.groups) if step.hyper and step.hyper[k]]
+    hypers = [hyper for of_groups in scheduled(case) for hyper in of_groups]
     idle = {stage for stage, is_idle in IDLE_STAGES.items() if is_idle(case)}
     pairs = [(table.resolve(hyper)[1], table.resolve(hyper, (deviation,))[1]) for hyper in hypers]
     return any(stage not in idle for plain, other in pairs for stage, _, _ in differing_stages(plain, other))
@@ -196,7 +194,7 @@ def changes(case: Case, deviation: Deviation) -> bool:
 
 def has_duplicates(case: Case) -> bool:
     return any(
-        isinstance(gradient, RowGradient) and len(np.unique(gradient.indices)) < len(gradient.indices) or is_element_gradient(gradient)
+        (isinstance(gradient, RowGradient) and len(np.unique(gradient.indices)) < len(gradient.indices)) or is_element_gradient(gradient)
         for step in case.steps
         for gradient in step.gradients.values()
     )
@@ -213,8 +211,10 @@ IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
 def _is_caught(case: Case, expected: Expectations, deviation: Deviation) -> bool:
     from .arithmetic.balls import Ball, midpoint, radius
 
-    at = 0
-    for number, states in enumerate(trajectory(case, Ball(), dialect(case.dialect), (deviation,)), start=1):
+    table = dialect(case.dialect)
+    run: Recorded | None = None
+    at = 0  # among the recorded steps
+    for number, states in enumerate(trajectory(case, Ball(), table, (deviation,)), start=1):
         if number not in case.record:
             continue
         for name, of in expected.items():
@@ -224,10 +224,14 @@ def _is_caught(case: Case, expected: Expectations, deviation: Deviation) -> bool
                 middle, spread = midpoint(ball).reshape(tame.shape), radius(ball).reshape(tame.shape)
                 bound = one.bound[CLASSES[-1]][at].astype(np.float64)
                 with np.errstate(invalid="ignore"):
-                    # A ball that is not finite: a division by an exact zero, which no float computation brings back.
-                    far = ~np.isfinite(middle) | (np.abs(middle - one.value[at]) - spread > CATCH_DISTANCE * bound)
+                    far = np.abs(middle - one.value[at]) - spread > CATCH_DISTANCE * bound
                 if (far & tame & np.isfinite(bound)).any():
                     return True
+                undefined = ~np.isfinite(middle) & tame
+                if undefined.any():  # a division by an exact zero: what it comes to is for floats to say
+                    run = run or recorded(case, Float(case.dtype), table, (deviation,))
+                    if not np.isfinite(run[name, array][at][undefined]).all():
+                        return True
         at += 1
     return False
 

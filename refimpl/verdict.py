@@ -73,12 +73,16 @@ class ArrayVerdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A named cause: the deviations (ids) whose numbers the backend's match, and the cases that they explain."""
+    """A named cause: the deviations (ids) whose numbers the backend's match, and the cases that they explain.
+
+    unexplained: the failing cases that are left; also: other deviations that give the same numbers in all of these cases.
+    """
 
     deviations: tuple[str, ...]
     about: str
     cases: tuple[str, ...]
     unexplained: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Bound:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.x.shape
+        return tuple(self.x.shape)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -81,7 +81,8 @@ class Bound:
         return value.reshape(-1, *(1,) * (self.e.ndim - 1))
 
     def _is_zero(self) -> Array:
-        return (self.x == 0) & (self.e == 0)
+        zero: Array = (self.x == 0) & (self.e == 0)
+        return zero
 
     def __neg__(self) -> Bound:
         return Bound(-self.x, self.e, self.rounding)
@@ -96,7 +97,7 @@ class Bound:
         e = self.e + other.e
         # A sum with an exact zero is exact, and a sum never underflows: floats of one format are multiples of its smallest.
         exact = self._is_zero() | other._is_zero()
-        small = np.abs(x) <= 4 * self.rounding.flush.max()
+        small = np.abs(x) - 2 * e < self._per_class(self.rounding.flush)  # some computed sum may be subnormal
         added = np.where(exact, 0.0, self._per_class(self.rounding.relative) * (np.abs(x) + 2 * e))
         flushed = np.where(small & ((x != 0) | ~exact), self._per_class(self.rounding.flush), 0.0)
         return self._rounded(x, e + added + flushed)
@@ -155,13 +156,19 @@ class Bounded:
         return Bound(np.asarray(x), e, self.scalars)
 
     def power(self, base: Number, exponent: int) -> Number:
-        """b^t by pow or by a running product: relative error of t (that of b, and a rounding for each factor)."""
+        """b^t by pow or by a running product: relative error of t (that of b, and a rounding for each factor).
+
+        A product that underflows is off by `underflow` at every factor, and each factor shrinks by b what there is.
+        """
+        if not exponent or (base.x == 0 and not base.e.any()):
+            return Bound(np.asarray(float(not exponent)), np.zeros(4), self.scalars)
         x = _binary_power(float(base.x), exponent)
         with np.errstate(all="ignore"):
-            relative = exponent * (base.e / np.abs(base.x) + self.scalars.relative) if base.x != 0 else np.zeros(4)
+            relative = exponent * (base.e / np.abs(base.x) + self.scalars.relative)
+            lasting = 1 / np.maximum(1 - np.abs(base.x) - 2 * base.e, 1 / exponent)  # factors that an error outlasts
         growth = np.where(relative < 0.5, relative / (1 - np.minimum(relative, 0.5)), np.inf)
-        e = np.minimum(np.abs(x) * growth, 1.0) + (self.scalars.underflow if exponent and base.x != 0 else 0.0)
-        return Bound(np.asarray(x), np.where(np.isnan(e), 1.0, e) * _INFLATE if exponent else np.zeros(4), self.scalars)
+        e = np.minimum(np.abs(x) * growth + lasting * self.scalars.underflow, 1.0)
+        return Bound(np.asarray(x), np.where(np.isnan(e), 1.0, e) * _INFLATE, self.scalars)
 
     def meet(self, scalar: Number) -> Number:
         u, x = self.format.u, np.abs(scalar.x)
@@ -223,8 +230,10 @@ class Bounded:
             np.add.at(e[k], slot, values.e[k])
         additions = np.maximum(np.bincount(slot, minlength=n) - 1, 0)[:, None]
         per_class = self.tensors.relative.reshape(-1, 1, 1)
-        added = additions * (per_class * (magnitude + 2 * e) + self.tensors.flush.reshape(-1, 1, 1))
-        return Bound(x, e, self.tensors)._rounded(x, e + added)
+        e = e + additions * (per_class * (magnitude + 2 * e) + self.tensors.flush.reshape(-1, 1, 1))
+        # In some order a partial sum may overflow although the whole does not.
+        e = np.where(magnitude + 2 * e > self.tensors.overflow, np.inf, e)
+        return Bound(x, e, self.tensors)._rounded(x, e)
 
     def row_mean(self, values: Number) -> Number:
         rows, width = values.x.shape
@@ -233,11 +242,16 @@ class Bounded:
         return total / self.meet(self.scalar(float(width)))
 
     def join(self, alternatives: Sequence[Number]) -> Number:
-        """The value of the first alternative that is finite, with the largest bound; infinite where only some are finite."""
+        """The value of the first alternative that is finite, with the largest bound; infinite where only some are finite.
+
+        Also infinite where two values are farther apart than their bounds allow: an intermediate result of one has overflowed
+        and left no trace, as in d / (v / correction2).
+        """
         x, e = alternatives[0].x, alternatives[0].e
         for other in alternatives[1:]:
             here, there = np.isfinite(x), np.isfinite(other.x)
-            e = np.where(here == there, np.maximum(e, other.e), np.inf)
+            together = np.abs(x - other.x) <= e + other.e
+            e = np.where((here & there & together) | (~here & ~there), np.maximum(e, other.e), np.inf)
             x = np.where(here | (~there & ~np.isnan(x)), x, other.x)
         return Bound(x, e, alternatives[0].rounding)
 

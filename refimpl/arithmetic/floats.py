@@ -26,7 +26,7 @@ class Float:
         return self.scalar_dtype.type(value)
 
     def power(self, base: Number, exponent: int) -> Number:
-        return self.scalar_dtype.type(base**self.scalar_dtype.type(exponent))
+        return self.scalar_dtype.type(base ** self.scalar_dtype.type(exponent))
 
     def meet(self, scalar: Number) -> Number:
         return self.dtype.type(scalar)

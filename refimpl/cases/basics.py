@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from ..case import Golden, Param
-from .build import Bench
+from .build import Bench, row_gradient
 
 
 def basics(bench: Bench) -> Iterator[Golden]:
@@ -16,7 +17,10 @@ def basics(bench: Bench) -> Iterator[Golden]:
         yield bench.plain("five-steps", "Five steps with default hyper-parameters.", steps=5, dtype=dtype)
         yield bench.plain("from-zero", "Parameters that start at 0 show the change itself, without rounding of p.", start=0.0, dtype=dtype)
         yield bench.plain(
-            "shrinking", "Gradients that shrink from 10 to 1e-6, so that v remembers the large ones.", scale=[10.0, 1e-1, 1e-3, 1e-6], dtype=dtype
+            "shrinking",
+            "Gradients that shrink from 10 to 1e-6, so that v remembers the large ones.",
+            scale=[10.0, 1e-1, 1e-3, 1e-6],
+            dtype=dtype,
         )
         yield bench.plain("growing", "Gradients that grow from 1e-6 to 10.", scale=[1e-6, 1e-3, 1e-1, 10.0], dtype=dtype)
     yield bench.plain("large-lr", "A learning rate of 0.5 makes every term of the change visible in p.", bench.hyper(lr=0.5))
@@ -24,8 +28,11 @@ def basics(bench: Bench) -> Iterator[Golden]:
     yield bench.plain("tiny-lr", "A learning rate of 1e-9: p barely moves, the moments move as ever.", bench.hyper(lr=1e-9))
     if bench.accepts(bench.hyper(lr=0.0)):
         yield bench.plain("zero-lr", "A learning rate of 0: p stays, the moments move.", bench.hyper(lr=0.0))
+        yield _zero(
+            bench, "zero-lr-zero-gradient", "A learning rate of 0 and a gradient of 0: nothing divides by either.", bench.hyper(lr=0.0)
+        )
     yield _constant(bench)
-    yield _zero(bench)
+    yield _zero(bench, "zero", "A gradient of 0 while v is 0 moves nothing, not by a bit; after a real gradient it lets m carry on.")
     yield _alternating(bench)
 
 
@@ -34,20 +41,19 @@ def _constant(bench: Bench) -> Golden:
     ones = np.full(shape, 0.25, np.float32)
     gradient = ones if not bench.sparse else bench.gradient(bench.source("constant"), shape, "float32", rows=[2, 0])
     return bench.golden(
-        "constant", "The same gradient six times: each step is as long as the first.", [Param("w", ones)], [{"w": gradient}] * 6, bench.hyper(lr=0.1)
+        "constant",
+        "The same gradient six times: each step is as long as the first.",
+        [Param("w", ones)],
+        [{"w": gradient}] * 6,
+        bench.hyper(lr=0.1),
     )
 
 
-def _zero(bench: Bench) -> Golden:
+def _zero(bench: Bench, slug: str, about: str, hyper: Mapping[str, Any] | None = None) -> Golden:
     source = bench.source("zero")
     shape = (4, 3)
     gradients = [bench.gradient(source, shape, "float32", scale, rows=[3, 1]) for scale in (0.0, 0.0, 1.0, 0.0)]
-    return bench.golden(
-        "zero",
-        "A gradient of 0 while v is 0 moves nothing, not by a bit; after a real gradient it lets m carry on.",
-        [Param("w", source.normal(shape))],
-        [{"w": gradient} for gradient in gradients],
-    )
+    return bench.golden(slug, about, [Param("w", source.normal(shape))], [{"w": gradient} for gradient in gradients], hyper)
 
 
 def _alternating(bench: Bench) -> Golden:
@@ -56,9 +62,7 @@ def _alternating(bench: Bench) -> Golden:
     first = source.normal(shape)
     rows = [2, 3, 0]
 
-    def gradient(sign: float) -> object:
-        from .build import row_gradient
-
+    def gradient(sign: np.float32) -> object:
         return row_gradient(rows, sign * first[rows], shape) if bench.sparse else sign * first
 
     signs = (1.0, -1.0, 1.0, -1.0, 1.0)

@@ -31,7 +31,8 @@ class Source:
         total = np.zeros(shape)
         for _ in range(12):
             total += self.uniform(shape)
-        return ((total - 6.0) * scale).astype(numpy_dtype(dtype))
+        values: Array = ((total - 6.0) * scale).astype(numpy_dtype(dtype))
+        return values
 
     def spread(self, shape: tuple[int, ...], decades: Sequence[float], dtype: str = "float32") -> Array:
         """Normal numbers, each times one of the given magnitudes."""
@@ -128,7 +129,9 @@ class Bench:
         """A source per case, the same in every dialect, so that dialects can be compared on equal inputs."""
         return Source(f"{self.theme}/{slug}")
 
-    def gradient(self, source: Source, shape: tuple[int, ...], dtype: str, scale: float = 1.0, rows: Sequence[int] | Array | None = None) -> Any:
+    def gradient(
+        self, source: Source, shape: tuple[int, ...], dtype: str, scale: float = 1.0, rows: Sequence[int] | Array | None = None
+    ) -> Any:
         """A gradient in the dialect's main form; rows: the occurrences (sparse only), by default half of the rows, unsorted."""
         if not self.sparse:
             return source.normal(shape, scale, dtype)

@@ -20,7 +20,10 @@ def options(bench: Bench) -> Iterator[Golden]:
     if bench.has("weight_decay") and bench.takes("rows"):
         yield from _decayed_duplicates(bench)
     if bench.has("grad_centralization"):
-        for width, about in ((16, "Centralized: the mean of each row is subtracted, its width a multiple of 16."), (12, "Not centralized: 12 is no multiple of 16.")):
+        for width, about in (
+            (16, "Centralized: the mean of each row is subtracted, its width a multiple of 16."),
+            (12, "Not centralized: 12 is no multiple of 16."),
+        ):
             hyper = bench.hyper(lr=0.1, grad_centralization=True)
             yield bench.plain(f"centralization-{width}", about, hyper, shape=(3, width), steps=3)
     for name in ("amsgrad", "use_amsgrad"):
@@ -30,10 +33,20 @@ def options(bench: Bench) -> Iterator[Golden]:
 
 OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
     (("maximize",), "maximize", {"maximize": True}, "The objective is maximized: the gradient's sign is turned, once."),
-    (("maximize", "weight_decay"), "maximize-and-decay", {"maximize": True, "weight_decay": 0.1}, "The sign is turned before the decay is added."),
+    (
+        ("maximize", "weight_decay"),
+        "maximize-and-decay",
+        {"maximize": True, "weight_decay": 0.1},
+        "The sign is turned before the decay is added.",
+    ),
     (("weight_decay",), "weight-decay", {"weight_decay": 0.1}, "Weight decay of 0.1."),
     (("weight_decay",), "weight-decay-large", {"weight_decay": 2.5}, "Weight decay that outweighs the gradient."),
-    (("decoupled_weight_decay",), "decoupled", {"weight_decay": 0.1, "decoupled_weight_decay": True}, "Decoupled weight decay: p shrinks by lr times 0.1."),
+    (
+        ("decoupled_weight_decay",),
+        "decoupled",
+        {"weight_decay": 0.1, "decoupled_weight_decay": True},
+        "Decoupled weight decay: p shrinks by lr times 0.1.",
+    ),
     (
         ("decoupled_weight_decay", "maximize"),
         "decoupled-maximize",
@@ -42,9 +55,19 @@ OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
     ),
     (("loss_scale",), "loss-scale", {"loss_scale": 1024.0}, "The gradient is divided by a loss scale of 1024."),
     (("loss_scale",), "loss-scale-odd", {"loss_scale": 3.7}, "A loss scale whose reciprocal no format holds."),
-    (("loss_scale", "weight_decay"), "loss-scale-and-decay", {"loss_scale": 128.0, "weight_decay": 0.1}, "The decay is not divided by the loss scale."),
+    (
+        ("loss_scale", "weight_decay"),
+        "loss-scale-and-decay",
+        {"loss_scale": 128.0, "weight_decay": 0.1},
+        "The decay is not divided by the loss scale.",
+    ),
     (("use_nesterov",), "nesterov", {"use_nesterov": True}, "The Nesterov direction."),
-    (("use_nesterov", "weight_decay"), "nesterov-and-decay", {"use_nesterov": True, "weight_decay": 0.1}, "The look-ahead takes the decayed gradient."),
+    (
+        ("use_nesterov", "weight_decay"),
+        "nesterov-and-decay",
+        {"use_nesterov": True, "weight_decay": 0.1},
+        "The look-ahead takes the decayed gradient.",
+    ),
     (("use_nesterov",), "nesterov-odd-beta", {"use_nesterov": True, "beta1": 0.7}, "The Nesterov direction with beta1 of 0.7."),
     (("use_locking",), "locking", {"use_locking": True}, "use_locking protects the update and changes no number."),
     (("amsgrad",), "amsgrad", {"amsgrad": True}, "amsgrad divides by the largest v so far."),
@@ -71,7 +94,9 @@ def _decayed_duplicates(bench: Bench) -> Iterator[Golden]:
     source = bench.source("decay-of-zero-gradient")
     zeros = row_gradient([3, 1], np.zeros((2, 2), np.float32), shape)
     about = "Stored rows of 0: the decay alone is their gradient."
-    yield bench.golden("decay-of-zero-gradient", about, [Param("w", source.normal(shape))], [{"w": zeros}] * 3, bench.hyper(lr=0.1, weight_decay=0.05))
+    yield bench.golden(
+        "decay-of-zero-gradient", about, [Param("w", source.normal(shape))], [{"w": zeros}] * 3, bench.hyper(lr=0.1, weight_decay=0.05)
+    )
 
 
 DECAYED: Sequence[tuple[str, dict[str, Any], str]] = (

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-
 from ..case import Golden, Param
 from ..dialects import Parameter
 from .build import Bench, row_gradient
@@ -30,7 +29,9 @@ def refused(bench: Bench) -> Iterator[Golden]:
         yield bench.golden("sparse-gradient", "A gradient by rows is refused.", params, [{"w": rows}], error="sparse-gradient")
     if bench.dialect.name == "torch.SparseAdam":  # MindSpore's routes drop such a row, or leave a partial update
         outside = row_gradient([1, 4], rows.values, shape)
-        yield bench.golden("row-outside", "A row number equal to the number of rows is refused.", params, [{"w": outside}], error="index-out-of-range")
+        yield bench.golden(
+            "row-outside", "A row number equal to the number of rows is refused.", params, [{"w": outside}], error="index-out-of-range"
+        )
 
 
 def _outside(parameter: Parameter) -> Iterator[tuple[str, Any]]:

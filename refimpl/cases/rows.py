@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,13 @@ def duplicates(bench: Bench) -> Iterator[Golden]:
     for dtype in bench.dtypes("float32", "float64"):
         for slug, rows, about in DUPLICATES:
             yield _table(bench, slug, about, [rows, rows[::-1], [0, 3]], dtype=dtype)
-        yield _table(bench, "multiplicity-changes", "A row that occurs once, three times, twice, and five times.", MULTIPLICITIES, dtype=dtype)
+        yield _table(
+            bench, "multiplicity-changes", "A row that occurs once, three times, twice, and five times.", MULTIPLICITIES, dtype=dtype
+        )
     yield _table(bench, "whole-table-one-row", "Forty occurrences of one row, more than any vector register holds.", [[2] * 40, [2, 1]])
-    yield _table(bench, "three-hundred", "Three hundred occurrences of a row: a count in 8 bits wraps.", [[1] * 300 + [0], [1]], shape=(2, 1))
+    yield _table(
+        bench, "three-hundred", "Three hundred occurrences of a row: a count in 8 bits wraps.", [[1] * 300 + [0], [1]], shape=(2, 1)
+    )
     yield _cancelling(bench)
     yield _opposite_magnitudes(bench)
 
@@ -69,7 +74,9 @@ def _cancelling(bench: Bench) -> Golden:
 def _opposite_magnitudes(bench: Bench) -> Golden:
     source = bench.source("opposite-magnitudes")
     shape = (3, 2)
-    values = np.concatenate([source.normal((1, 2), 1e3), source.normal((1, 2), 1e-3), source.normal((1, 2), -1e3), source.normal((1, 2), 1e-3)])
+    values = np.concatenate(
+        [source.normal((1, 2), 1e3), source.normal((1, 2), 1e-3), source.normal((1, 2), -1e3), source.normal((1, 2), 1e-3)]
+    )
     rows = row_gradient([1, 1, 1, 1], values, shape)
     return bench.golden(
         "opposite-magnitudes",
@@ -84,13 +91,21 @@ def touched(bench: Bench) -> Iterator[Golden]:
         return
     for dtype in bench.dtypes("float32", "float64"):
         yield _table(bench, "gaps", "A row that rests for 1, 2, 3, 4 and 5 steps between touches.", GAPS, dtype=dtype)
-        yield _table(bench, "late", "A row that is first touched at step 5: its moments are new, t is not.", [[0], [1], [0], [1], [3, 0], [3]], dtype=dtype)
+        yield _table(
+            bench,
+            "late",
+            "A row that is first touched at step 5: its moments are new, t is not.",
+            [[0], [1], [0], [1], [3, 0], [3]],
+            dtype=dtype,
+        )
     yield _table(bench, "unsorted", "Rows in no order.", [[5, 0, 3], [2, 5, 1], [4, 0, 5]])
     yield _table(bench, "all-rows", "Every row is stored, in no order.", [[3, 1, 5, 0, 2, 4], [4, 2, 0, 5, 1, 3]])
     yield _table(bench, "first-row", "Only row 0.", [[0]] * 3)
     yield _table(bench, "last-row", "Only the last row.", [[5]] * 3)
     yield _table(bench, "one-by-one", "A different row at every step.", [[4], [2], [0], [5], [1]])
-    yield _table(bench, "counts", "1, 2, 3, 5, 7, 8, 9, 15, 16, 17 rows at a time: the tail of a loop over rows.", _counts(bench), shape=(19, 1))
+    yield _table(
+        bench, "counts", "1, 2, 3, 5, 7, 8, 9, 15, 16, 17 rows at a time: the tail of a loop over rows.", _counts(bench), shape=(19, 1)
+    )
     yield _stored_zeros(bench)
     yield _one_column_zero(bench)
 
@@ -125,7 +140,10 @@ def _one_column_zero(bench: Bench) -> Golden:
         values[:, 1] = 0
         gradients.append({"w": row_gradient([2, 0], values, shape)})
     return bench.golden(
-        "one-column-zero", "A column that never has a gradient, in rows that do: 0/(0 + eps) is 0.", [Param("w", source.normal(shape))], gradients
+        "one-column-zero",
+        "A column that never has a gradient, in rows that do: 0/(0 + eps) is 0.",
+        [Param("w", source.normal(shape))],
+        gradients,
     )
 
 
@@ -174,7 +192,7 @@ def _elements(
     for n in counts:
         flat = source.rows(n, int(np.prod(shape)))
         flat = np.concatenate([flat, flat[: n // 2]]) if repeat else flat
-        coords = tuple(axis.astype(np.int64) for axis in np.unravel_index(flat, shape))
+        coords: Any = tuple(axis.astype(np.int64) for axis in np.unravel_index(flat, shape))  # scipy-stubs knows two axes only
         gradients.append({"w": coo_array((source.normal((len(flat),), 1.0, dtype), coords), shape=shape)})
     name = slug if dtype == "float32" else f"{slug}-{dtype}"
     return bench.golden(name, about, [Param("w", source.normal(shape, 1.0, dtype))], gradients)

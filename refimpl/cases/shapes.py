@@ -63,7 +63,9 @@ def ranges(bench: Bench) -> Iterator[Golden]:
         yield bench.plain(slug, about, bench.hyper(**hyper), scale=scales, steps=len(scales))
     for dtype in bench.dtypes("float64"):
         yield bench.plain("square-underflows", "Gradients of 1e-170 in double: their square is 0.", scale=[1e-170] * 3, dtype=dtype)
-        yield bench.plain("square-overflows", "Gradients of 1e160 in double: their square is infinite.", scale=[1.0, 1e160, 1.0], dtype=dtype)
+        yield bench.plain(
+            "square-overflows", "Gradients of 1e160 in double: their square is infinite.", scale=[1.0, 1e160, 1.0], dtype=dtype
+        )
     yield _huge_parameter(bench)
     for slug, value, about in NOT_FINITE:
         yield _not_finite(bench, slug, value, about)
@@ -75,7 +77,12 @@ RANGES: Sequence[tuple[str, list[float], dict[str, Any], str]] = (
     ("subnormal", [1e-40] * 3, {"lr": 0.1}, "Subnormal gradients: kept or flushed, p does not see them."),
     ("large", [1e15, 1e14, 1e15], {"lr": 0.1}, "Gradients of 1e15, far from overflow even when squared."),
     ("large-then-small", [1e12, 1.0, 1e-3, 1.0], {"lr": 0.1}, "One gradient of 1e12, then ordinary ones: v remembers."),
-    ("square-overflows", [1.0, 1e25, 1.0, 1.0], {"lr": 0.1}, "A gradient of 1e25: its square is infinite in float32; what comes next depends on the formulation."),
+    (
+        "square-overflows",
+        [1.0, 1e25, 1.0, 1.0],
+        {"lr": 0.1},
+        "A gradient of 1e25: its square is infinite in float32; what comes next depends on the formulation.",
+    ),
 )
 
 
@@ -111,4 +118,6 @@ def half(bench: Bench) -> Iterator[Golden]:
     for dtype in bench.dtypes("float16", "bfloat16"):
         hyper = bench.hyper(eps=1e-3, lr=0.01)
         yield bench.plain("ordinary", f"Three steps in {dtype}, far from its limits.", hyper, steps=3, dtype=dtype)
-        yield bench.plain("odd-betas", f"Betas that {dtype} holds badly.", bench.hyper(eps=1e-3, lr=0.1, beta1=0.8, beta2=0.95), steps=3, dtype=dtype)
+        yield bench.plain(
+            "odd-betas", f"Betas that {dtype} holds badly.", bench.hyper(eps=1e-3, lr=0.1, beta1=0.8, beta2=0.95), steps=3, dtype=dtype
+        )

@@ -17,18 +17,28 @@ SHAPES = {"a": (4, 2), "b": (3, 3), "c": (5, 1)}
 def counters(bench: Bench) -> Iterator[Golden]:
     for dtype in bench.dtypes("float32", "float64"):
         yield _several(bench, "three-parameters", "Three parameters, each with a gradient at every call.", ["abc"] * 3, dtype=dtype)
-        yield _several(bench, "missing-in-turn", "Each parameter in turn has no gradient: the first, the middle, the last.", ["bc", "ac", "ab", "abc"], dtype=dtype)
+        yield _several(
+            bench,
+            "missing-in-turn",
+            "Each parameter in turn has no gradient: the first, the middle, the last.",
+            ["bc", "ac", "ab", "abc"],
+            dtype=dtype,
+        )
     yield _several(bench, "late-parameter", "A parameter whose first gradient comes at the fourth call.", ["ab", "a", "ab", "abc", "abc"])
     yield _several(bench, "rare-parameter", "A parameter with a gradient at every other call only.", ["abc", "ab", "abc", "ab", "abc", "c"])
     yield _several(bench, "idle-call", "A call in which no parameter has a gradient.", ["abc", "", "abc", "", "", "abc"])
     yield _several(bench, "idle-first-call", "A first call in which no parameter has a gradient.", ["", "ab", "abc"])
     if not bench.takes("rows"):
         return
-    yield _several(bench, "empty-in-turn", "Each parameter in turn has an empty gradient, which is not the same as none.", ["Abc", "aBc", "abC", "abc"])
+    yield _several(
+        bench, "empty-in-turn", "Each parameter in turn has an empty gradient, which is not the same as none.", ["Abc", "aBc", "abC", "abc"]
+    )
     yield _several(bench, "empty-first", "An empty gradient at the very first call.", ["Abc", "abc", "abc"])
     yield _several(bench, "empty-everywhere", "A call in which every gradient is empty.", ["abc", "ABC", "abc"])
     yield _several(bench, "empty-then-none", "Empty gradients and missing ones by turns.", ["abc", "Ab", "aC", "Bc", "abc"])
-    yield _several(bench, "empty-alone", "A single parameter, empty gradients before, between and after.", ["A", "a", "A", "A", "a", "A"], only="a")
+    yield _several(
+        bench, "empty-alone", "A single parameter, empty gradients before, between and after.", ["A", "a", "A", "A", "a", "A"], only="a"
+    )
 
 
 def _several(bench: Bench, slug: str, about: str, calls: Sequence[str], *, dtype: str = "float32", only: str = "abc") -> Golden:
@@ -48,14 +58,18 @@ def _given(bench: Bench, source: Source, name: str, dtype: str) -> Any:
 
 def groups(bench: Bench) -> Iterator[Golden]:
     yield _grouped(bench, "lr", "Two groups with learning rates of their own.", [bench.hyper(lr=0.1), bench.hyper(lr=0.003)])
-    yield _grouped(bench, "lr-three", "Three groups, the last with the largest learning rate.", [bench.hyper(lr=lr) for lr in (0.001, 0.02, 0.3)])
+    yield _grouped(
+        bench, "lr-three", "Three groups, the last with the largest learning rate.", [bench.hyper(lr=lr) for lr in (0.001, 0.02, 0.3)]
+    )
     if bench.dialect.framework == "torch":
         hypers = [bench.hyper(beta1=0.5, beta2=0.9, eps=1e-3), bench.hyper(lr=0.01)]
         yield _grouped(bench, "betas-and-eps", "Two groups that differ in betas and eps.", hypers)
     if bench.has("maximize"):
         yield _grouped(bench, "one-maximizes", "One group is minimized, the other maximized.", [bench.hyper(), bench.hyper(maximize=True)])
     if bench.has("weight_decay"):
-        yield _grouped(bench, "one-decays", "One group decays, the other does not.", [bench.hyper(lr=0.1, weight_decay=0.1), bench.hyper(lr=0.1)])
+        yield _grouped(
+            bench, "one-decays", "One group decays, the other does not.", [bench.hyper(lr=0.1, weight_decay=0.1), bench.hyper(lr=0.1)]
+        )
 
 
 def _grouped(bench: Bench, slug: str, about: str, hypers: Sequence[Mapping[str, Any]]) -> Golden:
@@ -147,18 +161,28 @@ RESUMED_STEPS = (1, 2, 9, 100, 257, 2048, 65536, 1_000_000)
 
 def _resumed(source: Source, name: str, shape: tuple[int, ...], dtype: str, step: int, group: int = 0) -> Param:
     exp_avg = source.normal(shape, 0.1, dtype)
-    return Param(name, source.normal(shape, 1.0, dtype), group, exp_avg, (exp_avg**2 + source.normal(shape, 0.1, dtype) ** 2).astype(dtype), step)
+    return Param(
+        name, source.normal(shape, 1.0, dtype), group, exp_avg, (exp_avg**2 + source.normal(shape, 0.1, dtype) ** 2).astype(dtype), step
+    )
 
 
 def _resumed_run(bench: Bench) -> Golden:
     source = bench.source("resume-run")
     params = [_resumed(source, name, SHAPES[name], "float32", 40) for name in "ab"]
     gradients = [{name: bench.gradient(source, SHAPES[name], "float32") for name in "ab"} for _ in range(4)]
-    return bench.golden("run", "Training that goes on for four steps from a given state of two parameters.", params, gradients, bench.hyper(lr=0.05))
+    return bench.golden(
+        "run", "Training that goes on for four steps from a given state of two parameters.", params, gradients, bench.hyper(lr=0.05)
+    )
 
 
 def horizons(bench: Bench) -> Iterator[Golden]:
-    yield _long(bench, "260-steps", "A horizon across step 257, where a count in bfloat16 or 8 bits stops or wraps.", 260, [1, 2, 255, 256, 257, 258, 260])
+    yield _long(
+        bench,
+        "260-steps",
+        "A horizon across step 257, where a count in bfloat16 or 8 bits stops or wraps.",
+        260,
+        [1, 2, 255, 256, 257, 258, 260],
+    )
     if bench.dialect.framework == "torch":
         about = "A horizon across step 2049, where a count in half precision stops."
         yield _long(bench, "2052-steps", about, 2052, [1, 100, 1000, 2047, 2048, 2049, 2050, 2052])

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from ..errors import InvalidHyper, UsageError
-from .stages import STAGES, Amsgrad, Decay, DecayRate, Picks, Unscale
+from .stages import STAGES, Amsgrad, Counter, Decay, DecayRate, Merge, Picks, Touch, Unscale
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ class Dialect:
         hyper = Hyper(**numbers)
         for deviation in deviations:
             changes.update(deviation.picks)
-        return hyper, _without_idle_stages(replace(self.picks, **changes), hyper)
+        picks = _without_idle_stages(replace(self.picks, **changes), hyper)
+        return hyper, picks if set(self.gradients) - {"dense"} else _as_dense(picks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +159,23 @@ def _without_idle_stages(picks: Picks, hyper: Hyper) -> Picks:
         picks = replace(picks, unscale=Unscale.DECAY_KEPT)
     return picks
 
+
+def _as_dense(picks: Picks) -> Picks:
+    """Where every gradient is dense, every row occurs once in it: the alternatives that tell rows apart are one."""
+    return replace(
+        picks,
+        decay=DENSE_DECAY.get(picks.decay, picks.decay),
+        counter=Counter.PARAMETER if picks.counter in (Counter.ROW, Counter.PARAMETER_NONEMPTY) else picks.counter,
+        merge=Merge.SUM,
+        touch=Touch.STORED,
+    )
+
+
+DENSE_DECAY = {
+    Decay.COUPLED_OCCURRENCE: Decay.COUPLED_MERGED,
+    Decay.COUPLED_ALL: Decay.COUPLED_MERGED,
+    Decay.DECOUPLED_TOUCHED: Decay.DECOUPLED_ALL,
+}
 
 _IDLE: dict[str, Any] = {
     stage: next(iter(alternatives))  # the first alternative of an enum is the one that most dialects pick
@@ -240,5 +258,3 @@ def differing_stages(a: Picks, b: Picks) -> Iterator[tuple[str, Enum, Enum]]:
         one, other = getattr(a, stage), getattr(b, stage)
         if one is not other:
             yield stage, one, other
-
-

@@ -85,17 +85,19 @@ def each(beta1: float = 1.0, beta2: float = 1.0) -> Iterator[Forms]:
 
 Average = Callable[[Arithmetic, Number, Number, Number, Number], Number]
 
+# From the new value it is written out: a fused multiply-add may leave one of the two products that make it unrounded, so that
+# they do not carry the same error, and `old`, which alone comes back at the next step, stands there once.
 MEAN: dict[Mean, Average] = {
     Mean.WEIGHTED: lambda a, old, new, b, one_minus_b: old * b + new * one_minus_b,
     Mean.LERP: lambda a, old, new, b, one_minus_b: a.lerp(old, new, one_minus_b),
-    Mean.LERP_FROM_NEW: lambda a, old, new, b, one_minus_b: a.lerp(new, old, b),
+    Mean.LERP_FROM_NEW: lambda a, old, new, b, one_minus_b: new - (new - old) * b,
 }
 
 SQUARE: dict[Square, Average] = {
     Square.WEIGHTED: lambda a, v, g, b, one_minus_b: v * b + (g * g) * one_minus_b,
     Square.WEIGHTED_ONCE: lambda a, v, g, b, one_minus_b: v * b + (g * one_minus_b) * g,
     Square.LERP: lambda a, v, g, b, one_minus_b: a.lerp(v, g * g, one_minus_b),
-    Square.LERP_FROM_NEW: lambda a, v, g, b, one_minus_b: a.lerp(g * g, v, b),
+    Square.LERP_FROM_NEW: lambda a, v, g, b, one_minus_b: g * g - (g * g - v) * b,
 }
 
 

@@ -34,9 +34,7 @@ class Track:
     last_touch: Array = field(repr=False)
 
 
-def trajectory(
-    case: Case, a: Arithmetic, dialect: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE
-) -> Iterator[States]:
+def trajectory(case: Case, a: Arithmetic, dialect: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE) -> Iterator[States]:
     """The states of every parameter after each step of a case, computed in one number system.
 
     The arrays are laid out as (rows, width) and change with the next step: take a copy of what is to be kept.
@@ -97,9 +95,7 @@ def _start(param: Param, a: Arithmetic, elements: bool, picks: Picks) -> Track:
             rounded = given.astype(np.float16) if picks.resume is Resume.MOMENTS_HALVED else given
         return rounded.astype(np.float64).reshape(layout)
 
-    state = State(
-        a.load(param.value.reshape(layout)), a.load(moment(param.exp_avg)), a.load(moment(param.exp_avg_sq)), a.load(zeros)
-    )
+    state = State(a.load(param.value.reshape(layout)), a.load(moment(param.exp_avg)), a.load(moment(param.exp_avg_sq)), a.load(zeros))
     steps = 0 if picks.resume is Resume.STEP_DROPPED else param.step
     return Track(param, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))
 

@@ -164,4 +164,3 @@ def shrink(a: Arithmetic, p: Number, s: Scalars, forms: Forms) -> Number:
 
 def _only(formulas: dict[Any, Any]) -> Any:
     return next(iter(formulas.values()))
-

@@ -1,0 +1,71 @@
+"""`refimpl COMMAND`, the same as `python -m refimpl.COMMAND`."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from .command import guarded, say, version
+from .errors import BAD_INPUT, OK
+
+COMMANDS: dict[str, str] = {
+    "gen": "write golden vectors: inputs, exact results and per-element bounds",
+    "check": "judge an implementation against golden vectors, and name the cause where it fails",
+}
+"""Every command with its one line. The module of the same name holds `main(argv)`, and is imported when it is asked for."""
+
+HELP = f"""usage: refimpl COMMAND [ARGUMENT]...
+
+The referee for the Adam family: what an update must give, how far a correct implementation may be from it,
+whether one conforms, and what it does instead where it does not.
+
+commands:
+{chr(10).join(f"  {name:<8} {line}" for name, line in COMMANDS.items())}
+
+options:
+  -h, --help  this text; `refimpl COMMAND --help` tells more
+  --version   the version of refimpl
+
+examples:
+  refimpl gen                                      golden vectors into vectors/
+  refimpl check torch                              judge torch against them
+  refimpl check my_package.my_module:make_backend  judge your own
+
+exit codes: 0 all well; 1 the check says no; 2 usage or bad input; 3 refimpl could not do its work, or nothing was run
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return guarded("refimpl", lambda: _dispatch(arguments))
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments:
+        say(HELP)
+        return BAD_INPUT
+    name, *rest = arguments
+    if name in ("-h", "--help"):
+        print(HELP, end="")
+        return OK
+    if name == "--version":
+        print(f"refimpl {version()}")
+        return OK
+    if name not in COMMANDS:
+        return _unknown(name)
+    code: int = import_module(f".{name}", __package__).main(rest)
+    return code
+
+
+def _unknown(name: str) -> int:
+    near = difflib.get_close_matches(name, COMMANDS, n=3)
+    say(f"refimpl: no command {name!r}")
+    say(f"  hint: did you mean {' or '.join(near)}?" if near else f"  hint: the commands are {', '.join(COMMANDS)}; see refimpl --help")
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,28 @@
+"""Backends: what is judged. The protocol, the built-in backends, and running them in a worker or as a program of their own."""
+
+from ..case import Case, Group, Param, Step
+from ..errors import Unsupported
+from ..gradients import RowGradient
+from .features import FEATURES
+from .load import BUILTIN
+from .program import read_results, run_program
+from .protocol import Backend, Capabilities, Run
+from .runner import BackendRun, run_backend
+
+__all__ = [
+    "BUILTIN",
+    "FEATURES",
+    "Backend",
+    "BackendRun",
+    "Capabilities",
+    "Case",
+    "Group",
+    "Param",
+    "RowGradient",
+    "Run",
+    "Step",
+    "Unsupported",
+    "read_results",
+    "run_backend",
+    "run_program",
+]

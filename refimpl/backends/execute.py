@@ -1,0 +1,157 @@
+"""One case on one backend, in this process: start, step, state, and what the protocol asks of each."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..case import Case, Golden
+from ..errors import Unsupported
+from ..verdict import End, Outcome
+from .layouts import handed_out
+from .protocol import Backend, Run, claims, outside_claim
+from .states import States, copied, inconsistencies, problems, stacked
+from .watch import Snapshot, Watch
+
+FRAMES = 4
+"""How many frames of a backend's traceback a message carries: the call into it and what went wrong are among them."""
+
+
+class _RaisedError(Exception):
+    """The backend's code raised. call: start, step or state; where: in words."""
+
+    def __init__(self, call: str, where: str, error: Exception) -> None:
+        super().__init__(call, where, error)
+        self.call, self.where, self.error = call, where, error
+
+
+class _BrokenError(Exception):
+    """What the backend gave is not what the protocol asks for."""
+
+
+def execute(backend: Backend, golden: Golden) -> Outcome:
+    """Run a case with copies of its arrays, and say how that ended.
+
+    Errors are told apart from results here; whether the one or the other was right is for `compare` to say.
+    """
+    began = time.perf_counter()
+    case = handed_out(golden.case, golden.layout)
+    reason = outside_claim(case, claims(backend.dialects))
+    if reason is not None:
+        return Outcome(case.id, End.UNSUPPORTED, message=reason)
+    watch = Watch(case)
+    outcome = _Attempt(backend, case, watch).outcome()
+    watch.look("at the end")
+    changed = (*outcome.changed, *watch.changes)
+    return replace(outcome, changed=changed, seconds=time.perf_counter() - began)
+
+
+class _Attempt:
+    """A case on its way through a backend: the run, and what has been recorded so far."""
+
+    def __init__(self, backend: Backend, case: Case, watch: Watch) -> None:
+        self.backend, self.case, self.watch = backend, case, watch
+        self.run: Run | None = None
+        self.recorded: list[States] = []
+        self.before: States | None = None
+
+    def outcome(self) -> Outcome:
+        try:
+            self._go()
+        except Unsupported as error:
+            return self._ended(End.UNSUPPORTED, str(error) or "the backend gave no reason")
+        except _BrokenError as error:
+            return self._ended(End.MISBEHAVED, str(error))
+        except _RaisedError as raised:
+            return self._expected_error(raised) if self.case.error is not None else self._ended(End.RAISED, _with_frames(raised))
+        odd = "; ".join(inconsistencies(self.recorded, self.case.record))
+        if odd:
+            return self._ended(End.MISBEHAVED, odd)
+        return Outcome(self.case.id, End.STATES, stacked(self.recorded))
+
+    def _go(self) -> None:
+        with _backend_code("start", "in start"):
+            self.run = self.backend.start(self.case)
+        run = _checked_run(self.run)
+        self.watch.look("after start")
+        for number, step in enumerate(self.case.steps, start=1):
+            if self.case.error is not None:
+                self.before = self._state_if_any()
+            with _backend_code("step", f"in step {number}"):
+                run.step(step)
+            self.watch.look(f"after step {number}", number)
+            if number in self.case.record:
+                self.recorded.append(self._state(run, f"after step {number}"))
+
+    def _ended(self, end: End, message: str, changed: tuple[str, ...] = ()) -> Outcome:
+        return Outcome(self.case.id, end, message=message, changed=changed)
+
+    def _expected_error(self, raised: _RaisedError) -> Outcome:
+        if raised.call == "state":  # only start and step may refuse
+            return self._ended(End.MISBEHAVED, _with_frames(raised))
+        after = self._state_if_any()
+        changed = tuple(_state_changes(self.before, after, raised.where)) if self.before is not None and after is not None else ()
+        return self._ended(End.RAISED, _in_words(raised.error), changed)
+
+    def _state(self, run: Run, when: str) -> States:
+        """The state of a run, copied before anything else happens, and checked."""
+        with _backend_code("state", f"in state {when}"):
+            given = copied(run.state())
+        if not isinstance(given, Mapping):
+            raise _BrokenError(f"state {when} gave a {type(given).__name__}, not a mapping from parameter to arrays")
+        found = "; ".join(problems(given, self.case, (), lambda dtype: (dtype,)))
+        if found:
+            raise _BrokenError(f"state {when}: {found}")
+        checked: Any = given
+        return dict(checked)
+
+    def _state_if_any(self) -> States | None:
+        """The state around an expected error; None where there is no run, or it cannot tell: then there is nothing to compare."""
+        try:
+            return self._state(self.run, "around the error") if self.run is not None else None
+        except (_BrokenError, _RaisedError, Unsupported):
+            return None
+
+
+@contextmanager
+def _backend_code(call: str, where: str) -> Iterator[None]:
+    """Tells what the backend raises from what refimpl raises."""
+    try:
+        yield
+    except Unsupported:
+        raise
+    except Exception as error:
+        raise _RaisedError(call, where, error) from error
+
+
+def _checked_run(run: object) -> Any:
+    missing = [name for name in ("step", "state") if not callable(getattr(run, name, None))]
+    if missing:
+        raise _BrokenError(f"start gave a {type(run).__name__} that has no {' and no '.join(missing)}()")
+    return run
+
+
+def _state_changes(before: States, after: States, where: str) -> Iterator[str]:
+    for name, arrays in before.items():
+        for array, value in arrays.items():
+            if array not in after[name]:
+                yield f"{array} of {name!r} is gone after the error {where}"
+                continue
+            change = Snapshot.of(value).change(after[name][array])
+            if change is not None:
+                yield f"{array} of {name!r} {change} by the error {where}"
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _with_frames(raised: _RaisedError) -> str:
+    """The error, the call that it came out of, and the last frames of the backend's own code."""
+    frames = [frame for frame in traceback.extract_tb(raised.error.__traceback__) if frame.filename != __file__]
+    lines = "".join(traceback.format_list(frames[-FRAMES:])).rstrip()
+    return f"{_in_words(raised.error)} ({raised.where})" + (f"\n{lines}" if lines else "")

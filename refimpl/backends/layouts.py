@@ -1,0 +1,79 @@
+"""A case as it is handed to a backend: fresh copies of every array, laid out in memory as the golden says."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..case import LAYOUTS, Case, Group, Param, Step
+from ..gradients import Array, Gradient, RowGradient, is_element_gradient
+
+
+def _contiguous(array: Array) -> Array:
+    return np.array(array, order="C")
+
+
+def _strided(array: Array) -> Array:
+    """Every second element, along every axis, of a larger array."""
+    room = np.zeros([2 * n for n in array.shape], array.dtype)
+    every_second: tuple[Any, ...] = (*(slice(None, None, 2),) * array.ndim, ...)  # the ellipsis keeps a 0-d array an array
+    view: Array = room[every_second]
+    view[...] = array
+    return view
+
+
+def _read_only(array: Array) -> Array:
+    kept = _contiguous(array)
+    kept.setflags(write=False)
+    return kept
+
+
+def _fortran(array: Array) -> Array:
+    return np.array(array, order="F")
+
+
+LAYOUT: dict[str, Callable[[Array], Array]] = {
+    "contiguous": _contiguous,
+    "strided": _strided,
+    "read-only": _read_only,
+    "fortran": _fortran,
+}
+
+assert tuple(LAYOUT) == LAYOUTS, "every layout that a golden may name is made here"
+
+
+def handed_out(case: Case, layout: str) -> Case:
+    """A copy of a case that shares no array and no mapping with it, in a layout of LAYOUTS."""
+    lay = LAYOUT[layout]
+    return replace(
+        case,
+        params=tuple(_param(param, lay) for param in case.params),
+        groups=tuple(Group({**group.hyper}) for group in case.groups),
+        steps=tuple(_step(step, lay) for step in case.steps),
+    )
+
+
+def _param(param: Param, lay: Callable[[Array], Array]) -> Param:
+    exp_avg, exp_avg_sq = (None if moment is None else lay(moment) for moment in (param.exp_avg, param.exp_avg_sq))
+    return replace(param, value=lay(param.value), exp_avg=exp_avg, exp_avg_sq=exp_avg_sq)
+
+
+def _step(step: Step, lay: Callable[[Array], Array]) -> Step:
+    gradients = {name: _gradient(gradient, lay) for name, gradient in step.gradients.items()}
+    return Step(gradients, tuple({**change} for change in step.hyper))
+
+
+def _gradient(gradient: Gradient | None, lay: Callable[[Array], Array]) -> Gradient | None:
+    if gradient is None:
+        return None
+    if isinstance(gradient, RowGradient):
+        return RowGradient(lay(gradient.indices), lay(gradient.values), gradient.shape)
+    if is_element_gradient(gradient):
+        fresh = copy.copy(gradient)  # not through the constructor, which refuses half precision and may reorder
+        fresh.data, fresh.coords = lay(gradient.data), tuple(lay(along) for along in gradient.coords)
+        return fresh
+    return lay(np.asarray(gradient))

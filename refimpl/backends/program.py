@@ -1,0 +1,159 @@
+"""Programs in any language: run one once over a directory of vectors, and read the results that it wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..arithmetic import numpy_dtype
+from ..case import Case, Golden
+from ..errors import UsageError, VectorError
+from ..gradients import Array
+from ..vectors.npz import read_npz
+from ..verdict import End, Outcome
+from .states import problems
+
+WIDER = {
+    "float64": ("float64",),
+    "float32": ("float32", "float64"),
+    "float16": ("float16", "float32", "float64"),
+    "bfloat16": ("float32", "float64"),  # NPZ has no bfloat16
+}
+"""The dtypes in which results for a case of some dtype may be stored: its own, or one that holds its numbers exactly."""
+
+LISTED = 5
+"""How many unknown members a message names."""
+
+
+def run_program(command: str, vectors: Path, results: Path, timeout: float) -> int:
+    """Run `COMMAND VECTORS_DIR RESULTS_DIR` once, without a shell, and give its exit status; what it prints goes to standard error.
+
+    A status below zero names the signal that ended it; a program that outlasts the timeout (in seconds) is killed. Whatever it
+    wrote stays. Raises UsageError where there is no such program or directory.
+    """
+    try:
+        words = shlex.split(command, posix=os.name == "posix")
+    except ValueError as error:
+        raise UsageError(f"--program {command!r}: {error}", "quote it as for a shell") from None
+    if not words:
+        raise UsageError("--program is empty", "give a command: it is called as CMD VECTORS_DIR RESULTS_DIR")
+    if not vectors.is_dir():
+        raise UsageError(f"no directory {vectors}", "write one with `python -m refimpl.gen`")
+    results.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    try:
+        # stdout belongs to refimpl's own report; a session of its own, so that what the program starts is killed with it.
+        process = subprocess.Popen([*words, str(vectors), str(results)], stdin=subprocess.DEVNULL, stdout=2, start_new_session=True)
+    except OSError as error:
+        raise UsageError(f"cannot run {words[0]!r}: {error.strerror}", "name a program on PATH, or give its path") from None
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        print(f"{words[0]}: stopped after {timeout:g} s", file=sys.stderr)
+        return _kill(process)
+    except BaseException:  # an interrupt is ours to hand on
+        _kill(process)
+        raise
+
+
+def _kill(process: subprocess.Popen[bytes]) -> int:
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError):  # it ended in the meantime
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    return process.wait()
+
+
+def read_results(results: Path, goldens: Sequence[Golden]) -> Iterator[Outcome]:
+    """The outcome of each golden, in order, from RESULTS_DIR/DIALECT/THEME.npz; what is wrong with one case leaves the others be.
+
+    A result may be stored in the case's dtype or in a wider one, but must be a number of the case's dtype: that is what a state is.
+    """
+    if not results.is_dir():
+        raise UsageError(f"no directory {results}", "results lie in RESULTS_DIR/DIALECT/THEME.npz")
+    slugs: dict[str, set[str]] = {}
+    for golden in goldens:
+        slugs.setdefault(_theme_of(golden.case), set()).add(golden.case.slug)
+    read = lru_cache(maxsize=1)(lambda theme: _members(results / f"{theme}.npz"))  # goldens come theme by theme
+    for golden in goldens:
+        theme = _theme_of(golden.case)
+        try:
+            members = read(theme)
+        except FileNotFoundError:
+            yield Outcome(golden.case.id, End.CRASHED, message=f"wrote no result: there is no {results / theme}.npz")
+        except VectorError as error:
+            yield Outcome(golden.case.id, End.MISBEHAVED, message=str(error))
+        else:
+            yield _outcome(golden.case, members.get(golden.case.slug), sorted(members.keys() - slugs[theme]))
+
+
+def _theme_of(case: Case) -> str:
+    return case.id.rpartition("/")[0]
+
+
+def _members(path: Path) -> dict[str, dict[str, Array]]:
+    """The members of a file by slug: slug -> what stands behind the slash -> array."""
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    by_slug: dict[str, dict[str, Array]] = {}
+    for member, array in read_npz(path).items():
+        slug, _, rest = member.partition("/")
+        by_slug.setdefault(slug, {})[rest] = array
+    return by_slug
+
+
+def _outcome(case: Case, members: Mapping[str, Array] | None, unknown: list[str]) -> Outcome:
+    if members is None:
+        others = f"; the file has cases that were not asked for: {', '.join(unknown[:LISTED])}" if unknown else ""
+        return Outcome(case.id, End.CRASHED, message=f"wrote no result for {case.slug!r}{others}")
+    said = [end for end in SAID if end in members]
+    if said and len(members) > 1:
+        return Outcome(case.id, End.MISBEHAVED, message=f"{case.slug}/{said[0]} stands beside other members: {', '.join(members)}")
+    if said:
+        return Outcome(case.id, SAID[said[0]], message=_text(members[said[0]]))
+    given: dict[str, dict[str, object]] = {}
+    for member, values in members.items():
+        array, _, name = member.partition(".")
+        given.setdefault(name, {})[array] = values
+    found = list(problems(given, case, (len(case.record),), lambda dtype: WIDER[dtype])) or list(_foreign_numbers(case, members))
+    if found:
+        return Outcome(case.id, End.MISBEHAVED, message="; ".join(found))
+    dtypes = {param.name: param.value.dtype for param in case.params}
+    states = {name: {array: _cast(np.asarray(values), dtypes[name]) for array, values in arrays.items()} for name, arrays in given.items()}
+    return Outcome(case.id, End.STATES, states)
+
+
+SAID = {"error": End.RAISED, "unsupported": End.UNSUPPORTED}
+"""Members that stand in the place of arrays, with the end that they tell."""
+
+
+def _text(member: Array) -> str:
+    if member.ndim == 0 and member.dtype.kind == "U":
+        return str(member[()])
+    return f"(not a 0-d string: {member.dtype} of shape {member.shape})"
+
+
+def _foreign_numbers(case: Case, members: Mapping[str, Array]) -> Iterator[str]:
+    """A sentence for each array that holds a number which the case's dtype does not have."""
+    dtype = numpy_dtype(case.dtype)
+    for member, values in members.items():
+        back = _cast(values, dtype).astype(values.dtype)
+        foreign = np.argwhere((back != values) & ~np.isnan(values))
+        if len(foreign):
+            at = tuple(int(i) for i in foreign[0])
+            yield f"{member}{list(at)} = {values[at]!r} is no {case.dtype}; store each state as {case.dtype} has it"
+
+
+def _cast(values: Array, dtype: np.dtype[np.generic]) -> Array:
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype(dtype)

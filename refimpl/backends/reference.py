@@ -1,0 +1,163 @@
+"""The backend `reference`: the text of the reference in NumPy floats, for every dialect; with deviations, a wrong one on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, cast
+
+import numpy as np
+
+from .. import reference
+from ..arithmetic import Float
+from ..case import ARRAYS, Case, Param, Step
+from ..dialects import Deviation, Dialect, deviations, dialect, dialects
+from ..errors import InvalidGradient, UsageError
+from ..gradients import Array, Gradient, occurrences
+from ..reference import Forms, State, trajectory
+from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
+from .features import gradient_form
+from .protocol import Capabilities
+
+FIELDS = dict(zip(ARRAYS, ("p", "m", "v")))
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """One way to compute: which formulas, whether scalars are rounded to the tensor's dtype first, and the order of sums."""
+
+    forms: Forms = reference.ONE
+    tensor_scalars: bool = False
+    reverse: bool = False
+
+
+class ReferenceRun:
+    """A trajectory that is made step by step, each from the gradients that it is given."""
+
+    def __init__(self, case: Case, deviating: tuple[Deviation, ...], how: Formulation) -> None:
+        self._table = dialect(case.dialect)
+        self._hypers = [dict(group.hyper) for group in case.groups]
+        for hyper in self._hypers:
+            self._table.validate(hyper)
+        self._params = {param.name: param for param in case.params}
+        # The case's own steps say how a parameter is laid out, and what a deviating schedule sees ahead of time; each is
+        # replaced by the step that is really given before the trajectory comes to it.
+        self._steps = list(case.steps)
+        self._made = 0
+        live = replace(case, steps=cast("tuple[Step, ...]", self._steps))  # a list, so that it can be replaced item by item
+        arithmetic = Float(case.dtype, tensor_scalars=how.tensor_scalars, reverse=how.reverse)
+        self._trajectory = trajectory(live, arithmetic, self._table, deviating, how.forms)
+        self._states: dict[str, dict[str, Array]] = {param.name: _at_start(param) for param in case.params}
+
+    def step(self, step: Step) -> None:
+        """Check all that is given before anything changes, then make the step."""
+        hypers = [{**known, **change} for known, change in zip(self._hypers, step.hyper or ({},) * len(self._hypers))]
+        for hyper in hypers:
+            self._table.validate(hyper)
+        for name, gradient in step.gradients.items():
+            if gradient is not None:
+                self._check(name, gradient)
+        self._hypers = hypers
+        self._steps[self._made : self._made + 1] = [step]
+        self._made += 1
+        for name, state in next(self._trajectory).items():
+            self._states[name] = _in_shape(self._params[name], state)
+
+    def state(self) -> dict[str, dict[str, Array]]:
+        return {name: dict(arrays) for name, arrays in self._states.items()}
+
+    def _check(self, name: str, gradient: Gradient) -> None:
+        """Raise InvalidGradient for an unknown parameter, a form that the dialect refuses, or what does not fit the parameter."""
+        if name not in self._params:
+            raise InvalidGradient(f"gradient of {name!r}: no such parameter", "unknown", f"there are {', '.join(self._params)}")
+        form = gradient_form(gradient)
+        if form not in self._table.gradients:
+            taken = ", ".join(self._table.gradients)
+            raise InvalidGradient(_refusal(self._table, form), f"{form}-gradient", f"{self._table.name} takes {taken}")
+        occurrences(gradient, self._params[name].value.shape, name)
+
+
+def _refusal(table: Dialect, form: str) -> str:
+    """What the real thing says to a gradient of this form."""
+    return table.refuses[form]["message"].format(**{"class": table.class_name})
+
+
+def _at_start(param: Param) -> dict[str, Array]:
+    given = dict(zip(ARRAYS, (param.value, param.exp_avg, param.exp_avg_sq)))
+    return {name: np.zeros_like(param.value) if array is None else array.copy() for name, array in given.items()}
+
+
+def _in_shape(param: Param, state: State) -> dict[str, Array]:
+    return {array: np.array(getattr(state, field)).reshape(param.value.shape) for array, field in FIELDS.items()}
+
+
+class ReferenceBackend:
+    """The reference in one formulation, with the dialects as they are or with deviations from them."""
+
+    def __init__(self, deviating: tuple[Deviation, ...], how: Formulation) -> None:
+        self.name = " with ".join(["reference", *(deviation.id for deviation in deviating)])
+        self.version = _version()
+        self.dialects = {name: Capabilities(dtypes=table.dtypes) for name, table in dialects().items()}
+        self._deviating, self._how = deviating, how
+
+    def start(self, case: Case) -> ReferenceRun:
+        return ReferenceRun(case, self._deviating, self._how)
+
+
+def factory(
+    deviations: str = "",
+    mean: str = "weighted",
+    square: str = "weighted",
+    scale: str = "folded",
+    unscaling: str = "decay_first",
+    shrink: str = "factor",
+    tensor_scalars: str = "no",
+    reverse: str = "no",
+) -> ReferenceBackend:
+    """A backend out of the tables: ids of deviations, separated by commas, and one form of each table of formulations.
+
+    Raises UsageError, with the names that exist, for one that does not.
+    """
+    forms = Forms(
+        mean=(_member(Mean, "mean", mean),),
+        square=(_member(Square, "square", square),),
+        scale=(_member(Scale, "scale", scale),),
+        unscaling=(_member(Unscaling, "unscaling", unscaling),),
+        shrink=(_member(Shrink, "shrink", shrink),),
+    )
+    how = Formulation(forms, _yes("tensor_scalars", tensor_scalars), _yes("reverse", reverse))
+    return ReferenceBackend(tuple(_deviations(deviations)), how)
+
+
+def _deviations(ids: str) -> Iterator[Deviation]:
+    for id in filter(None, (one.strip() for one in ids.split(","))):
+        if id not in deviations():
+            raise UsageError(f"no deviation {id!r}", f"choose from {', '.join(deviations())}")
+        yield deviations()[id]
+
+
+def _member(table: type[Enum], option: str, name: str) -> Any:
+    try:
+        return table[name.upper()]
+    except KeyError:
+        known = ", ".join(member.name.lower() for member in table)
+        raise UsageError(f"option {option}: no form {name!r}", f"choose from {known}") from None
+
+
+ANSWERS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+def _yes(option: str, answer: str) -> bool:
+    if answer.lower() not in ANSWERS:
+        raise UsageError(f"option {option}: {answer!r} is neither yes nor no", f"choose from {', '.join(ANSWERS)}")
+    return ANSWERS[answer.lower()]
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("refimpl")
+    except PackageNotFoundError:  # run from a source tree that was not installed
+        return "uninstalled"

@@ -1,0 +1,151 @@
+"""The backend `torch`: the optimizers of the installed PyTorch themselves, on a CPU or a CUDA device.
+
+Row numbers out of range would read and write past the end of a table inside PyTorch. Its own check of sparse tensors is therefore
+switched on, for the whole process, and such a gradient raises where it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..arithmetic import FORMATS, numpy_dtype
+from ..case import ARRAYS, Case, Param, Step
+from ..errors import Unsupported, UsageError
+from ..gradients import Array, Gradient
+from .features import gradient_form
+from .protocol import Capabilities
+
+Tensor = Any  # PyTorch ships no type information that mypy is given here
+
+THREADS = 2
+"""Threads of PyTorch in this process: a case is small, and the machine is shared with the runner."""
+
+OPTIMIZERS: dict[str, Any] = {"torch.SparseAdam": torch.optim.SparseAdam, "torch.Adam": torch.optim.Adam}
+
+VARIANTS: dict[str, dict[str, bool]] = {
+    "default": {},
+    "single": {"foreach": False, "fused": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+}
+"""Which of its implementations torch.optim.Adam is asked for; "default" leaves the choice to it. SparseAdam has only one."""
+
+
+class TorchRun:
+    """An optimizer of PyTorch, its parameters by name, and the moments that it has not made yet."""
+
+    def __init__(self, case: Case, device: str, variant: Mapping[str, bool]) -> None:
+        self._device = device
+        self._params = {param.name: torch.nn.Parameter(_tensor(param.value, device)) for param in case.params}
+        self._dtypes = {param.name: param.value.dtype for param in case.params}
+        groups: list[dict[str, Any]] = [{"params": [], **group.hyper} for group in case.groups]
+        for param in case.params:
+            groups[param.group]["params"].append((param.name, self._params[param.name]))
+        # The constructor checks its arguments, not the groups: the first group's values are both.
+        self._optimizer = OPTIMIZERS[case.dialect](groups, **case.groups[0].hyper, **variant)
+        for param in case.params:
+            if param.exp_avg is not None or param.step:
+                self._resume(param)
+
+    def _resume(self, param: Param) -> None:
+        """Put a state in place as the optimizer keeps it: SparseAdam counts in an int, Adam in a float32 tensor."""
+        tensor = self._params[param.name]
+        group = self._optimizer.param_groups[param.group]
+        state = self._optimizer.state[tensor]
+        state["step"] = param.step
+        if isinstance(self._optimizer, torch.optim.Adam):
+            state["step"] = torch.tensor(float(param.step), dtype=torch.float32, device=self._device if group["fused"] else "cpu")
+        for name in ("exp_avg", "exp_avg_sq"):
+            moment = getattr(param, name)
+            state[name] = torch.zeros_like(tensor) if moment is None else _tensor(moment, self._device)
+        if group.get("amsgrad"):
+            state["max_exp_avg_sq"] = torch.zeros_like(tensor)
+
+    def step(self, step: Step) -> None:
+        gradients = {name: self._gradient(name, step.gradients.get(name)) for name in self._params}
+        for group, change in zip(self._optimizer.param_groups, step.hyper):
+            group.update(change)
+        for name, param in self._params.items():
+            param.grad = gradients[name]
+        self._optimizer.step()
+
+    def _gradient(self, name: str, gradient: Gradient | None) -> Tensor:
+        return None if gradient is None else GRADIENT[gradient_form(gradient)](gradient, self._device)
+
+    def state(self) -> dict[str, dict[str, Array]]:
+        """Moments that the optimizer has not made yet, because no gradient came, are zero."""
+        return {name: {array: self._array(name, array) for array in ARRAYS} for name in self._params}
+
+    def _array(self, name: str, array: str) -> Array:
+        param = self._params[name]
+        tensor = param if array == "param" else self._optimizer.state.get(param, {}).get(array)
+        return np.zeros(tuple(param.shape), self._dtypes[name]) if tensor is None else _numpy(tensor)
+
+
+def _tensor(array: Array, device: str) -> Tensor:
+    """A copy of an array on a device; bfloat16, which torch.from_numpy does not know, goes by its bits."""
+    fresh = np.array(array, order="C")
+    if str(fresh.dtype) == "bfloat16":
+        return torch.from_numpy(fresh.view(np.int16)).view(torch.bfloat16).to(device)
+    return torch.from_numpy(fresh).to(device)
+
+
+def _numpy(tensor: Tensor) -> Array:
+    """A copy of a tensor as an array."""
+    there = tensor.detach().cpu().contiguous()
+    plain = there.view(torch.int16).numpy().view(numpy_dtype("bfloat16")) if there.dtype is torch.bfloat16 else there.numpy()
+    return np.array(plain)
+
+
+def _rows(gradient: Any, device: str) -> Tensor:
+    """A hybrid COO tensor, as torch.nn.Embedding(sparse=True) gives it: one sparse dimension, uncoalesced."""
+    return _sparse(gradient.indices[None, :], gradient.values, gradient.shape, device)
+
+
+def _elements(gradient: Any, device: str) -> Tensor:
+    """A COO tensor that is sparse in every dimension, uncoalesced."""
+    return _sparse(np.stack(gradient.coords), gradient.data, gradient.shape, device)
+
+
+def _sparse(indices: Array, values: Array, shape: tuple[int, ...], device: str) -> Tensor:
+    return torch.sparse_coo_tensor(_tensor(indices, device), _tensor(values, device), tuple(shape), check_invariants=True)
+
+
+GRADIENT = {"rows": _rows, "elements": _elements, "dense": _tensor}
+
+
+class TorchBackend:
+    """The installed PyTorch on one device, Adam in one variant."""
+
+    def __init__(self, device: str, variant: str) -> None:
+        where = [word for word in (device, variant) if word not in ("cpu", "default")]
+        self.name = " ".join(["torch", *where])
+        self.version = str(torch.__version__) + (f" on {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else "")
+        claimed = OPTIMIZERS if variant == "default" else ["torch.Adam"]
+        self.dialects = {name: Capabilities(dtypes=tuple(FORMATS)) for name in claimed}
+        self._device, self._variant = device, VARIANTS[variant]
+
+    def start(self, case: Case) -> TorchRun:
+        if case.dialect not in self.dialects:
+            raise Unsupported(f"torch has no {case.dialect}")
+        return TorchRun(case, self._device, self._variant if case.dialect == "torch.Adam" else {})
+
+
+def factory(device: str = "cpu", variant: str = "default") -> TorchBackend:
+    """PyTorch on `cpu` or `cuda`; variant: single, foreach or fused for torch.optim.Adam alone.
+
+    Sets the number of threads and the check of sparse tensors for the whole process. Raises UsageError for a device that is not there.
+    """
+    if variant not in VARIANTS:
+        raise UsageError(f"torch: no variant {variant!r}", f"choose from {', '.join(VARIANTS)}")
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise UsageError(f"torch: no device {device!r}", "choose cpu or cuda")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"torch: no device {device!r}: this PyTorch ({torch.__version__}) sees no CUDA device", "use --device cpu")
+    torch.set_num_threads(THREADS)
+    torch.sparse.check_sparse_tensor_invariants.enable()
+    return TorchBackend(device, variant)

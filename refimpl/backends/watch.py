@@ -1,0 +1,128 @@
+"""The caller's arrays are the caller's: a watch that notices when anything that was handed out comes back changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..case import Case
+from ..gradients import Array, Gradient, RowGradient, is_element_gradient
+
+LONG = 64
+"""Up to this many steps, every gradient is looked at after every step."""
+# Beyond, the cost would grow with the square of the horizon: the gradients of other steps are then looked at once, at the end.
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The bits of an array at one time."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    bits: bytes
+
+    @classmethod
+    def of(cls, array: Array) -> Snapshot:
+        return cls(array.dtype, array.shape, array.tobytes())
+
+    def change(self, array: Array) -> str | None:
+        """What an array has changed since, bit for bit, with its first changed element; None where it has not."""
+        if array.dtype != self.dtype:
+            return f"dtype changed from {self.dtype} to {array.dtype}"
+        if array.shape != self.shape:
+            return f"shape changed from {self.shape} to {array.shape}"
+        bits = array.tobytes()
+        if bits == self.bits:
+            return None
+        before, after = (np.frombuffer(some, self.dtype) for some in (self.bits, bits))
+        unsigned = f"u{self.dtype.itemsize}"
+        at = int(np.flatnonzero(before.view(unsigned) != after.view(unsigned))[0])
+        index = ", ".join(str(i) for i in np.unravel_index(at, self.shape))
+        return f"[{index}] changed from {before[at]!s} to {after[at]!s}"
+
+
+@dataclass(frozen=True)
+class _Item:
+    """Something to look at: how to call it, how to tell its change, and the step (from 1) that it belongs to, 0 for none."""
+
+    label: str
+    change: Callable[[], str | None]
+    step: int = 0
+
+
+class Watch:
+    """Looks at everything that a case consists of; `changes` holds a sentence for each thing, the first time it differs."""
+
+    def __init__(self, case: Case) -> None:
+        self.changes: list[str] = []
+        self._steps = len(case.steps)
+        self._items = [*_of_parameters(case), *_of_gradients(case), *_of_hypers(case)]
+
+    def look(self, when: str, step: int | None = None) -> None:
+        """Compare with what was handed out. step: the one that was just made, or None for everything."""
+        everything = step is None or self._steps <= LONG
+        changed = []
+        for item in self._items:
+            if everything or item.step in (0, step):
+                change = item.change()
+                if change is not None:
+                    self.changes.append(f"{item.label} {change} (seen {when})")
+                    changed.append(item)
+        self._items = [item for item in self._items if item not in changed] if changed else self._items
+
+
+def _array(label: str, read: Callable[[], Array], step: int = 0) -> _Item:
+    snapshot = Snapshot.of(read())
+    return _Item(label, lambda: snapshot.change(np.asarray(read())), step)
+
+
+def _mapping(label: str, mapping: Mapping[str, object], see: Callable[[object], object], step: int = 0) -> _Item:
+    before = {name: see(value) for name, value in mapping.items()}
+
+    def change() -> str | None:
+        now = {name: see(value) for name, value in mapping.items()}
+        if now == before:
+            return None
+        name = next(name for name in [*before, *now] if before.get(name, change) != now.get(name, change))
+        words = {(True, False): "was taken out", (False, True): "was put in"}
+        return f"{name!r} {words.get((name in before, name in now)) or 'was replaced'}"
+
+    return _Item(label, change, step)
+
+
+def _of_parameters(case: Case) -> Iterator[_Item]:
+    for param in case.params:
+        for array in ("value", "exp_avg", "exp_avg_sq"):
+            given = getattr(param, array)
+            if given is not None:
+                yield _array(f"parameter {param.name!r}: {array}", lambda given=given: given)  # type: ignore[misc]  # mypy cannot infer a default
+
+
+def _of_gradients(case: Case) -> Iterator[_Item]:
+    for number, step in enumerate(case.steps, start=1):
+        yield _mapping(f"gradients of step {number}:", step.gradients, id, number)
+        for name, gradient in step.gradients.items():
+            for part, read in _parts(gradient).items():
+                yield _array(f"gradient of {name!r} at step {number}: {part}", read, number)
+
+
+def _parts(gradient: Gradient | None) -> dict[str, Callable[[], Array]]:
+    """The arrays of a gradient, each read anew: scipy's own methods put new arrays in the place of old ones."""
+    if gradient is None:
+        return {}
+    if isinstance(gradient, RowGradient):
+        return {"indices": lambda: gradient.indices, "values": lambda: gradient.values}
+    if is_element_gradient(gradient):
+        return {"data": lambda: gradient.data, "coords": lambda: np.array(gradient.coords), "shape": lambda: np.array(gradient.shape)}
+    return {"dense": lambda: gradient}
+
+
+def _of_hypers(case: Case) -> Iterator[_Item]:
+    for index, group in enumerate(case.groups):
+        yield _mapping(f"hyper-parameters of group {index}:", group.hyper, repr)
+    for number, step in enumerate(case.steps, start=1):
+        for index, change in enumerate(step.hyper):
+            yield _mapping(f"hyper-parameters of group {index} at step {number}:", change, repr, number)

@@ -1,0 +1,82 @@
+"""The worker: a process of its own that makes a backend and runs cases on it, one by one, as the runner sends them.
+
+The channel is the process's own standard input and output, taken away before any of the backend's code runs: what a backend
+prints goes to standard error. It imports NumPy and PyYAML and what the backend itself needs, nothing else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+import warnings
+from typing import Any, BinaryIO
+
+from ..errors import RefimplError
+from .channel import Failed, Load, Ready, receive, send
+from .execute import execute
+from .load import load_backend
+from .protocol import claims
+
+
+def main() -> None:
+    """Serve until the runner closes the channel."""
+    requests, replies = _take_channel()
+    _die_with_parent()
+    _show_each_warning_once()
+    faulthandler.enable()  # a crash says on standard error which line of the backend it was in
+    if os.getcwd() not in sys.path and "" not in sys.path:  # PYTHONSAFEPATH leaves it out
+        sys.path.insert(0, os.getcwd())
+    try:
+        _serve(requests, replies)
+    except (EOFError, BrokenPipeError):  # the runner has closed the channel, or is gone
+        return
+
+
+def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
+    load: Load = receive(requests)
+    try:
+        backend = load_backend(load.factory, load.options)
+    except RefimplError as error:
+        send(replies, Failed(error.exit_code, error.message, error.hint))
+        return
+    send(replies, Ready(str(backend.name), str(backend.version), claims(backend.dialects)))
+    while True:
+        send(replies, execute(backend, receive(requests)))
+
+
+def _take_channel() -> tuple[BinaryIO, BinaryIO]:
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel ends this process with the one that started it; elsewhere it ends at its next reading."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _show_each_warning_once() -> None:
+    seen: set[tuple[str, str]] = set()
+
+    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        key = (category.__name__, str(message))
+        if key not in seen:
+            seen.add(key)
+            print(f"backend: {key[0]}: {key[1]}", file=sys.stderr)
+
+    warnings.showwarning = show
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Random cases over everything that a dialect accepts, for properties that must hold of every case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import FORMATS, numpy_dtype
+from ..case import Case, Group, Param, Step
+from ..dialects import dialect
+from ..gradients import Array, RowGradient
+from .build import Bench
+
+BETAS = (0.0, 0.5, 0.9, 0.999)
+EPS = (1e-12, 1e-8, 1e-3, 1.0)
+DECADES = ((0, 0), (-1, 1), (-6, 3), (-20, 10), (-20, 10), (-45, 38), (-170, 160))
+"""Ranges of powers of ten: all alike, what training gives, and two in which squares leave float32, and float64, at both ends."""
+
+LOSS_SCALES = (1.0, 1.0, 3.0, 1024.0, 65536.0)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a random case is: rows and columns of its table, and steps."""
+
+    rows: int = 24
+    width: int = 16
+    steps: int = 4
+
+
+def random_case(rng: np.random.Generator, name: str, size: Size = Size(), dtype: str | None = None) -> Case:
+    """A case of one parameter: hyper-parameters, magnitudes, a fresh or resumed state, and gradients, all at random."""
+    bench = Bench(dialect(name), "random")
+    dtype = dtype or str(rng.choice(bench.dialect.dtypes))
+    draw = _Draw(rng, dtype)
+    form = str(rng.choice(bench.dialect.gradients))
+    shape = (size.rows, size.width)
+    param = _resumed(draw, shape) if rng.random() < 0.5 else Param("w", draw.numbers(shape))
+    hyper = _hyper(draw, bench)
+    steps = []
+    for t in range(size.steps):
+        change = bench.changed(lr=draw.log(-6, 0)) if t and rng.random() < 0.2 else {}
+        steps.append(Step({"w": GRADIENTS[form](draw, shape)}, (change,)))
+    return Case(
+        id=f"{name}/random/{form}-{dtype}",
+        about="A random case.",
+        dialect=name,
+        params=(param,),
+        groups=(Group(hyper),),
+        steps=tuple(steps),
+        record=tuple(range(1, size.steps + 1)),
+    )
+
+
+class _Draw:
+    """Numbers of one dtype; the magnitudes of a case come out of one range of decades."""
+
+    def __init__(self, rng: np.random.Generator, dtype: str) -> None:
+        self.rng, self.dtype, self.format = rng, numpy_dtype(dtype), FORMATS[dtype]
+        low, high = DECADES[rng.integers(len(DECADES))]
+        self.low, self.high = max(low, np.log10(self.format.smallest)), min(high, np.log10(self.format.max))
+
+    def log(self, low: float, high: float) -> float:
+        return float(10.0 ** self.rng.uniform(low, high))
+
+    def numbers(self, shape: tuple[int, ...]) -> Array:
+        x = self.rng.normal(size=shape) * 10.0 ** self.rng.uniform(self.low, self.high, shape)
+        x[self.rng.random(shape) < 0.05] = 0.0
+        return np.clip(x, -self.format.max / 16, self.format.max / 16).astype(self.dtype)
+
+
+def _resumed(draw: _Draw, shape: tuple[int, ...]) -> Param:
+    """A state that training may have left: moments from gradients of one magnitude, or each of its own."""
+    rng = draw.rng
+    m = draw.numbers(shape)
+    likely = np.abs(m.astype(np.float64)) * rng.uniform(0.5, 3.0, shape)
+    v = np.minimum(likely**2, draw.format.max / 16) if rng.random() < 0.7 else np.abs(draw.numbers(shape))
+    steps = int(rng.choice([1, 10, 1000, 10**6]))
+    return Param("w", draw.numbers(shape), exp_avg=m, exp_avg_sq=v.astype(draw.dtype), step=steps)
+
+
+def _hyper(draw: _Draw, bench: Bench) -> dict[str, Any]:
+    """Every parameter of the dialect at random, each value replaced by its default where the dialect refuses it."""
+    rng = draw.rng
+    roles: dict[str, float] = {
+        "lr": draw.log(-6, 1) if rng.random() < 0.8 else 0.0,
+        "beta1": _beta(rng),
+        "beta2": _beta(rng),
+        "eps": float(rng.choice(EPS)) if rng.random() < 0.5 else draw.log(-12, 0),
+        "weight_decay": draw.log(-4, 0) if rng.random() < 0.5 else 0.0,
+        "loss_scale": float(rng.choice(LOSS_SCALES)),
+    }
+    known = {role for parameter in bench.dialect.parameters.values() for role in parameter.roles}
+    defaults = bench.hyper()
+    drawn = bench.hyper(**{role: value for role, value in roles.items() if role in known})
+    switches = {name: bool(rng.random() < 0.3) for name, parameter in bench.dialect.parameters.items() if parameter.when_true}
+    accepted = {name: value if bench.accepts({**defaults, name: value}) else defaults[name] for name, value in drawn.items()}
+    return {**accepted, **switches}
+
+
+def _beta(rng: np.random.Generator) -> float:
+    return float(rng.choice(BETAS)) if rng.random() < 0.7 else float(1 - 10 ** rng.uniform(-5, 0))
+
+
+def _rows(draw: _Draw, shape: tuple[int, ...]) -> RowGradient:
+    """Rows in any order; some are repeated, and some of the repetitions nearly cancel."""
+    rng = draw.rng
+    n = int(rng.integers(1, 2 * shape[0]))
+    indices = rng.integers(0, shape[0], n)
+    values = draw.numbers((n, shape[1]))
+    for k in range(1, n):
+        if indices[k] in indices[:k] and rng.random() < 0.3:
+            earlier = np.flatnonzero(indices[:k] == indices[k])[0]
+            values[k] = -values[earlier] * np.asarray(rng.choice([1.0, 1.0, 1.001]), draw.dtype)
+    return RowGradient(indices, values, shape)
+
+
+def _elements(draw: _Draw, shape: tuple[int, ...]) -> Any:
+    from scipy.sparse import coo_array
+
+    n = shape[0] * shape[1] // 2
+    coords: Sequence[Array] = tuple(draw.rng.integers(0, side, n) for side in shape)
+    gradient = coo_array((np.zeros(n, np.float32), coords), shape=shape)
+    gradient.data = draw.numbers((n,))  # set afterwards: scipy refuses half precision, the reference does not
+    return gradient
+
+
+def _dense(draw: _Draw, shape: tuple[int, ...]) -> Array:
+    return draw.numbers(shape)
+
+
+GRADIENTS = {"rows": _rows, "elements": _elements, "dense": _dense}
+"""A random gradient in each form that a dialect's table names."""

@@ -1,0 +1,119 @@
+"""What every command shares: errors become messages and exit codes, and a file is written whole or not at all."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+from .errors import HARNESS_FAILED, RefimplError, UsageError
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""What a shell reports for a process that SIGINT or SIGPIPE ended."""
+
+
+def guarded(name: str, body: Callable[[], int]) -> int:
+    """Run the body of a command and return its exit code; an exception becomes a message on stderr and a code of its own.
+
+    With REFIMPL_DEBUG=1 in the environment the traceback is printed too.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a message must not fail for want of a character
+    try:
+        code = body()
+        sys.stdout.flush()
+        return code
+    except RefimplError as error:
+        return _failed(name, error.message, error.hint, error.exit_code)
+    except KeyboardInterrupt:
+        return _failed(name, "interrupted", "", INTERRUPTED)
+    except BrokenPipeError:
+        _discard_stdout()
+        return PIPE_CLOSED
+    except Exception as error:
+        hint = "this is an error of refimpl or of its surroundings; set REFIMPL_DEBUG=1 for the traceback"
+        return _failed(name, f"{type(error).__name__}: {error}", hint, HARNESS_FAILED)
+
+
+def _failed(name: str, message: str, hint: str, code: int) -> int:
+    if os.environ.get("REFIMPL_DEBUG") == "1":
+        traceback.print_exc()
+    say(f"{name}: {message}")
+    if hint:
+        say(f"  hint: {hint}")
+    return code
+
+
+def _discard_stdout() -> None:
+    """Nobody reads stdout any more: let the interpreter's last flush go nowhere instead of failing."""
+    with contextlib.suppress(OSError, ValueError):  # where stdout has no descriptor there is no last flush to fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(message: str) -> None:
+    """A message for the person at the terminal: stderr, because stdout is for data."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def version() -> str:
+    """The version of refimpl that is installed."""
+    try:
+        return metadata.version("refimpl")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def output_file(text: str) -> Path:
+    """An argparse type: a file that can be written when the work is done, refused before it starts where it cannot."""
+    path = Path(text)
+    if not text or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a file name")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r}: there is no directory {str(path.parent)!r}; create it first")
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under its name only when it is complete; what stood there before stays until then.
+
+    Raises UsageError where the file cannot be written. A device or a pipe (/dev/stdout) is written to, never replaced.
+    """
+    try:
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path.resolve(), text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror or error}", "name a file in a directory that you may write to"
+        ) from error
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(temporary, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    """The mask of new files, which POSIX only tells by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

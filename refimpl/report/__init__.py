@@ -1,0 +1,8 @@
+"""Reports: what `check` found, for a person (terminal), for programs (JSON) and for CI servers (JUnit)."""
+
+from .conclusion import Conclusion, conclude
+from .json_report import to_json
+from .junit import to_junit
+from .terminal import to_text
+
+__all__ = ["Conclusion", "conclude", "to_json", "to_junit", "to_text"]

@@ -1,0 +1,55 @@
+"""The report for programs: strict JSON whose layout report.schema.json fixes; nan and infinities are written as strings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ..command import version
+from ..verdict import CaseVerdict, Report, Status
+from .conclusion import conclude
+
+FORMAT = 1
+"""The version of the layout; a reader refuses one that it does not know."""
+
+
+def to_json(report: Report) -> str:
+    """The whole report; keys may be added within a version of the layout only together with the schema."""
+    conclusion = conclude(report)
+    document = {
+        "format": FORMAT,
+        "refimpl": version(),
+        "backend": {"name": report.backend, "version": report.version, "device": report.device},
+        "vectors": report.vectors,
+        "required": report.required,
+        "attained": report.attained,
+        "exit_code": conclusion.exit_code,
+        "verdict": conclusion.sentence,
+        "counts": {status.value: report.count(status) for status in Status},
+        "cases": [_case(verdict) for verdict in report.verdicts],
+        "causes": [asdict(diagnosis) for diagnosis in report.diagnoses],
+        "problems": list(report.problems),
+        "environment": dict(report.environment),
+    }
+    return json.dumps(strict(document), indent=1, allow_nan=False) + "\n"
+
+
+def _case(verdict: CaseVerdict) -> dict[str, Any]:
+    fields = {name: getattr(verdict, name) for name in ("about", "attained", "reason", "waiver", "seconds")}
+    arrays = [{"param": one.param, "array": one.array, "worst": dict(one.worst), "attained": one.attained} for one in verdict.arrays]
+    mismatch = None if verdict.mismatch is None else asdict(verdict.mismatch)
+    return {"id": verdict.case_id, "status": verdict.status.value, **fields, "arrays": arrays, "mismatch": mismatch}
+
+
+def strict(value: Any) -> Any:
+    """The same data without what JSON cannot say: a float that is not finite becomes "nan", "+inf" or "-inf", a tuple a list."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else "nan" if math.isnan(value) else f"{value:+}"
+    if isinstance(value, Mapping):
+        return {str(key): strict(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(one) for one in value]
+    return value

@@ -1,0 +1,152 @@
+"""The report for a person: a table by dialect and theme, each failure with its numbers, the named causes, and the verdict."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..case import ARRAYS
+from ..verdict import CaseVerdict, Diagnosis, Report, Status
+from .conclusion import FAILURES, by_dialect, conclude
+from .text import WIDTH, counted, facts, first_few, paragraph, place, printable, ratio, worst
+
+SHOWN = 5
+"""Failures that are shown in full unless all are asked for."""
+
+COLUMNS = {
+    Status.PASSED: "passed",
+    Status.FAILED: "failed",
+    Status.ERROR: "errors",
+    Status.WAIVED: "waived",
+    Status.UNSUPPORTED: "unsupp.",
+}
+"""What the table counts, with its headings."""
+
+RATIOS = {array: max(9, len(array) + 1) for array in ARRAYS}
+"""The arrays whose worst |error|/bound the table gives, with the width of the column."""
+
+
+def to_text(report: Report, verbose: bool = False) -> str:
+    """The whole report as lines of at most 100 columns, the verdict last. verbose: every failure in full."""
+    failures = [verdict for verdict in report.verdicts if verdict.status in FAILURES]
+    shown = failures if verbose else failures[:SHOWN]
+    blocks: list[Iterable[str]] = [_heading(report), *_tables(report)]
+    blocks += [_failure(verdict, report) for verdict in shown]
+    blocks.append(_hidden(failures[len(shown) :]))
+    blocks += [_cause(diagnosis) for diagnosis in report.diagnoses]
+    blocks += [_without_cause(failures, report.diagnoses), _grouped(report, Status.UNSUPPORTED), _grouped(report, Status.WAIVED)]
+    blocks += [paragraph(f"PROBLEM: {problem}", "", "  ") for problem in report.problems]
+    blocks.append(paragraph(conclude(report).sentence))
+    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
+
+
+def _heading(report: Report) -> Iterator[str]:
+    device = f" on {report.device}" if report.device else ""
+    yield from paragraph(
+        f"{f'{report.backend} {report.version}'.strip()}{device}, vectors from {report.vectors}, required: {report.required}"
+    )
+
+
+def _tables(report: Report) -> Iterator[Iterable[str]]:
+    for name, verdicts in by_dialect(report).items():
+        yield _table(name, verdicts, report.required)
+
+
+def _table(dialect: str, verdicts: Sequence[CaseVerdict], required: str) -> Iterator[str]:
+    """Per theme: counts, the loosest class that a case attains, and the worst |error|/bound of each array in the required class."""
+    themes: dict[str, list[CaseVerdict]] = {}
+    for verdict in verdicts:
+        themes.setdefault(verdict.theme, []).append(verdict)
+    width = max(12, *(len(printable(theme)) for theme in themes))
+    yield printable(dialect)
+    counts = "".join(f"{heading:>8}" for heading in COLUMNS.values())
+    yield f"  {'theme':<{width}}{counts}  {'attained':<15}" + "".join(f"{array:>{wide}}" for array, wide in RATIOS.items())
+    for theme, inside in themes.items():
+        yield f"  {printable(theme):<{width}}{_row(inside, required)}"
+    if len(themes) > 1:
+        yield f"  {'all':<{width}}{_row(verdicts, required)}"
+
+
+def _row(verdicts: Sequence[CaseVerdict], required: str) -> str:
+    counts = "".join(f"{sum(verdict.status is status for verdict in verdicts):>8}" for status in COLUMNS)
+    arrays = [one for verdict in verdicts for one in verdict.arrays]
+    ratios = "".join(f"{_ratio(worst(arrays, array, required)):>{wide}}" for array, wide in RATIOS.items())
+    return f"{counts}  {_attained(verdicts):<15}{ratios}"
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else ratio(value)
+
+
+def _attained(verdicts: Sequence[CaseVerdict]) -> str:
+    if any(verdict.arrays and verdict.attained is None for verdict in verdicts):
+        return "none"
+    part = Report("", "", "", "", "", tuple(verdicts))
+    return part.attained or "-"
+
+
+def _failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
+    yield from paragraph(f"{verdict.status.name} {verdict.case_id}")
+    yield from paragraph(verdict.about, "  ")
+    if verdict.reason:
+        yield from paragraph(verdict.reason, "  ", "    ")
+    if verdict.mismatch:
+        yield from paragraph(f"first outside its bound: {place(verdict.mismatch)}", "  ", "    ")
+        for label, value in facts(verdict.mismatch):
+            yield from paragraph(f"{label:<9} {value}", "    ")
+    if verdict.attained:
+        yield f"  attains {verdict.attained}, required is {report.required}"
+    outside = [
+        f"{one.array} of {one.param!r}, {ratio(one.worst[report.required])} bounds"
+        for one in verdict.arrays
+        if not one.worst.get(report.required, 0.0) <= 1
+    ]
+    if outside:
+        yield from paragraph(f"worst: {first_few(outside)}", "  ", "    ")
+    if "command" in report.environment:
+        yield from _rerun(printable(report.environment["command"]), f"--case {shlex.quote(printable(verdict.case_id))}")
+
+
+def _rerun(command: str, selection: str) -> Iterator[str]:
+    """The command for this case alone, to be copied; over two lines, as a shell reads them, where one is too long."""
+    line = f"  rerun: {command} {selection}"
+    if len(line) <= WIDTH:
+        yield line
+    else:
+        yield f"  rerun: {command} \\"
+        yield f"    {selection}"
+
+
+def _hidden(failures: Sequence[CaseVerdict]) -> Iterator[str]:
+    if failures:
+        yield from paragraph(
+            f"and {counted(len(failures), 'more failure')}: {first_few([verdict.case_id for verdict in failures])}", "", "  "
+        )
+        yield "  (--verbose shows each in full)"
+
+
+def _cause(diagnosis: Diagnosis) -> Iterator[str]:
+    yield from paragraph(f"CAUSE {' with '.join(diagnosis.deviations)}: {diagnosis.about}", "", "  ")
+    yield from paragraph(f"explains {counted(len(diagnosis.cases), 'failure')}: {first_few(diagnosis.cases)}", "  ", "    ")
+    if diagnosis.unexplained:
+        yield from paragraph(f"does not explain {len(diagnosis.unexplained)}: {first_few(diagnosis.unexplained)}", "  ", "    ")
+
+
+def _without_cause(failures: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
+    explained = {case for diagnosis in diagnoses for case in diagnosis.cases}
+    left = [verdict.case_id for verdict in failures if verdict.mismatch and verdict.case_id not in explained]
+    if left:
+        yield from paragraph(
+            f"NO CAUSE KNOWN: no known deviation gives the numbers of {counted(len(left), 'failure')}: {first_few(left)}", "", "  "
+        )
+
+
+def _grouped(report: Report, status: Status) -> Iterator[str]:
+    """Cases that were not run, or whose failure is waived, by their reason."""
+    reasons: dict[str, list[str]] = {}
+    for verdict in report.verdicts:
+        if verdict.status is status:
+            reasons.setdefault(verdict.waiver or verdict.reason, []).append(verdict.case_id)
+    for reason, cases in reasons.items():
+        yield from paragraph(f"{status.value}: {counted(len(cases), 'case')}: {reason}", "", "  ")
+        yield from paragraph(first_few(cases), "  ")

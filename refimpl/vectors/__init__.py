@@ -1,0 +1,21 @@
+"""The file format of golden vectors: write, read, validate. README.md beside this is the format's own description."""
+
+from .difference import compare_directories
+from .manifest import Manifest, read_manifest
+from .npz import pack, read_npz, write_npz
+from .read import Vectors, read_vectors
+from .write import roundtrip, write_manifest, write_theme
+
+__all__ = [
+    "Manifest",
+    "Vectors",
+    "compare_directories",
+    "pack",
+    "read_manifest",
+    "read_npz",
+    "read_vectors",
+    "roundtrip",
+    "write_manifest",
+    "write_npz",
+    "write_theme",
+]

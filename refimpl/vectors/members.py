@@ -1,0 +1,75 @@
+"""The arrays of a file of vectors: what they are called, how their dtypes are stored, and taking them out one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from ..arithmetic import numpy_dtype
+from ..errors import VectorError
+from ..gradients import Array
+
+STORED = {"float16": "float16", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
+"""The dtype of a tensor to that of its member: NPY has no bfloat16, and float32 holds every one of them exactly."""
+
+INDEX_DTYPES = ("int32", "int64")
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+GRADIENT_MEMBERS = {"rows": ("indices", "values"), "elements": ("coords", "values"), "dense": ("dense",), "none": ()}
+"""The form of a gradient to the members that hold it."""
+
+
+def store(array: Array) -> Array:
+    """A tensor as its member holds it."""
+    return array.astype(STORED[str(array.dtype)])
+
+
+def restore(array: Array, dtype: str) -> Array:
+    """A member as the tensor that it holds. Raises ImportError where the dtype needs ml_dtypes and that is missing."""
+    return array.astype(numpy_dtype(dtype), copy=False)
+
+
+class Members:
+    """The arrays of a file; each is taken with the dtype and shape that the YAML gives it, and none may be left over."""
+
+    def __init__(self, file: object, arrays: Mapping[str, Array]) -> None:
+        self.file = file
+        self._arrays = arrays
+        self._taken: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def take(self, name: str, dtypes: Iterable[str], shape: tuple[int | None, ...]) -> Array:
+        """An array by name. shape: None where any length will do. Raises VectorError where it is missing or something else."""
+        if name not in self._arrays:
+            raise VectorError(self.file, name, "is missing")
+        array = self._arrays[name]
+        if str(array.dtype) not in tuple(dtypes):
+            raise VectorError(self.file, name, f"has dtype {array.dtype} and must have {' or '.join(dtypes)}")
+        if array.ndim != len(shape) or any(wanted not in (None, n) for n, wanted in zip(array.shape, shape)):
+            wanted = ", ".join("n" if one is None else str(one) for one in shape)
+            raise VectorError(self.file, name, f"has shape {array.shape} and must have ({wanted})")
+        self._taken.add(name)
+        return array
+
+    def take_tensor(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> Array:
+        return restore(self.take(name, (STORED[dtype],), shape), dtype)
+
+    def refuse_rest(self, untouched: Iterable[str] = ()) -> None:
+        """Raise VectorError if an array was not taken. untouched: slugs of cases whose arrays were not asked for."""
+        skipped = set(untouched)
+        for name in self._arrays:
+            if name not in self._taken and name.split("/")[0] not in skipped:
+                raise VectorError(self.file, name, "belongs to no case", "a member is SLUG/param.NAME and so on, see README.md")
+
+
+def same_bits(one: Array, other: Array) -> bool:
+    """Whether two arrays have the same dtype, shape and bytes."""
+    return (
+        one.dtype == other.dtype
+        and one.shape == other.shape
+        and np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
+    )

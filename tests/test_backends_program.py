@@ -1,0 +1,176 @@
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from backend_cases import case, dies, golden, rows, table, with_slug
+
+from refimpl.backends.program import read_results, run_program
+from refimpl.errors import UsageError
+from refimpl.verdict import End
+
+STATE = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
+TWO_STEPS = case(rows([0]), rows([1]), slug="one")
+
+
+def written(directory, made=TWO_STEPS, **members):
+    """The outcome of one case whose theme holds these members; a double underscore stands for the dot."""
+    file = directory / "torch.SparseAdam" / "made.npz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(file, **{f"one/{name.replace('__', '.')}": value for name, value in members.items()})
+    (outcome,) = read_results(directory, [golden(made)])
+    return outcome
+
+
+def test_arrays_become_states(tmp_path):
+    outcome = written(tmp_path, param__w=STATE, exp_avg__w=STATE + 1)
+    assert outcome.end is End.STATES
+    np.testing.assert_array_equal(outcome.states["w"]["param"], STATE)
+    np.testing.assert_array_equal(outcome.states["w"]["exp_avg"], STATE + 1)
+    assert set(outcome.states["w"]) == {"param", "exp_avg"}
+
+
+def test_a_parameter_may_have_a_dot_in_its_name(tmp_path):
+    made = case(None, None, params=[table("layer.weight")])
+    assert list(written(tmp_path, made, param__layer__weight=STATE).states) == ["layer.weight"]
+
+
+def test_a_wider_dtype_is_taken_where_it_holds_the_same_numbers(tmp_path):
+    outcome = written(tmp_path, param__w=np.where(STATE == 5, np.nan, STATE).astype(np.float64))
+    assert outcome.end is End.STATES
+    assert outcome.states["w"]["param"].dtype == np.float32
+
+
+def test_a_number_that_the_dtype_does_not_have_is_refused(tmp_path):
+    wide = STATE.astype(np.float64)
+    wide[1, 0, 2] = 0.1
+    outcome = written(tmp_path, param__w=wide)
+    assert outcome.end is End.MISBEHAVED
+    assert "param.w[1, 0, 2] = np.float64(0.1) is no float32" in outcome.message
+
+
+def test_half_precision_may_come_as_float32(tmp_path):
+    made = case(None, None, params=[table(dtype="bfloat16")])
+    assert str(written(tmp_path, made, param__w=STATE).states["w"]["param"].dtype) == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"exp_avg__w": STATE}, "parameter 'w' has no array 'param'"),
+        ({"param__u": STATE}, "parameter 'u' is unknown; the case has w; parameter 'w' is missing"),
+        ({"param__w": STATE, "m__w": STATE}, "parameter 'w' has an array 'm'"),
+        ({"param__w": STATE[:1]}, "param of 'w' has shape (1, 4, 3), not (2, 4, 3)"),
+        ({"param__w": STATE.astype(np.float16)}, "param of 'w' has dtype float16, not float32 or float64"),
+        ({"param__w": STATE.astype(np.int64)}, "param of 'w' has dtype int64, not float32 or float64"),
+        ({"param__w": STATE, "error": np.array("no")}, "one/error stands beside other members"),
+    ],
+)
+def test_members_that_do_not_fit_are_named(tmp_path, members, message):
+    outcome = written(tmp_path, **members)
+    assert outcome.end is End.MISBEHAVED
+    assert message in outcome.message
+
+
+@pytest.mark.parametrize(("member", "end"), [("error", End.RAISED), ("unsupported", End.UNSUPPORTED)])
+def test_a_text_stands_for_an_end(tmp_path, member, end):
+    outcome = written(tmp_path, **{member: np.array("not today")})
+    assert (outcome.end, outcome.message) == (end, "not today")
+
+
+def test_what_is_wrong_with_one_case_leaves_the_others_be(tmp_path):
+    file = tmp_path / "torch.SparseAdam" / "made.npz"
+    file.parent.mkdir()
+    np.savez(file, **{"one/param.w": STATE, "two/param.w": STATE[:1], "tree/param.w": STATE})
+    one, two, three = read_results(tmp_path, [golden(with_slug(TWO_STEPS, slug)) for slug in ("one", "two", "three")])
+    assert (one.end, two.end, three.end) == (End.STATES, End.MISBEHAVED, End.CRASHED)
+    assert three.message == "wrote no result for 'three'; the file has cases that were not asked for: tree"
+
+
+def test_a_theme_without_a_file_has_no_result(tmp_path):
+    (outcome,) = read_results(tmp_path, [golden(TWO_STEPS)])
+    assert outcome.end is End.CRASHED
+    assert outcome.message.startswith("wrote no result: there is no ")
+
+
+def test_a_broken_file_is_told_for_each_of_its_cases(tmp_path):
+    file = tmp_path / "torch.SparseAdam" / "made.npz"
+    file.parent.mkdir()
+    file.write_bytes(b"PK, and nothing more")
+    (outcome,) = read_results(tmp_path, [golden(TWO_STEPS)])
+    assert outcome.end is End.MISBEHAVED
+    assert "made.npz" in outcome.message
+
+
+def test_pickled_objects_are_not_read(tmp_path):
+    outcome = written(tmp_path, param__w=np.array([print], dtype=object))
+    assert outcome.end is End.MISBEHAVED
+    assert "one/param.w" in outcome.message
+
+
+def test_results_that_are_not_there_are_bad_input(tmp_path):
+    with pytest.raises(UsageError, match="no directory"):
+        list(read_results(tmp_path / "nowhere", []))
+
+
+def program(tmp_path, text):
+    """A command that runs a program of a few lines."""
+    file = tmp_path / "the program.py"
+    file.write_text(textwrap.dedent(text))
+    return f"'{sys.executable}' '{file}'"
+
+
+def run(tmp_path, command, timeout=30.0):
+    vectors = tmp_path / "vectors"
+    vectors.mkdir()
+    return run_program(command, vectors, tmp_path / "made" / "results", timeout)
+
+
+def test_a_program_is_called_with_both_directories(tmp_path, capfd):
+    status = run(tmp_path, program(tmp_path, "import sys; print(sys.argv[1:]); open(sys.argv[2] + '/here', 'w')"))
+    captured = capfd.readouterr()
+    assert status == 0
+    assert captured.out == ""
+    assert str([str(tmp_path / "vectors"), str(tmp_path / "made" / "results")]) in captured.err
+    assert (tmp_path / "made" / "results" / "here").exists()
+
+
+def test_no_shell_reads_the_command(tmp_path):
+    assert run(tmp_path, program(tmp_path, "import sys; sys.exit(sys.argv[1] != '$HOME;')") + " '$HOME;'") == 0
+
+
+def test_the_status_of_a_program_is_given_and_its_results_stay(tmp_path):
+    command = program(tmp_path, "import sys; open(sys.argv[2] + '/here', 'w'); sys.exit(9)")
+    assert run(tmp_path, command) == 9
+    assert (tmp_path / "made" / "results" / "here").exists()
+
+
+def test_a_program_that_takes_too_long_is_stopped_with_all_that_it_started(tmp_path, capfd):
+    command = program(
+        tmp_path,
+        """
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        with open(sys.argv[2] + "/child", "w") as file:
+            file.write(str(child.pid))
+        child.wait()
+        """,
+    )
+    assert run(tmp_path, command, timeout=2.0) == -9
+    assert dies(int((tmp_path / "made" / "results" / "child").read_text()))
+    assert "stopped after 2 s" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [("no-such-program-here", "cannot run 'no-such-program-here'"), ("", "--program is empty"), ("it's", "No closing quotation")],
+)
+def test_a_command_that_cannot_be_run_is_bad_input(tmp_path, command, message):
+    with pytest.raises(UsageError, match=message):
+        run(tmp_path, command)
+
+
+def test_vectors_that_are_not_there_are_bad_input(tmp_path):
+    with pytest.raises(UsageError, match="no directory"):
+        run_program("true", tmp_path / "nowhere", tmp_path / "results", 1.0)
+    assert not (tmp_path / "results").exists()

@@ -1,0 +1,62 @@
+from xml.etree import ElementTree
+
+from made_reports import everything, failed, other, passed, report
+
+from refimpl.report import to_junit
+from refimpl.report.junit import clean
+from refimpl.verdict import Status
+
+
+def parsed(one):
+    return ElementTree.fromstring(to_junit(one))
+
+
+def test_a_suite_per_dialect_and_theme_with_true_counts():
+    root = parsed(everything())
+    assert [suite.get("name") for suite in root] == [
+        "torch.SparseAdam/basics",
+        "torch.SparseAdam/duplicates",
+        "torch.Adam/basics",
+        "waivers",
+    ]
+    for suite in (root, *root):
+        assert int(suite.get("tests")) == len(list(suite.iter("testcase")))
+        assert int(suite.get("failures")) == len(list(suite.iter("failure")))
+        assert int(suite.get("errors")) == len(list(suite.iter("error")))
+        assert int(suite.get("skipped")) == len(list(suite.iter("skipped")))
+    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["9", "3", "2", "2"]
+
+
+def test_each_status_has_its_element():
+    verdicts = [
+        passed(),
+        failed(),
+        other(Status.ERROR),
+        other(Status.UNSUPPORTED, "u", reason="no"),
+        other(Status.WAIVED, "w", waiver="known"),
+    ]
+    children = {test.get("name"): [child.tag for child in test] for test in parsed(report(*verdicts)).iter("testcase")}
+    assert children == {"fine": [], "off": ["failure"], "other": ["error"], "u": ["skipped"], "w": ["skipped"]}
+
+
+def test_a_failure_says_where_and_gives_its_numbers():
+    (failure,) = parsed(report(failed())).iter("failure")
+    assert failure.get("message") == "outside its bound: param of 'w', step 3, row 4, column 1"
+    assert "expected: 0.5" in failure.text
+
+
+def test_characters_that_xml_cannot_hold_are_escaped():
+    (error,) = [found for found in parsed(everything()).iter("error") if "crashed" in found.get("message")]
+    assert "\\x1b[2J<&>\\x00\\ud800" in error.text
+    assert "]]> line two" in error.text
+    assert clean("\x0b\ufffe\U0001f600é\t\n") == "\\x0b\\ufffe\U0001f600é\t\n"
+
+
+def test_the_document_can_be_encoded():
+    ElementTree.fromstring(to_junit(everything()).encode("utf-8"))
+
+
+def test_a_stale_waiver_is_an_error():
+    root = parsed(report(passed(), problems=("the waiver for 'x' no longer applies",)))
+    (error,) = root.iter("error")
+    assert "no longer applies" in error.get("message")

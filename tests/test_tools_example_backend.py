@@ -1,0 +1,124 @@
+"""tools/example_backend.cpp: it compiles without a warning, and what it computes from vectors lies within their bounds."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from make_golden import golden, refused, rows
+from scipy.sparse import coo_array
+
+from refimpl.arithmetic import CLASSES
+from refimpl.case import ARRAYS, Expected, Golden, Param, Step
+from refimpl.gradients import RowGradient
+from refimpl.vectors import read_npz, read_vectors, write_manifest, write_theme
+
+TOOLS = Path(__file__).parent.parent / "tools"
+MAXIMIZING = {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3, "maximize": True}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory) -> Path:
+    if shutil.which("g++") is None:
+        pytest.skip("needs g++")
+    built = tmp_path_factory.mktemp("built") / "example_backend"
+    command = ["g++", "-O2", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-o", built, TOOLS / "example_backend.cpp", "-lz"]
+    subprocess.run(command, check=True)
+    return built
+
+
+def run(program: Path, tmp_path: Path, goldens: list[Golden]) -> dict[str, np.ndarray]:
+    write_theme(tmp_path / "vectors", goldens)
+    write_manifest(tmp_path / "vectors")
+    subprocess.run([program, tmp_path / "vectors", tmp_path / "results"], check=True)
+    assert [one.case.id for one in read_vectors(tmp_path / "vectors")] == [one.case.id for one in goldens]
+    case = goldens[0].case
+    return read_npz(tmp_path / "results" / case.dialect / f"{case.theme}.npz")
+
+
+def with_step(slug: str, gradient) -> Golden:
+    """A case that expects an error and has this gradient in its second step."""
+    plain = golden(slug)
+    steps = (plain.case.steps[0], Step({"table": gradient, "bias.b": None}, ({}, {})))
+    return Golden(replace(plain.case, steps=steps, error="x", record=()), {})
+
+
+def test_results_lie_within_the_bounds(program, tmp_path):
+    many = Step({"table": rows([1, 1], 3, (4, 3)), "bias.b": rows([3], 1, (5,))}, ({}, {}))
+    goldens = [
+        golden("single"),
+        golden("double", dtype="float64"),
+        golden("long", steps=(many,) * 300, record=(1, 299, 300)),
+        golden(
+            "int32",
+            steps=(Step({"table": RowGradient(np.array([2], np.int32), np.ones((1, 3), np.float32), (4, 3)), "bias.b": None}, ({}, {})),),
+            record=(1,),
+        ),
+        golden("maximize", groups=tuple(replace(group, hyper=MAXIMIZING) for group in golden().case.groups)),
+    ]
+    results = run(program, tmp_path, goldens)
+    for one in goldens:
+        for name, arrays in one.expected.items():
+            for array in ARRAYS:
+                got, expected = results.pop(f"{one.case.slug}/{array}.{name}"), arrays[array]
+                assert got.dtype == one.case.dtype
+                assert got.shape == expected.value.shape
+                assert (np.abs(got - expected.value) <= expected.bound["tensor-faithful"]).all(), (one.case.id, array)
+    assert not results
+
+
+def test_tables_without_rows_and_without_dimensions_are_handled(program, tmp_path):
+    plain = golden("empty")
+    params = (Param("none", np.zeros((0, 3), np.float32)), Param("scalar", np.ones((), np.float32), 1))
+    steps = (Step({"none": rows([], 3, (0, 3)), "scalar": None}, ({}, {})),) * 2
+    case = replace(plain.case, params=params, steps=steps, record=(1, 2))
+    expected = {param.name: {array: _zeros(param) for array in ARRAYS} for param in params}
+    results = run(program, tmp_path, [Golden(case, expected)])
+    assert {name: array.shape for name, array in results.items()} == {
+        f"empty/{array}.{name}": shape for name, shape in (("none", (2, 0, 3)), ("scalar", (2,))) for array in ARRAYS
+    }
+
+
+def _zeros(param: Param) -> Expected:
+    shape = (2, *param.value.shape)
+    return Expected(np.zeros(shape), dict.fromkeys(CLASSES, np.zeros(shape, np.float32)))
+
+
+def test_what_is_invalid_is_an_error_and_what_it_cannot_do_is_unsupported(program, tmp_path):
+    elements = coo_array((np.ones(1, np.float32), ([1], [2])), shape=(4, 3))
+    errors = {
+        "zero-lr": refused("zero-lr", lr=0.0),
+        "nan-lr": refused("nan-lr", lr=float("nan")),
+        "string": refused("string", eps="1e-8"),
+        "beta-of-one": refused("beta-of-one", betas=(0.9, 1.0)),
+        "one-beta": refused("one-beta", betas=(0.9,)),
+        "dense": with_step("dense", np.ones((4, 3), np.float32)),
+        "outside": with_step("outside", rows([4], 3, (4, 3))),
+        "shape": with_step("shape", rows([1], 2, (4, 2))),
+    }
+    unsupported = {"elements": with_step("elements", elements), "half": golden("half", dtype="bfloat16")}
+    results = run(program, tmp_path, [*errors.values(), *unsupported.values()])
+    assert sorted(results) == sorted([f"{slug}/error" for slug in errors] + [f"{slug}/unsupported" for slug in unsupported])
+    assert str(results["zero-lr/error"]) == "Invalid learning rate"
+    assert str(results["half/unsupported"]) == "dtype bfloat16"
+    assert results["half/unsupported"].shape == ()
+
+
+def test_other_dialects_are_unsupported(program, tmp_path):
+    one = golden("one")
+    other = replace(one, case=replace(one.case, id="torch.Adam/basics/one", dialect="torch.Adam"))
+    assert str(run(program, tmp_path, [other])["one/unsupported"]) == "dialect torch.Adam"
+
+
+def test_misuse_and_broken_files_end_with_a_message(program, tmp_path):
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.startswith("usage: ")) == (2, True)
+    write_theme(tmp_path / "vectors", [golden("one")])
+    file = tmp_path / "vectors" / "torch.SparseAdam" / "basics.npz"
+    file.write_bytes(file.read_bytes()[:-40])
+    done = subprocess.run([program, tmp_path / "vectors", tmp_path / "results"], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "truncated" in done.stderr
+    assert not (tmp_path / "results").exists()

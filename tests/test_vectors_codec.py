@@ -1,0 +1,292 @@
+"""refimpl.vectors.encode and decode: a case comes back as it was, and nothing that does not fit together is taken."""
+
+import builtins
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from make_golden import HYPER, golden, refused, rows
+from scipy.sparse import coo_array
+
+from refimpl.case import ARRAYS, LAYOUTS, Expected, Golden, Group, Param, Step
+from refimpl.errors import Unsupported, VectorError
+from refimpl.gradients import RowGradient, is_element_gradient
+from refimpl.vectors import roundtrip
+from refimpl.vectors.decode import decode
+from refimpl.vectors.encode import encode, theme_text
+from refimpl.vectors.members import Members, same_bits
+from refimpl.vectors.text import load
+
+
+def document(given_golden: Golden):
+    """The entry of a case as a reader gets it, and its members."""
+    entry, arrays = encode(given_golden, "x")
+    return load(theme_text("torch.SparseAdam", "basics", "", [entry]), "x")["cases"][0], arrays
+
+
+def coded(given_golden: Golden) -> Golden:
+    entry, arrays = document(given_golden)
+    members = Members("x", arrays)
+    decoded = decode(entry, members, "x")
+    members.refuse_rest()
+    return decoded
+
+
+def with_gradient(gradient, **changes) -> Golden:
+    """One parameter of shape (4, 3), one step."""
+    plain = golden()
+    table = replace(plain.case.params[0], exp_avg=None, exp_avg_sq=None, step=0)
+    case = replace(
+        plain.case, params=(table,), groups=plain.case.groups[:1], steps=(Step({"table": gradient}, ({},)),), record=(1,), error="x"
+    )
+    return Golden(replace(case, **changes), {}, "step")
+
+
+def assert_same_inputs(one: Golden, other: Golden) -> None:
+    assert (one.kind, one.layout) == (other.kind, other.layout)
+    a, b = one.case, other.case
+    for field in ("id", "about", "dialect", "record", "catches", "error", "dtype"):
+        assert getattr(a, field) == getattr(b, field)
+    assert [group.hyper for group in a.groups] == [group.hyper for group in b.groups]
+    assert [step.hyper for step in a.steps] == [step.hyper for step in b.steps]
+    for p, q in zip(a.params, b.params, strict=True):
+        assert (p.name, p.group, p.step) == (q.name, q.group, q.step)
+        for array in ("value", "exp_avg", "exp_avg_sq"):
+            one_array, other_array = getattr(p, array), getattr(q, array)
+            assert one_array is other_array is None or same_bits(one_array, other_array)
+    for s, t in zip(a.steps, b.steps, strict=True):
+        assert s.gradients.keys() == t.gradients.keys()
+        for name, gradient in s.gradients.items():
+            assert_same_gradient(gradient, t.gradients[name])
+
+
+def assert_same_gradient(one, other) -> None:
+    assert type(one) is type(other)
+    if isinstance(one, RowGradient):
+        assert one.shape == other.shape
+        assert same_bits(one.indices, other.indices)
+        assert same_bits(one.values, other.values)
+    elif isinstance(one, np.ndarray):
+        assert same_bits(one, other)
+    elif is_element_gradient(one):
+        assert one.shape == other.shape
+        assert same_bits(one.data, other.data)
+        assert all(map(np.array_equal, one.coords, other.coords))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_a_case_comes_back_as_it_was(dtype, layout):
+    given_golden = golden(dtype=dtype, layout=layout)
+    got = coded(given_golden)
+    assert_same_inputs(given_golden, got)
+    for name, arrays in given_golden.expected.items():
+        for array in ARRAYS:
+            one, other = arrays[array], got.expected[name][array]
+            assert same_bits(one.value, other.value)
+            assert list(one.bound) == list(other.bound)
+            assert all(same_bits(one.bound[key], other.bound[key]) for key in one.bound)
+            assert other.allowed is None
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_arrays_of_a_case_lie_in_memory_as_its_layout_says(layout):
+    got = coded(golden(layout=layout)).case
+    table, gradient = got.params[0], got.steps[0].gradients["table"]
+    for array in (table.value, table.exp_avg, table.exp_avg_sq, gradient.values):
+        assert array.flags.c_contiguous is (layout in ("contiguous", "read-only"))
+        assert array.flags.f_contiguous is (layout == "fortran")
+        assert array.flags.writeable is (layout != "read-only")
+    assert gradient.indices.flags.c_contiguous is (layout != "strided")
+
+
+GRADIENTS = {
+    "dense": np.linspace(0, 1, 12, dtype=np.float32).reshape(4, 3),
+    "of int32 rows": RowGradient(np.array([3, 0], np.int32), np.ones((2, 3), np.float32), (4, 3)),
+    "elements": coo_array((np.array([1.0, 0.0, 2.0], np.float32), (np.array([3, 0, 3]), np.array([1, 0, 1]))), shape=(4, 3)),
+    "no elements": coo_array((4, 3), dtype=np.float32),
+    "of another shape": rows([1], 2, (9, 2)),
+    "with values of another shape": RowGradient(np.array([1, 2]), np.ones((5, 2), np.float32), (4, 3)),
+    "dense of another shape": np.ones((4,), np.float32),
+    "of another dtype": rows([1], 3, (4, 3), "float64"),
+    "of a row outside": rows([4, -1], 3, (4, 3)),
+    "missing": None,
+}
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS.values(), ids=GRADIENTS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_gradient_comes_back_even_if_it_does_not_fit(gradient, layout):
+    given_golden = replace(with_gradient(gradient), layout=layout)
+    assert_same_inputs(given_golden, coded(given_golden))
+
+
+def test_element_gradients_of_any_rank_come_back():
+    for shape, coords in (((5,), [[4, 0]]), ((2, 3, 4), [[1, 0], [2, 0], [3, 1]])):
+        gradient = coo_array((np.ones(2, np.float32), tuple(np.array(coords))), shape=shape)
+        given_golden = with_gradient(gradient, params=(Param("table", np.ones(shape, np.float32)),))
+        assert_same_inputs(given_golden, coded(given_golden))
+
+
+def test_a_numpy_scalar_comes_back_as_an_array_without_dimensions():
+    got = coded(with_gradient(np.float32(2), params=(Param("table", np.ones((), np.float32)),))).case.steps[0].gradients["table"]
+    assert (type(got), got.shape, got.dtype, float(got)) == (np.ndarray, (), np.float32, 2.0)
+
+
+def test_scalars_empty_tables_and_no_parameters_come_back():
+    empty = with_gradient(np.full((), 2, np.float32), params=(Param("table", np.ones((), np.float32)),))
+    assert_same_inputs(empty, coded(empty))
+    empty = with_gradient(rows([], 3, (0, 3)), params=(Param("table", np.ones((0, 3), np.float32)),))
+    assert_same_inputs(empty, coded(empty))
+    empty = with_gradient(None, params=(), steps=(), record=())
+    assert_same_inputs(empty, coded(empty))
+
+
+def test_thousands_of_steps_that_look_alike_are_one_line():
+    step = Step({"table": rows([1], 3, (4, 3))}, ({},))
+    given_golden = with_gradient(None, steps=(step,) * 2050, record=(2050,))
+    entry, _ = document(given_golden)
+    assert entry["steps"] == [{"repeat": 2050, "gradients": {"table": "rows"}}]
+    assert len(coded(given_golden).case.steps) == 2050
+
+
+odd = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | st.lists(st.floats(), max_size=3).map(tuple)
+)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), odd, max_size=4))
+def test_any_hyper_parameter_comes_back_with_its_type(hyper):
+    got = coded(with_gradient(None, groups=(Group(hyper),))).case.groups[0].hyper
+    assert list(got) == list(hyper)
+    for name, value in hyper.items():
+        assert type(got[name]) is type(value)
+        assert repr(got[name]) == repr(value)
+
+
+def test_nan_and_wrong_types_among_hyper_parameters_come_back():
+    got = coded(refused("odd", lr=math.nan, eps="1e-8", betas=(0.9, 2), maximize=1)).case.groups[0].hyper
+    assert math.isnan(got["lr"])
+    assert (got["eps"], got["betas"], got["maximize"]) == ("1e-8", (0.9, 2), 1)
+    assert got["maximize"] is not True
+
+
+def test_allowed_kinds_come_back():
+    given_golden = golden()
+    expected = dict(given_golden.expected["table"])
+    value = expected["param"].value.copy()
+    value[0, 0, 0] = np.inf
+    bound = {key: np.full(value.shape, np.inf, np.float32) for key in expected["param"].bound}
+    expected["param"] = Expected(value, bound, np.full(value.shape, 7, np.uint8))
+    got = coded(replace(given_golden, expected={**given_golden.expected, "table": expected})).expected["table"]["param"]
+    assert same_bits(got.value, value)
+    assert same_bits(got.allowed, np.full(value.shape, 7, np.uint8))
+
+
+def test_roundtrip_gives_the_inputs_and_no_expectations():
+    given_golden = golden(layout="strided", dtype="bfloat16")
+    got = roundtrip(given_golden)
+    assert_same_inputs(given_golden, got)
+    assert got.expected == {}
+
+
+CANNOT = {
+    "a hyper-parameter that is an object": (lambda: with_gradient(None, groups=(Group({"lr": object()}),)), "type object"),
+    "a gradient that is a list": (lambda: with_gradient([1.0]), "type list"),
+    "a gradient of a stranger": (lambda: with_gradient(None, steps=(Step({"stranger": None}, ({},)),)), "no parameter"),
+    "rows numbered in floats": (lambda: with_gradient(RowGradient(np.ones(1), np.ones((1, 3), np.float32), (4, 3))), "dtype float64"),
+    "integers": (lambda: with_gradient(None, params=(Param("table", np.ones(3, np.int64)),)), "int64"),
+    "one moment": (lambda: with_gradient(None, params=(Param("table", np.ones(3), exp_avg=np.ones(3)),)), "not the other"),
+    "moments of another shape": (lambda: with_gradient(None, params=(Param("table", np.ones(3), 0, np.ones(2), np.ones(3)),)), "shape"),
+    "an error and arrays": (lambda: replace(golden(), case=replace(golden().case, error="x")), "an error and arrays"),
+}
+
+
+@pytest.mark.parametrize(("make", "reason"), CANNOT.values(), ids=CANNOT)
+def test_what_the_format_cannot_hold_is_refused_by_case(make, reason):
+    with pytest.raises(VectorError, match=r"torch\.SparseAdam/basics/two-steps: cannot be written") as caught:
+        encode(make(), "x")
+    assert reason in str(caught.value)
+
+
+def broken(change) -> None:
+    entry, arrays = document(golden())
+    change(entry, arrays)
+    members = Members("basics.npz", arrays)
+    decode(entry, members, "basics.npz")
+    members.refuse_rest()
+
+
+def put(key, value):
+    return lambda entry, arrays: arrays.__setitem__(f"two-steps/{key}", value)
+
+
+BREAKS = {
+    "missing member": (lambda entry, arrays: arrays.pop("two-steps/grad.1.table.values"), "two-steps/grad.1.table.values: is missing"),
+    "missing bound": (
+        lambda entry, arrays: arrays.pop("two-steps/bound.exact-ieee.param.table"),
+        "bound.exact-ieee.param.table: is missing",
+    ),
+    "extra member": (put("surprise", np.zeros(1)), "two-steps/surprise: belongs to no case"),
+    "member of another case": (lambda entry, arrays: arrays.update({"other/param.w": np.zeros(1)}), "other/param.w: belongs to no case"),
+    "moments that are not announced": (
+        lambda entry, arrays: entry["params"][0].pop("moments"),
+        "two-steps/exp_avg.table: belongs to no case",
+    ),
+    "wrong shape": (put("param.table", np.zeros((3, 4), np.float32)), "has shape (3, 4) and must have (4, 3)"),
+    "wrong rank": (put("grad.1.table.indices", np.zeros((3, 1), np.int64)), "must have (n)"),
+    "values that do not fit the indices": (put("grad.1.table.indices", np.zeros(2, np.int64)), "must have (2, 3)"),
+    "wrong number of records": (put("expect.param.table", np.zeros((3, 4, 3))), "must have (2, 4, 3)"),
+    "wrong dtype": (put("param.table", np.zeros((4, 3))), "has dtype float64 and must have float32"),
+    "expectation in float32": (put("expect.param.table", np.zeros((2, 4, 3), np.float32)), "must have float64"),
+    "negative bound": (put("bound.exact-ieee.param.table", np.full((2, 4, 3), -1, np.float32)), "negative or not a number"),
+    "bound of nan": (put("bound.exact-ieee.param.table", np.full((2, 4, 3), np.nan, np.float32)), "negative or not a number"),
+    "no such group": (lambda entry, arrays: entry["params"][1].update(group=5), "there is no group 5"),
+    "same name twice": (lambda entry, arrays: entry["params"].append(entry["params"][0]), "same name"),
+    "gradient of a stranger": (lambda entry, arrays: entry["steps"][0]["gradients"].update(w="none"), "step 1: gradients of"),
+    "gradient left out": (lambda entry, arrays: entry["steps"][2]["gradients"].pop("table"), "step 3: gradients of"),
+    "changes of one group": (lambda entry, arrays: entry["steps"][1].update(hyper=[{}]), "hyper changes 1 groups, and there are 2"),
+    "record beyond the steps": (lambda entry, arrays: entry.update(record=[1, 9]), "record: [1, 9] must ascend"),
+    "record that descends": (lambda entry, arrays: entry.update(record=[3, 1]), "must ascend"),
+    "nothing recorded": (lambda entry, arrays: entry.update(record=[]), "nothing would be compared"),
+    "endless steps": (lambda entry, arrays: entry["steps"].append({"repeat": 99_999, "gradients": {}}), "more than 100000 steps"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), BREAKS.values(), ids=BREAKS)
+def test_an_entry_and_arrays_that_do_not_fit_together_are_refused(change, reason):
+    with pytest.raises(VectorError) as caught:
+        broken(change)
+    assert str(caught.value).startswith("basics.npz: ")
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given_golden", "package"),
+    [(golden(dtype="bfloat16"), "ml_dtypes"), (with_gradient(GRADIENTS["elements"]), "scipy")],
+    ids=["bfloat16", "elements"],
+)
+def test_a_case_that_needs_a_missing_package_is_unsupported(given_golden, package, monkeypatch):
+    entry, arrays = document(given_golden)
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name.split(".")[0] == package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(Unsupported, match=f"needs {package}"):
+        decode(entry, Members("x", arrays), "x")
+
+
+def test_the_default_group_is_the_first():
+    assert HYPER == coded(golden()).case.groups[0].hyper

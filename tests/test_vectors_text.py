@@ -1,0 +1,112 @@
+"""refimpl.vectors.text: scalars come back exactly, and nothing outside the subset is read."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refimpl.errors import VectorError
+from refimpl.vectors.text import flow, load, quote, read_text
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=["Cs"]))
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc", min_size=1), inner, max_size=4), max_leaves=12
+)
+
+
+def same(one: object, other: object) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isnan(one) and math.isnan(other) or (one == other and math.copysign(1, one) == math.copysign(1, other))
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(map(same, one.values(), other.values()))
+    return type(one) is type(other) and one == other
+
+
+@given(values)
+def test_values_come_back_exactly(value):
+    assert same(load(f"key: {flow(value)}\n", "x")["key"], value)
+
+
+@given(values)
+def test_other_yaml_readers_read_the_same(value):
+    assert same(yaml.safe_load(f"key: {flow(value)}\n")["key"], value)
+
+
+@given(values)
+def test_a_value_is_one_line_of_ascii(value):
+    assert flow(value).isascii()
+    assert len(flow(value).splitlines()) == 1
+
+
+def test_small_doubles_have_a_dot_as_yaml_1_1_asks():
+    assert flow({"eps": 1e-08, "lr": 5e-324, "big": 1e300}) == "{eps: 1.0e-08, lr: 5.0e-324, big: 1.0e+300}"
+
+
+@pytest.mark.parametrize(
+    "word", ["no", "on", "Yes", "null", "~", "true", "1e5", "0x10", "1:30", "2020-01-01", "-1", ".5", "", "<<", "a: b", "a #b"]
+)
+def test_strings_that_look_like_something_else_stay_strings(word):
+    assert load(f"key: {flow(word)}\n", "x")["key"] == word
+    assert yaml.safe_load(f"key: {flow(word)}\n")["key"] == word
+
+
+def test_half_a_surrogate_pair_cannot_be_written():
+    with pytest.raises(ValueError, match="surrogates"):
+        quote("\ud800")
+
+
+def test_an_object_cannot_be_written():
+    with pytest.raises(TypeError, match="type object"):
+        flow({"lr": object()})
+
+
+REFUSED = {
+    "alias": ("a: &x [1]\nb: *x\n", "anchors"),
+    "merge key": ("a: {<<: {b: 1}}\n", "quote it"),
+    "tag": ("a: !!python/object:os.system [1]\n", "tag"),
+    "tagged scalar": ("a: !!float 1\n", "tag"),
+    "repeated key": ("a: 1\nb: 2\na: 3\n", "line 3: key 'a' is repeated"),
+    "number as key": ("1: 2\n", "not a string"),
+    "list as key": ("? [1]\n: 2\n", "not a string"),
+    "yes": ("a: yes\n", "quote it"),
+    "octal": ("a: 010\n", "quote it"),
+    "sexagesimal": ("a: 1:30\n", "quote it"),
+    "date": ("a: 2020-01-01\n", "quote it"),
+    "empty": ("a:\n", "quote it"),
+    "many digits": (f"a: {'9' * 5000}\n", "too many digits"),
+    "two documents": ("a: 1\n---\nb: 1\n", "2 YAML documents"),
+    "no document": ("", "0 YAML documents"),
+    "not YAML": ("a: [1\n", "is not YAML"),
+    "control character": ("a: \x07\n", "is not YAML"),
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), REFUSED.values(), ids=REFUSED)
+def test_what_is_outside_the_subset_is_refused_by_line(text, reason):
+    with pytest.raises(VectorError) as caught:
+        load(text, "theme.yaml")
+    assert "theme.yaml" in str(caught.value)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("nest", ["[", "{a: ", "- "])
+def test_deep_nesting_is_refused_and_does_not_crash_the_process(nest):
+    code = f"from refimpl.vectors.text import load; load({nest!r} * 100000, 'deep.yaml')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "VectorError: deep.yaml: line" in done.stderr
+
+
+def test_a_file_that_is_missing_or_not_utf8_is_named(tmp_path: Path):
+    with pytest.raises(VectorError, match=r"none\.yaml: cannot be read"):
+        read_text(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xff\n")
+    with pytest.raises(VectorError, match=r"latin\.yaml: is not UTF-8"):
+        read_text(tmp_path / "latin.yaml")

@@ -1,0 +1,155 @@
+"""Hold random computations against the bounds, at scale: no admissible computation may leave its bound.
+
+    python tools/campaign.py [--element-steps 10000000] [--seed 1] [--jobs 2] [--json FILE]
+
+Prints per dialect and class how many element-steps were checked (one element, updated by one step, in one computation) and
+the largest |error| / bound of p, m and v; below, where each class came nearest. Exit code 1 if a bound was left. The same seed
+gives the same table, whatever --jobs is. The cases are those of refimpl/cases/random_cases.py, the property is refimpl/margins.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from refimpl.arithmetic import CLASSES
+from refimpl.case import ARRAYS
+from refimpl.cases.random_cases import Size, random_case
+from refimpl.command import guarded, output_file, say, write_text
+from refimpl.dialects import dialects
+from refimpl.errors import NOT_CONFORMANT, OK
+from refimpl.margins import Margin, computations, margins
+
+SIZES = (Size(32, 32, 4), Size(32, 32, 4), Size(64, 16, 2), Size(8, 32, 30))
+BATCH = 40  # cases between two looks at the total; a constant, so that --jobs does not change which cases are run
+
+
+@dataclass
+class Row:
+    """What is known of one dialect in one class."""
+
+    element_steps: int = 0
+    cases: int = 0
+    worst: dict[str, Margin] = field(default_factory=dict)
+    seeds: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+Rows = dict[tuple[str, str], Row]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--element-steps", type=_positive, default=10_000_000)
+    parser.add_argument("--seed", type=_natural, default=1)
+    parser.add_argument("--jobs", type=_positive, default=2)
+    parser.add_argument("--json", type=output_file, metavar="FILE")
+    options = parser.parse_args(arguments)
+    rows, left = campaign(options.seed, options.element_steps, options.jobs)
+    print(table(rows))
+    if options.json:
+        write_text(options.json, as_json(rows, options.seed) + "\n")
+    for seed, margin in left:
+        print(f"outside: {margin} (seed {seed[0]}, case {seed[1]})")
+    return NOT_CONFORMANT if left else OK
+
+
+def campaign(seed: int, wanted: int, jobs: int) -> tuple[Rows, list[tuple[tuple[int, int], Margin]]]:
+    """Run cases until that many element-steps have been checked; also every margin above 1."""
+    rows: Rows = {(name, one): Row() for name in dialects() for one in CLASSES}
+    left, total, number = [], 0, 0
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:  # spawned alike on every platform, nothing inherited
+        while total < wanted:
+            tasks = [(seed, number + k) for k in range(BATCH)]
+            for task, found in zip(tasks, pool.imap(run, tasks)):
+                total += _record(rows, task, found)
+                left += [(task, margin) for margin in found if margin.ratio > 1]
+            number += BATCH
+            say(f"{total:,} of {wanted:,} element-steps, {number} cases, {len(left)} outside")
+    return rows, left
+
+
+def run(task: tuple[int, int]) -> list[Margin]:
+    """The margins of one case: its number and the seed of the campaign are all that it depends on."""
+    rng = np.random.default_rng(task)
+    names = list(dialects())
+    case = random_case(rng, names[task[1] % len(names)], SIZES[rng.integers(len(SIZES))])
+    with np.errstate(all="ignore"):
+        return margins(case, list(computations(case, rng, per_class=4)))
+
+
+def _record(rows: Rows, task: tuple[int, int], found: Sequence[Margin]) -> int:
+    for margin in found:
+        row = rows[margin.case.split("/")[0], margin.numerics_class]
+        if margin.array == ARRAYS[0]:
+            row.element_steps += margin.element_steps
+            row.cases += 1
+        if margin.array not in row.worst or margin.ratio > row.worst[margin.array].ratio:
+            row.worst[margin.array], row.seeds[margin.array] = margin, task
+    return sum(margin.element_steps for margin in found if margin.array == ARRAYS[0])
+
+
+def table(rows: Rows) -> str:
+    """The rows as text: figures per dialect and class, then where each class came nearest to its bound."""
+    head = ("dialect", "class", "computations", "element-steps", "p", "m", "v")
+    body = [
+        (name, one, f"{row.cases:,}", f"{row.element_steps:,}", *(f"{row.worst[array].ratio:.3f}" for array in ARRAYS))
+        for (name, one), row in rows.items()
+        if row.worst
+    ]
+    widths = [max(len(line[k]) for line in (head, *body)) for k in range(len(head))]
+    lines = ["  ".join(text.ljust(width) if k < 2 else text.rjust(width) for k, (text, width) in enumerate(zip(line, widths))) for line in (head, *body)]
+    return "\n".join([*lines, "", *_nearest(rows)])
+
+
+def _nearest(rows: Rows) -> Iterator[str]:
+    for one in CLASSES:
+        for array in ARRAYS:
+            row = max((row for (_, of), row in rows.items() if of == one and row.worst), key=lambda row: row.worst[array].ratio)
+            worst, seed = row.worst[array], row.seeds[array]
+            yield (
+                f"{one}, {array}: {worst.ratio:.4f} in {worst.case}, {worst.computation}, step {worst.step}, "
+                f"element {worst.index} (seed {seed[0]}, case {seed[1]})"
+            )
+
+
+def as_json(rows: Rows, seed: int) -> str:
+    return json.dumps(
+        {
+            "seed": seed,
+            "element_steps": sum(row.element_steps for row in rows.values()),
+            "rows": [
+                {
+                    "dialect": name,
+                    "class": one,
+                    "element_steps": row.element_steps,
+                    "worst": {array: {**asdict(margin), "seed": row.seeds[array]} for array, margin in row.worst.items()},
+                }
+                for (name, one), row in rows.items()
+            ],
+        },
+        indent=1,
+    )
+
+
+def _positive(text: str) -> int:
+    if (value := _natural(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a number from 1 on")
+    return value
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: not a negative number")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(Path(__file__).name, main))
