@@ -1,0 +1,45 @@
+"""refimpl: the referee for the Adam family. What an update must give, how far it may be off, whether yours conforms, and if not why."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .case import Case, Group, Param, Step
+from .errors import RefimplError, Unsupported
+from .gradients import RowGradient
+
+if TYPE_CHECKING:
+    from .backends import Backend, Capabilities, Run
+    from .dialects import deviations, dialect
+    from .vectors import read_vectors
+
+_LAZY = {
+    "Backend": "backends",
+    "Capabilities": "backends",
+    "Run": "backends",
+    "deviations": "dialects",
+    "dialect": "dialects",
+    "read_vectors": "vectors",
+}
+"""Name to the module that it is imported from when it is first used: `import refimpl` stays quick."""
+
+__all__ = [
+    "Backend",
+    "Capabilities",
+    "Case",
+    "Group",
+    "Param",
+    "RefimplError",
+    "RowGradient",
+    "Run",
+    "Step",
+    "Unsupported",
+    "deviations",
+    "dialect",
+    "read_vectors",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)

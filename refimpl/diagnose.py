@@ -18,11 +18,13 @@ from .oracle import FIELDS, bounded, changes
 from .reference import ALL, trajectory
 from .verdict import CaseVerdict, Diagnosis, End, Outcome, Status
 
-
 Failure = tuple[Golden, Outcome]
 
 FIRST_STEPS = 300
 """How many steps of a long horizon are compared: what parts from the dialect does so long before."""
+
+TRIED = 12
+"""A deviation that explains none of so many failing cases is given up."""
 
 
 def diagnose(goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: Sequence[CaseVerdict]) -> tuple[Diagnosis, ...]:
@@ -71,22 +73,11 @@ def _explained(deviation: Deviation, ids: Sequence[str], failures: Mapping[str, 
     """The failures among `ids` that the deviation explains; given up, empty, once they cannot be `at_least` so many."""
     cases: list[str] = []
     for at, id in enumerate(ids):
-        if len(cases) + len(ids) - at < at_least:
+        if len(cases) + len(ids) - at < at_least or (at == TRIED and not cases):
             return ()
         if explains(deviation, *failures[id]):
             cases.append(id)
     return tuple(cases) if len(cases) >= at_least else ()
-
-
-def _explained(deviation: Deviation, ids: Sequence[str], failures: Mapping[str, Failure], beat: int) -> tuple[str, ...]:
-    """The failures among `ids` that the deviation explains; given up, empty, once they cannot be more than `beat`."""
-    cases: list[str] = []
-    for at, id in enumerate(ids):
-        if explains(deviation, *failures[id]):
-            cases.append(id)
-        if len(cases) + len(ids) - at - 1 <= beat:
-            return ()
-    return tuple(cases)
 
 
 def explains(deviation: Deviation, golden: Golden, outcome: Outcome) -> bool:

@@ -96,7 +96,7 @@ def is_element_gradient(gradient: Any) -> TypeGuard[Any]:
     """Whether this is a scipy.sparse COO array, told by its attributes so that scipy is not needed to ask."""
     if isinstance(gradient, np.ndarray):  # to ask a bfloat16 array for its `data` raises
         return False
-    return hasattr(gradient, "data") and (hasattr(gradient, "coords") or hasattr(gradient, "col"))
+    return (hasattr(gradient, "coords") or hasattr(gradient, "col")) and hasattr(gradient, "data")
 
 
 def row_layout(shape: tuple[int, ...]) -> tuple[int, int]:

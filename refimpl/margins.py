@@ -79,7 +79,10 @@ def margins(case: Case, some: Sequence[Computation]) -> list[Margin]:
     updates = [int((inside & moved).sum()) for inside, moved in zip(tame, _updated(case, bounds))]
     found = []
     own = [{array: bound.x for array, bound in step.items()} for step in bounds]
-    runs = [("double of the bound", CLASSES[0], own), *((one.name, one.numerics_class, _run(case, one.arithmetic, one.forms)) for one in some)]
+    runs = [
+        ("double of the bound", CLASSES[0], own),
+        *((one.name, one.numerics_class, _run(case, one.arithmetic, one.forms)) for one in some),
+    ]
     for name, numerics_class, run in runs:
         for array in FIELDS:
             ratio, step, index = _worst(run, truth, bounds, tame, array, CLASSES.index(numerics_class))
@@ -129,7 +132,8 @@ def _worst(
     level: int,
 ) -> tuple[float, int, tuple[int, ...]]:
     """The largest ratio, with its step (from 0) and index."""
-    worst, at, where = -1.0, 0, (0, 0)
+    worst, at = -1.0, 0
+    where: tuple[int, ...] = (0, 0)
     for step, inside in enumerate(tame):
         with np.errstate(all="ignore"):
             error = np.abs(run[step][array] - truth[step][array])

@@ -112,7 +112,7 @@ def _expected(case: Case, truth: _Truth, runs: list[Array]) -> Expected:
         allowed = np.where(truth.wild, np.bitwise_or.reduce([kinds(run) for run in runs]), KINDS["finite"]).astype(np.uint8)
         value = np.where(truth.wild & (allowed == kinds(runs[0])), runs[0].astype(np.float64), value)  # all runs agree on the kind
         value = np.where(truth.wild & ~np.isfinite(value), _some_finite(value, runs), value)
-        e = np.where(truth.wild, _reach(value, e, runs), e)
+        e = np.where(truth.wild, _reach(case, value, e, runs), e)
     with np.errstate(invalid="ignore"):
         e = e + np.where(np.isfinite(value), np.abs(value), 0.0) * FORMATS["float64"].u  # value is rounded to double
     return Expected(value, {name: round_up(e[k]) for k, name in enumerate(CLASSES)}, allowed)
@@ -153,11 +153,19 @@ def kinds(x: Array) -> Array:
     return np.where(np.isfinite(x), KINDS["finite"], np.where(np.isnan(x), KINDS["nan"], inf)).astype(np.uint8)
 
 
-def _reach(value: Array, e: Array, runs: list[Array]) -> Array:
+def _reach(case: Case, value: Array, e: Array, runs: list[Array]) -> Array:
+    """A bound that reaches every finite value among the runs, and the roundings of others that take the same way.
+
+    Another computation rounds p differently once per step (an ulp, 2u, of what is stored), and its changes by fewer than 64
+    operations of a step; the changes of a wild element are no longer than the way to the farthest run.
+    """
+    u = FORMATS[case.dtype].u
     with np.errstate(invalid="ignore"):
         apart = np.stack([np.abs(run.astype(np.float64) - value) for run in runs])
     farthest = np.max(np.where(np.isfinite(apart), apart, 0.0), axis=0)
-    return np.where(np.isfinite(value), e + farthest, np.inf)
+    with np.errstate(invalid="ignore"):
+        rounded = 2 * u * len(case.steps) * (np.abs(value) + farthest) + 64 * u * farthest
+        return np.where(np.isfinite(value), e + farthest + np.where(farthest > 0, rounded, 0.0), np.inf)
 
 
 def _some_finite(value: Array, runs: list[Array]) -> Array:

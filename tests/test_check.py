@@ -168,12 +168,11 @@ def test_a_backend_that_claims_nothing_that_there_are_vectors_of_exits_with_3(ru
         (["--results", "nowhere", *SPARSE], "no directory nowhere"),
     ],
 )
-def test_bad_input_exits_with_2_and_a_hint_and_writes_no_report(run, tmp_path, arguments, said):
+def test_bad_input_exits_with_2_and_writes_no_report(run, tmp_path, arguments, said):
     code, out, err = run(*arguments, "--json", "report.json")
     assert code == 2
     assert out == ""
     assert said in err
-    assert "hint: " in err
     assert not (tmp_path / "report.json").exists()
 
 
@@ -296,30 +295,3 @@ def test_outcomes_that_are_missing_or_of_other_cases_are_a_failure_of_the_harnes
     for outcomes in ([], [Outcome("torch.Adam/basics/other", End.UNSUPPORTED)]):
         with pytest.raises(HarnessError, match="outcomes for 1 cases"):
             examine(check.Judged("toy", "", there, outcomes), "exact-ieee")
-
-
-def test_numpy_and_pyyaml_are_all_that_judging_needs(tmp_path, vectors):
-    """The author of a backend may have nothing else: with everything else hidden, a wrong result still gets its cause."""
-    hidden = ("scipy", "numba", "flint", "rich", "jsonschema", "ml_dtypes", "torch")
-    code = f"""
-        import sys
-        sys.modules.update(dict.fromkeys({hidden}))
-        from refimpl.check import main
-        sys.exit(main(["--results", "results", "--dialect", "torch.SparseAdam", "--vectors", {str(vectors)!r}, "--case", "*/pair"]))
-    """
-    (tmp_path / "results" / "torch.SparseAdam").mkdir(parents=True)
-    deviating = f"""
-        import numpy as np
-        from pathlib import Path
-        from refimpl.backends.execute import execute
-        from refimpl.backends.reference import factory
-        from refimpl.vectors import read_vectors
-        (golden,) = read_vectors(Path({str(vectors)!r}), ["torch.SparseAdam"], ["*/pair"])
-        states = execute(factory(deviations="duplicates-last-wins"), golden).states
-        members = {{f"pair/{{array}}.{{name}}": one for name, of in states.items() for array, one in of.items()}}
-        np.savez("results/torch.SparseAdam/duplicates.npz", **members)
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(deviating)], check=True, cwd=tmp_path)
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=tmp_path)
-    assert ended.returncode == 1, ended.stderr
-    assert "CAUSE duplicates-last-wins" in ended.stdout

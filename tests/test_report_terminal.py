@@ -48,9 +48,10 @@ def test_a_class_that_is_attained_but_not_enough_is_named():
 
 
 def test_causes_say_what_they_explain_and_what_they_do_not():
-    cause = Diagnosis(("eps-inside-root",), "eps inside the root", ("d/t/a",), ("d/t/b",))
+    cause = Diagnosis(("eps-inside-root",), "eps inside the root", ("d/t/a",), ("d/t/b",), ("eps-zero",))
     text = to_text(report(failed("a", "d", "t"), failed("b", "d", "t"), diagnoses=(cause,)))
-    assert "CAUSE eps-inside-root: eps inside the root\n  explains 1 failure: d/t/a\n  does not explain 1: d/t/b" in text
+    explained = "CAUSE eps-inside-root: eps inside the root\n  explains 1 failure: d/t/a\n  the same numbers here would come of eps-zero\n"
+    assert f"{explained}  does not explain 1: d/t/b\n" in text
     assert "NO CAUSE KNOWN: no known deviation gives the numbers of 1 failure: d/t/b" in text
 
 

@@ -289,4 +289,4 @@ def test_a_case_that_needs_a_missing_package_is_unsupported(given_golden, packag
 
 
 def test_the_default_group_is_the_first():
-    assert HYPER == coded(golden()).case.groups[0].hyper
+    assert coded(golden()).case.groups[0].hyper == HYPER

@@ -86,7 +86,7 @@ def closed(path):
     for key in path:
         place = place[key]
     return isinstance(place, dict) and (
-        not path or path[-1] not in ("gradients", "groups") and "groups" not in path and "hyper" not in path
+        not path or (path[-1] not in ("gradients", "groups") and "groups" not in path and "hyper" not in path)
     )
 
 

@@ -104,7 +104,10 @@ def table(rows: Rows) -> str:
         if row.worst
     ]
     widths = [max(len(line[k]) for line in (head, *body)) for k in range(len(head))]
-    lines = ["  ".join(text.ljust(width) if k < 2 else text.rjust(width) for k, (text, width) in enumerate(zip(line, widths))) for line in (head, *body)]
+    lines = [
+        "  ".join(text.ljust(width) if k < 2 else text.rjust(width) for k, (text, width) in enumerate(zip(line, widths)))
+        for line in (head, *body)
+    ]
     return "\n".join([*lines, "", *_nearest(rows)])
 
 

@@ -171,9 +171,10 @@ Array read_npy(const vector<char>& npy) {
 Arrays read_npz(const fs::path& file) {
     std::ifstream in(file, std::ios::binary);
     const vector<char> zip{std::istreambuf_iterator<char>(in), {}};
-    if (zip.size() < 22) throw std::runtime_error(file.string() + ": not an NPZ");
+    if (zip.size() < 22) throw std::runtime_error(file.string() + ": truncated");
     size_t end = zip.size() - 22;  // the end record; a comment may follow it
-    while (end > 0 && load<uint32_t>(zip, end) != 0x06054b50) --end;
+    while (load<uint32_t>(zip, end) != 0x06054b50)
+        if (end-- == 0) throw std::runtime_error(file.string() + ": truncated");
     Arrays arrays;
     size_t at = load<uint32_t>(zip, end + 16);
     for (size_t left = load<uint16_t>(zip, end + 10); left > 0; --left) {

@@ -66,7 +66,8 @@ class Ball:
         for other in alternatives[1:]:
             apart = np.argwhere(~np.asarray(_overlaps(first, other), bool) & _finite(first) & _finite(other))
             if len(apart):
-                raise HarnessError(f"two formulations are not the same real number: they part at {tuple(apart[0])}")
+                at = tuple(int(i) for i in apart[0])
+                raise HarnessError(f"two formulations are not the same real number: they part at {at}")
         return first
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..gradients import Array
-from .interface import FORMATS, Format, Number
+from .interface import FORMATS, Format, Number, binary_power
 
 CLASSES = ("exact-ieee", "exact-faithful", "tensor-faithful", "tensor-approx")
 """The numerics classes, tightest first: how scalars are rounded, and how operations are."""
@@ -67,8 +67,11 @@ class Bound:
         return Bound(self.x[index], self.e[:, index], self.rounding)
 
     def __setitem__(self, index: Any, value: Bound) -> None:
+        # An element that has left the range once has no bound again: a later occurrence of the row may overwrite the infinite v
+        # that has already moved p, and leave no other trace of it.
+        kept = np.isfinite(self.x[index]) & np.isfinite(self.e[:, index]).all(axis=0)
+        self.e[:, index] = np.where(kept, value.e, np.inf)
         self.x[index] = value.x
-        self.e[:, index] = value.e
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -99,7 +102,8 @@ class Bound:
         exact = self._is_zero() | other._is_zero()
         small = np.abs(x) - 2 * e < self._per_class(self.rounding.flush)  # some computed sum may be subnormal
         added = np.where(exact, 0.0, self._per_class(self.rounding.relative) * (np.abs(x) + 2 * e))
-        flushed = np.where(small & ((x != 0) | ~exact), self._per_class(self.rounding.flush), 0.0)
+        # What is flushed is at most the smallest normal, and then off by the exact sum, which is at most |x| + e.
+        flushed = np.where(small, np.minimum(self._per_class(self.rounding.flush), np.abs(x)), 0.0)
         return self._rounded(x, e + added + flushed)
 
     def __mul__(self, other: Bound) -> Bound:
@@ -107,7 +111,9 @@ class Bound:
         # |A'B' - AB| <= |A'||B' - B| + |B||A' - A|, with |A'| <= |a| + 2 e_a and |B| <= |b| + e_b.
         e = np.abs(self.x) * other.e + np.abs(other.x) * self.e + 3 * self.e * other.e
         added = self._per_class(self.rounding.relative) * (np.abs(x) + 2 * e) + self._per_class(self.rounding.underflow)
-        return self._rounded(x, np.where(self._is_zero() | other._is_zero(), 0.0, e + added))
+        # Zero times anything is exactly zero, but for what may be infinite or nan.
+        known = (self._is_zero() & np.isfinite(other.e)) | (other._is_zero() & np.isfinite(self.e))
+        return self._rounded(x, np.where(known, 0.0, e + added))
 
     def __truediv__(self, other: Bound) -> Bound:
         x = self.x / other.x
@@ -117,7 +123,8 @@ class Bound:
         quotient = (np.abs(self.x) + self.e) / (divisor + np.where(least > 0, other.e, 0.0))
         e = np.where(least > 0, (self.e + quotient * other.e) / divisor, np.inf)
         added = self._per_class(self.rounding.relative_div) * (np.abs(x) + 2 * e) + self._per_class(self.rounding.underflow)
-        known = (self._is_zero() & (least > 0)) | (np.isinf(other.x) & np.isfinite(self.x))  # 0/b and a/inf are exact zeros
+        # 0/b and a/inf are exact zeros
+        known = (self._is_zero() & (least > 0)) | (np.isinf(other.x) & np.isfinite(self.x) & np.isfinite(self.e))
         return self._rounded(x, np.where(known, 0.0, e + added))
 
     def sqrt(self) -> Bound:
@@ -162,7 +169,7 @@ class Bounded:
         """
         if not exponent or (base.x == 0 and not base.e.any()):
             return Bound(np.asarray(float(not exponent)), np.zeros(4), self.scalars)
-        x = _binary_power(float(base.x), exponent)
+        x = binary_power(float(base.x), exponent)
         with np.errstate(all="ignore"):
             relative = exponent * (base.e / np.abs(base.x) + self.scalars.relative)
             lasting = 1 / np.maximum(1 - np.abs(base.x) - 2 * base.e, 1 / exponent)  # factors that an error outlasts
@@ -254,13 +261,3 @@ class Bounded:
             e = np.where((here & there & together) | (~here & ~there), np.maximum(e, other.e), np.inf)
             x = np.where(here | (~there & ~np.isnan(x)), x, other.x)
         return Bound(x, e, alternatives[0].rounding)
-
-
-def _binary_power(base: float, exponent: int) -> float:
-    """base**exponent by multiplications alone: the same bits on every platform, which the C library's pow does not give."""
-    result = 1.0
-    while exponent:
-        if exponent & 1:
-            result *= base
-        base, exponent = base * base, exponent >> 1
-    return result

@@ -60,6 +60,16 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(name)
 
 
+def binary_power(base: Number, exponent: int) -> Number:
+    """base**exponent by multiplications alone: the same bits on every platform, which the C library's pow does not give."""
+    result = type(base)(1.0)
+    while exponent:
+        if exponent & 1:
+            result *= base
+        base, exponent = base * base, exponent >> 1
+    return result
+
+
 class Arithmetic(Hashable, Protocol):
     """The operations beside + - * / that a step needs."""
 

@@ -83,7 +83,8 @@ def rounded(x: Array, format: Format, rule: Callable[[Array, np.random.Generator
     exponent = np.maximum(np.frexp(x)[1] - 1, format.min_exponent) - (format.precision - 1)
     scaled = np.ldexp(x, -exponent)
     y = np.ldexp(np.where(np.abs(x) < format.tiny, np.rint(scaled), rule(scaled, rng)), exponent)
-    return np.where(np.abs(y) > format.max, np.copysign(np.inf, y), y)
+    rounded: Array = np.where(np.abs(y) > format.max, np.copysign(np.inf, y), y)
+    return rounded
 
 
 class _Operators:

@@ -58,20 +58,22 @@ class Watch:
 
     def __init__(self, case: Case) -> None:
         self.changes: list[str] = []
-        self._steps = len(case.steps)
-        self._items = [*_of_parameters(case), *_of_gradients(case), *_of_hypers(case)]
+        self._long = len(case.steps) > LONG
+        self._items: dict[int, list[_Item]] = {}  # by the step that they belong to, so that a long case is not walked at every step
+        for item in (*_of_parameters(case), *_of_gradients(case), *_of_hypers(case)):
+            self._items.setdefault(item.step, []).append(item)
 
     def look(self, when: str, step: int | None = None) -> None:
         """Compare with what was handed out. step: the one that was just made, or None for everything."""
-        everything = step is None or self._steps <= LONG
-        changed = []
-        for item in self._items:
-            if everything or item.step in (0, step):
+        for of_step in (0, step) if self._long and step is not None else tuple(self._items):
+            same = []
+            for item in self._items.get(of_step, ()):
                 change = item.change()
-                if change is not None:
+                if change is None:
+                    same.append(item)
+                else:
                     self.changes.append(f"{item.label} {change} (seen {when})")
-                    changed.append(item)
-        self._items = [item for item in self._items if item not in changed] if changed else self._items
+            self._items[of_step] = same
 
 
 def _array(label: str, read: Callable[[], Array], step: int = 0) -> _Item:

@@ -34,11 +34,6 @@ class Source:
         values: Array = ((total - 6.0) * scale).astype(numpy_dtype(dtype))
         return values
 
-    def spread(self, shape: tuple[int, ...], decades: Sequence[float], dtype: str = "float32") -> Array:
-        """Normal numbers, each times one of the given magnitudes."""
-        picked = np.array([self._random.choice(list(decades)) for _ in range(int(np.prod(shape)))]).reshape(shape)
-        return (self.normal(shape, 1.0, "float64") * picked).astype(numpy_dtype(dtype))
-
     def rows(self, n: int, among: int) -> Array:
         """n different row numbers, unsorted."""
         return np.array(self._random.sample(range(among), n), np.int64)

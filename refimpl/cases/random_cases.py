@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +75,8 @@ def _resumed(draw: _Draw, shape: tuple[int, ...]) -> Param:
     """A state that training may have left: moments from gradients of one magnitude, or each of its own."""
     rng = draw.rng
     m = draw.numbers(shape)
-    likely = np.abs(m.astype(np.float64)) * rng.uniform(0.5, 3.0, shape)
-    v = np.minimum(likely**2, draw.format.max / 16) if rng.random() < 0.7 else np.abs(draw.numbers(shape))
+    likely = np.minimum(np.abs(m.astype(np.float64)) * rng.uniform(0.5, 3.0, shape), np.sqrt(draw.format.max / 16))
+    v = likely**2 if rng.random() < 0.7 else np.abs(draw.numbers(shape))
     steps = int(rng.choice([1, 10, 1000, 10**6]))
     return Param("w", draw.numbers(shape), exp_avg=m, exp_avg_sq=v.astype(draw.dtype), step=steps)
 
@@ -122,7 +121,7 @@ def _elements(draw: _Draw, shape: tuple[int, ...]) -> Any:
     from scipy.sparse import coo_array
 
     n = shape[0] * shape[1] // 2
-    coords: Sequence[Array] = tuple(draw.rng.integers(0, side, n) for side in shape)
+    coords: Any = tuple(draw.rng.integers(0, side, n) for side in shape)
     gradient = coo_array((np.zeros(n, np.float32), coords), shape=shape)
     gradient.data = draw.numbers((n,))  # set afterwards: scipy refuses half precision, the reference does not
     return gradient

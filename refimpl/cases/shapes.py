@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..case import Golden, Param
+from ..gradients import RowGradient
 from .build import Bench, row_gradient
 
 
@@ -44,9 +45,9 @@ WIDTHS: Sequence[tuple[str, Sequence[int], str]] = (
 
 def _widths(bench: Bench, slug: str, widths: Sequence[int], about: str, dtype: str = "float32") -> Golden:
     source = bench.source(slug)
-    rows = 3 if max(widths) < 100 else 2
+    rows = 3 if max(widths) < 100 else 2 if max(widths) < 1000 else 1
     params = [Param(f"w{width}", source.normal((rows, width), 1.0, dtype)) for width in widths]
-    picked = [rows - 1, 0] if rows == 3 else [1]
+    picked = [rows - 1, 0] if rows == 3 else [rows - 1]
     gradients = [{f"w{width}": bench.gradient(source, (rows, width), dtype, rows=picked) for width in widths} for _ in range(2)]
     return bench.golden(slug if dtype == "float32" else f"{slug}-{dtype}", about, params, gradients, record=[2])
 
@@ -55,7 +56,15 @@ def layouts(bench: Bench) -> Iterator[Golden]:
     yield bench.plain("strided", "Every array is a view with gaps: an element is not where a contiguous one would be.", layout="strided")
     yield bench.plain("read-only", "Every array is read-only: writing to the caller's arrays fails.", layout="read-only")
     yield bench.plain("fortran", "Every array lies column by column.", layout="fortran")
+    if bench.takes("rows"):
+        yield _narrow_indices(bench)
     yield bench.plain("strided-cube", "A strided parameter of three dimensions.", shape=(3, 2, 3), layout="strided")
+
+
+def _narrow_indices(bench: Bench) -> Golden:
+    source = bench.source("int32-indices")
+    gradients = [{"w": RowGradient(np.array(rows, np.int32), source.normal((len(rows), 3)), (5, 3))} for rows in ([4, 1, 4], [0, 2])]
+    return bench.golden("int32-indices", "Row numbers of 32 bits.", [Param("w", source.normal((5, 3)))], gradients)
 
 
 def ranges(bench: Bench) -> Iterator[Golden]:

@@ -49,6 +49,21 @@ def _several(bench: Bench, slug: str, about: str, calls: Sequence[str], *, dtype
     return bench.golden(slug if dtype == "float32" else f"{slug}-{dtype}", about, params, gradients)
 
 
+def _many(bench: Bench) -> Golden:
+    """Twelve parameters, more than a batched implementation may take at once; some are left out at each call."""
+    source = bench.source("twelve-parameters")
+    names = [f"w{k}" for k in range(12)]
+    gradients: list[dict[str, Any]] = []
+    for t in range(3):
+        given = {name: bench.gradient(source, (2, 2), "float32") for k, name in enumerate(names) if (k + t) % 5}
+        if bench.sparse:
+            given |= {names[k]: row_gradient([], np.zeros((0, 2), np.float32), (2, 2)) for k in ((3 * t + 7) % 12, 11 - t)}
+        gradients.append(given)
+    params = [Param(name, source.normal((2, 2))) for name in names]
+    about = "Twelve parameters, of which each call leaves out some."
+    return bench.golden("twelve-parameters", about, params, gradients, record=[2, 3])
+
+
 def _given(bench: Bench, source: Source, name: str, dtype: str) -> Any:
     shape = SHAPES[name.lower()]
     if name.isupper():
@@ -98,6 +113,14 @@ def schedules(bench: Bench) -> Iterator[Golden]:
                 step=200_000,
                 lr=0.1,
             )
+    if bench.has("maximize"):
+        about = "maximize is switched on and off between steps."
+        switches = [{}, {"maximize": True}, {}, {"maximize": False}]
+        source = bench.source("schedule-maximize")
+        gradients = [{"w": bench.gradient(source, (4, 3), "float32")} for _ in switches]
+        schedule = {t: [change] for t, change in enumerate(switches, start=1)}
+        yield bench.golden("maximize", about, [Param("w", source.normal((4, 3)))], gradients, schedule=schedule)
+        yield _second_group(bench)
     if bench.has("weight_decay"):
         decays = [{"weight_decay": 0.1}, {"weight_decay": 0.02}, {"weight_decay": 0.3}, {"weight_decay": 0.05}]
         yield _scheduled(bench, "weight-decay", "A weight decay of its own at every step.", decays, lr=0.1)
@@ -121,6 +144,15 @@ def _both_betas(changes: Sequence[dict[str, float]], t: int) -> dict[str, float]
     for change in changes[:t]:
         known.update({role: value for role, value in change.items() if role in ("beta1", "beta2")})
     return {**changes[t - 1], **known} if {"beta1", "beta2"} & set(changes[t - 1]) else changes[t - 1]
+
+
+def _second_group(bench: Bench) -> Golden:
+    source = bench.source("schedule-second-group")
+    params = [Param(name, source.normal(SHAPES[name]), group=index) for index, name in enumerate("abc")]
+    gradients = [{name: bench.gradient(source, SHAPES[name], "float32") for name in "abc"} for _ in range(3)]
+    schedule = {2: [{}, bench.changed(lr=0.2, eps=1e-2), {}], 3: [{}, {}, bench.changed(lr=0.05)]}
+    about = "Of three groups, the second changes lr and eps, then the third changes lr."
+    return bench.golden("second-group", about, params, gradients, [bench.hyper(), bench.hyper(), bench.hyper()], schedule=schedule)
 
 
 def _two_schedules(bench: Bench) -> Golden:

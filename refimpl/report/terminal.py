@@ -128,6 +128,8 @@ def _hidden(failures: Sequence[CaseVerdict]) -> Iterator[str]:
 def _cause(diagnosis: Diagnosis) -> Iterator[str]:
     yield from paragraph(f"CAUSE {' with '.join(diagnosis.deviations)}: {diagnosis.about}", "", "  ")
     yield from paragraph(f"explains {counted(len(diagnosis.cases), 'failure')}: {first_few(diagnosis.cases)}", "  ", "    ")
+    if diagnosis.also:
+        yield from paragraph(f"the same numbers here would come of {first_few(diagnosis.also)}", "  ", "    ")
     if diagnosis.unexplained:
         yield from paragraph(f"does not explain {len(diagnosis.unexplained)}: {first_few(diagnosis.unexplained)}", "  ", "    ")
 

@@ -1,0 +1,266 @@
+"""The running error analysis against exact arithmetic and against adversarial computations."""
+
+from collections.abc import Callable
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refimpl.arithmetic import CLASSES, FORMATS, Bound, Bounded, numpy_dtype
+from refimpl.arithmetic.balls import Ball
+from refimpl.arithmetic.perturbed import Perturbed
+
+DTYPES = list(FORMATS)
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Any:
+    with np.errstate(all="ignore"):  # as in a trajectory: overflow and division by zero are results
+        yield
+
+
+def one(a: Any, value: float) -> Any:
+    return a.load(np.array([[value]]))
+
+
+# Expressions: ("name", operand, ...) over positions of leaves.
+NODES: dict[str, Callable[..., Any]] = {
+    "add": lambda a, x, y: x + y,
+    "subtract": lambda a, x, y: x - y,
+    "multiply": lambda a, x, y: x * y,
+    "divide": lambda a, x, y: x / y,
+    "size": lambda a, x: a.sqrt(x * x),
+    "negate": lambda a, x: -x,
+    "larger": lambda a, x, y: a.maximum(x, y),
+    "average": lambda a, x, y: a.lerp(x, y, a.meet(a.scalar(1.0) - a.power(a.scalar(0.999), 3))),
+    "scale": lambda a, x: x * a.meet(a.scalar(0.1) / a.sqrt(a.scalar(0.3))),
+}
+EXPRESSIONS = st.recursive(
+    st.integers(0, 3),
+    lambda inner: st.one_of(
+        st.tuples(st.sampled_from(["add", "subtract", "multiply", "divide", "larger", "average"]), inner, inner),
+        st.tuples(st.sampled_from(["size", "negate", "scale"]), inner),
+    ),
+    max_leaves=8,
+)
+LEAVES = {
+    "float32": st.floats(width=32, allow_nan=False, allow_infinity=False) | st.floats(-8, 8, width=32),
+    "float64": st.floats(allow_nan=False, allow_infinity=False) | st.floats(-8, 8),
+}
+
+
+def evaluate(a: Any, expression: Any, leaves: list[float], seen: list[Any]) -> Any:
+    if isinstance(expression, int):
+        return one(a, leaves[expression])
+    name, *operands = expression
+    result = NODES[name](a, *(evaluate(a, operand, leaves, seen) for operand in operands))
+    seen.append(result)
+    return result
+
+
+@pytest.mark.parametrize("dtype", LEAVES)
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_no_admissible_computation_of_an_expression_leaves_its_bound(dtype: str, data: st.DataObject) -> None:
+    expression = data.draw(EXPRESSIONS)
+    leaves = data.draw(st.lists(LEAVES[dtype], min_size=4, max_size=4))
+    steps: list[Bound] = []
+    bound = evaluate(Bounded(dtype), expression, leaves, steps)
+    if not all(np.isfinite(step.x).all() and np.isfinite(step.e).all() for step in steps):
+        return  # no claim is made of an expression that may overflow or divide by zero on its way
+    exact = evaluate(Ball(), expression, leaves, [])[0, 0]
+    for level, numerics_class in enumerate(CLASSES):
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            a = Perturbed(dtype, numerics_class, rng)
+            got = a.store(evaluate(a, expression, leaves, [])).x[0, 0] if steps else leaves[expression]
+            least = float(abs(Ball().scalar(float(got)) - exact).abs_lower())
+            assert least <= bound.e[: level + 1, 0, 0].max()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exact_zeros_stay_exact(dtype: str) -> None:
+    a = Bounded(dtype)
+    zero, x = one(a, 0.0), one(a, 3.0)
+    for exact in (zero * x, x * zero, zero + zero, zero / x, a.sqrt(zero), x - x, a.lerp(zero, zero, a.meet(a.scalar(0.1)))):
+        assert exact.x[0, 0] == 0
+        assert not exact.e.any()
+    for unchanged in (x + zero, zero + x, x - zero):
+        assert unchanged.x[0, 0] == 3
+        assert not unchanged.e.any()
+    assert not a.meet(a.scalar(0.0)).e.any()
+
+
+def test_zero_times_what_may_be_infinite_has_no_bound() -> None:
+    a = Bounded("bfloat16")
+    step = a.meet(a.scalar(0.0) / (a.scalar(1.0) - a.power(a.scalar(0.999), 3)))  # in bfloat16, 1 - 0.999^3 may be 0
+    assert step.x[0, 0] == 0
+    assert step.e[:, 0, 0].tolist() == [step.e[0, 0, 0], step.e[1, 0, 0], np.inf, np.inf]
+    for product in (one(a, 0.0) * step, step * one(a, 0.0)):
+        assert np.isinf(product.e[2:]).all()
+        assert not product.e[:2].any()
+
+
+def test_what_was_stored_over_an_infinite_element_has_no_bound() -> None:
+    a = Bounded("float32")
+    v = a.load(np.zeros((3, 1)))
+    v[np.array([0, 1])] = a.load(np.array([[1e30], [1.0]])) * a.load(np.array([[1e30], [1.0]]))
+    for _ in range(2):
+        v[np.array([0, 2])] = a.load(np.array([[2.0], [3.0]]))
+    assert v.x.ravel().tolist() == [2.0, 1.0, 3.0]
+    assert np.isinf(v.e[:, 0]).all()
+    assert np.isfinite(v.e[:, 1:]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dividing_by_what_may_be_zero_has_an_infinite_bound(dtype: str) -> None:
+    a = Bounded(dtype)
+    nearly = (one(a, 1.0) + one(a, 2 * FORMATS[dtype].u)) - one(a, 1.0)
+    assert np.isinf((one(a, 1.0) / nearly).e).all()
+    assert np.isinf((one(a, 0.0) / nearly).e).all()
+    assert not np.isnan((one(a, 1.0) / one(a, 0.0)).e).any()
+
+
+def test_a_root_near_zero_is_bounded_by_the_root_of_the_error() -> None:
+    a = Bounded("float32")
+    v = one(a, 1e-30) * one(a, 1e-10)  # subnormal: relatively off by anything
+    root = a.sqrt(v)
+    assert (np.sqrt(v.e) >= root.e * 0.99).all()
+    assert (root.e > 0).all()
+    assert np.isfinite(root.e).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_may_overflow_has_an_infinite_bound_and_what_does_is_infinite(dtype: str) -> None:
+    a = Bounded(dtype)
+    top = one(a, FORMATS[dtype].max)
+    assert np.isinf((top * one(a, 1.0)).e).all()
+    assert np.isposinf((top * one(a, 4.0)).x).all()
+    assert np.isneginf((-top * one(a, 4.0)).x).all()
+
+
+def test_a_partial_sum_that_may_overflow_has_an_infinite_bound() -> None:
+    a = Bounded("float32")
+    values = np.array([[3e38], [3e38], [-3e38], [-3e38], [1.0]])
+    total = a.sum_rows(a.load(values), np.array([0, 0, 0, 0, 1]), 2)
+    assert total.x.tolist() == [[0.0], [1.0]]
+    assert np.isinf(total.e[:, 0]).all()
+    assert not total.e[:, 1].any()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_every_order_of_a_sum_lies_in_its_bound(dtype: str) -> None:
+    kind = numpy_dtype(dtype)
+    values = np.array([1000.0, 0.1, -999.0, 0.3333, 0.007, -1.1]).astype(kind)
+    a = Bounded(dtype)
+    bound = a.sum_rows(a.load(values[:, None]), np.zeros(len(values), np.int64), 1).e[0, 0, 0]
+    exact = sum(Fraction(float(value)) for value in values)
+    worst = Fraction(0)
+    for order in permutations(values):
+        total = order[0]
+        for value in order[1:]:
+            total = total + value
+        worst = max(worst, abs(Fraction(float(total)) - exact))
+        pairs = (order[0] + order[1]) + (order[2] + order[3]) + (order[4] + order[5])
+        worst = max(worst, abs(Fraction(float(pairs)) - exact))
+    assert 0 < worst <= Fraction(bound)
+    assert worst > Fraction(bound) / 20  # and the bound is no larger than it has to be by much
+
+
+@pytest.mark.parametrize("base", [0.0, 0.5, 0.9, 0.999, 0.99999])
+@pytest.mark.parametrize("exponent", [1, 2, 10, 1000, 10**6])
+def test_powers_by_pow_and_by_running_product_lie_in_the_bound(base: float, exponent: int) -> None:
+    a = Bounded("float32")
+    bound = a.power(a.scalar(base), exponent)
+    with localcontext() as context:
+        context.prec = 60
+        exact = Decimal(base) ** exponent
+        computed = {
+            "exact-ieee": [float(np.float64(base) ** exponent), float(np.cumprod(np.full(exponent, base))[-1])],
+            "tensor-faithful": [
+                float(np.float32(base) ** np.float32(exponent)),
+                float(np.cumprod(np.full(exponent, base, np.float32))[-1]),
+            ],
+        }
+        for numerics_class, results in computed.items():
+            e = bound.e[CLASSES.index(numerics_class)]
+            assert all(abs(Decimal(result) - exact) <= Decimal(float(e)) for result in results)
+    assert (bound.e <= 1).all()  # a power of a beta lies between 0 and 1, whatever is known of it
+
+
+def test_a_product_that_stops_shrinking_among_subnormals_lies_in_the_bound() -> None:
+    a = Bounded("float16")
+    stuck = float(np.cumprod(np.full(330, 0.9, np.float16))[-1])
+    assert 0 < stuck - 0.9**330 <= a.power(a.scalar(0.9), 330).e[2]
+    assert stuck > FORMATS["float16"].smallest
+
+
+def test_a_power_of_zero_steps_is_one_and_exact() -> None:
+    power = Bounded("float32").power(Bounded("float32").scalar(0.9), 0)
+    assert power.x == 1
+    assert not power.e.any()
+
+
+def test_exact_scalars_are_rounded_once_and_tensor_scalars_carry_their_own_error() -> None:
+    a = Bounded("float32")
+    beta2 = a.scalar(0.999)
+    rest = a.meet(a.scalar(1.0) - beta2).e[:, 0, 0] / 0.001 / FORMATS["float32"].u
+    assert rest[0] == pytest.approx(1, rel=1e-6)
+    assert rest[1] == pytest.approx(2, rel=1e-6)
+    assert rest[2] > 999  # float32(0.999) is off by up to 0.999 u, which is 999 u of 0.001
+
+
+def test_inputs_below_the_smallest_normal_may_be_flushed() -> None:
+    a = Bounded("float32")
+    tiny = FORMATS["float32"].tiny
+    assert a.load(np.array([[tiny / 2, tiny]])).e[-1].tolist() == [[tiny, 0.0]]
+    assert not a.load(np.array([[tiny / 2, tiny]])).e[:-1].any()
+
+
+def test_a_difference_that_some_computation_makes_subnormal_may_be_flushed() -> None:
+    a = Bounded("float32")
+    tiny = FORMATS["float32"].tiny
+    large = one(a, 2e8) * one(a, tiny)  # rounded: its error alone reaches below the smallest normal
+    difference = large - one(a, 2e8 * tiny - 5 * tiny)
+    assert difference.x[0, 0] > 4 * tiny
+    assert difference.e[-1, 0, 0] >= large.e[-1, 0, 0] + tiny
+
+
+def test_formulations_are_joined_by_the_larger_bound() -> None:
+    a = Bounded("float32")
+    x = one(a, 1.0)
+    rounded = x * one(a, 1.0)
+    joined = a.join([x, rounded])
+    assert joined.x[0, 0] == 1
+    np.testing.assert_array_equal(joined.e, rounded.e)
+
+
+def test_formulations_of_which_one_is_infinite_have_no_bound() -> None:
+    a = Bounded("float32")
+    finite, infinite = one(a, 1.0), one(a, 1e38) * one(a, 1e38)
+    for joined in (a.join([finite, infinite]), a.join([infinite, finite])):
+        assert joined.x[0, 0] == 1
+        assert np.isinf(joined.e).all()
+
+
+def test_a_formulation_that_hides_an_overflow_is_noticed_where_it_is_joined() -> None:
+    a = Bounded("float32")
+    v, correction, m = one(a, 3e38), one(a, 1e-3), one(a, 1e18)
+    folded = m / (a.sqrt(v) / a.sqrt(correction))
+    hidden = m / a.sqrt(v / correction)  # v / correction is infinite, so this is 0, and exactly so
+    assert np.isfinite(folded.e).all()
+    assert np.isfinite(hidden.e).all()
+    assert np.isinf(a.join([folded, hidden]).e).all()
+
+
+def test_a_moving_average_forgets_its_error() -> None:
+    a = Bounded("float32")
+    m, weight = one(a, 0.7), a.meet(a.scalar(1.0) - a.scalar(0.9))
+    for _ in range(2000):
+        m = a.lerp(m, one(a, 0.7), weight)
+    assert m.e[0, 0, 0] < 40 * FORMATS["float32"].u

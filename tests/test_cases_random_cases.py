@@ -1,0 +1,60 @@
+"""Random cases are cases: accepted by their dialect, of its forms and dtypes, and as varied as they claim to be."""
+
+import numpy as np
+import pytest
+
+from refimpl.cases.random_cases import Size, random_case
+from refimpl.dialects import dialect, dialects
+from refimpl.gradients import RowGradient, is_element_gradient, occurrences
+
+
+@pytest.mark.parametrize("name", dialects())
+def test_a_case_is_one_that_the_dialect_accepts(name: str) -> None:
+    forms, dtypes = set(), set()
+    for seed in range(60):
+        case = random_case(np.random.default_rng(seed), name, Size(6, 4, 3))
+        dialect(name).validate(case.groups[0].hyper)
+        assert set(case.groups[0].hyper) == set(dialect(name).parameters)
+        assert len(case.steps) == 3
+        for step in case.steps:
+            gradient = step.gradients["w"]
+            occurrences(gradient, (6, 4), "w")
+            kind = "elements" if is_element_gradient(gradient) else "rows" if isinstance(gradient, RowGradient) else "dense"
+            forms.add(kind)
+        dtypes.add(case.dtype)
+        values = [case.params[0].value, case.params[0].exp_avg, case.params[0].exp_avg_sq]
+        assert all(np.isfinite(value.astype(np.float64)).all() for value in values if value is not None)
+        assert values[2] is None or (values[2] >= 0).all()
+    assert forms == set(dialect(name).gradients)
+    assert dtypes == set(dialect(name).dtypes)
+
+
+def test_the_same_generator_gives_the_same_case() -> None:
+    one, other = (random_case(np.random.default_rng(8), "torch.SparseAdam", dtype="float32") for _ in range(2))
+    assert one.groups == other.groups
+    np.testing.assert_array_equal(one.params[0].value, other.params[0].value)
+
+
+def test_what_the_property_needs_occurs() -> None:
+    cases = [random_case(np.random.default_rng(seed), "mindspore.LazyAdam") for seed in range(80)]
+    hypers = [case.groups[0].hyper for case in cases]
+    gradients = [step.gradients["w"] for case in cases for step in case.steps if isinstance(step.gradients["w"], RowGradient)]
+    assert any(hyper["use_nesterov"] for hyper in hypers)
+    assert any(hyper["weight_decay"] > 0 for hyper in hypers)
+    assert any(hyper["loss_scale"] != 1 for hyper in hypers)
+    assert any(hyper["learning_rate"] == 0 for hyper in hypers)
+    assert any(step.hyper[0] for case in cases for step in case.steps)
+    assert any(case.params[0].step == 10**6 for case in cases)
+    assert any(case.params[0].exp_avg is None for case in cases)
+    assert any(len(np.unique(one.indices)) < len(one.indices) for one in gradients)
+    assert any((one.values == 0).any() for one in gradients)
+    sizes = np.concatenate([np.abs(one.values[one.values != 0]).ravel() for one in gradients])
+    assert sizes.min() < 1e-35
+    assert sizes.max() > 1e35
+    assert any(_cancels(one) for one in gradients)
+
+
+def _cancels(gradient: RowGradient) -> bool:
+    total = np.zeros(gradient.shape)
+    np.add.at(total, gradient.indices, gradient.values.astype(np.float64))
+    return bool((total[np.unique(gradient.indices)] == 0).all(axis=1).any())

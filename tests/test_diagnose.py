@@ -1,0 +1,66 @@
+"""Attribution: the deviation that explains most wins, a refuted one does not, and what nothing explains is said."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refimpl.backends.execute import execute
+from refimpl.backends.reference import factory
+from refimpl.case import Golden
+from refimpl.compare import judge
+from refimpl.diagnose import diagnose, explains
+from refimpl.dialects import deviations
+from refimpl.verdict import Diagnosis, Outcome
+
+
+def causes(goldens: list[Golden], outcomes: list[Outcome]) -> tuple[Diagnosis, ...]:
+    return diagnose(goldens, outcomes, [judge(golden, outcome, "tensor-faithful") for golden, outcome in zip(goldens, outcomes)])
+
+
+def some(core: dict[str, list[Golden]], *slugs: str) -> list[Golden]:
+    return [golden for golden in core["torch.SparseAdam"] if golden.case.id.split("/", 1)[1] in slugs]
+
+
+def test_nothing_is_diagnosed_where_nothing_failed(core: dict[str, list[Golden]]) -> None:
+    goldens = some(core, "basics/one-step", "duplicates/pair")
+    assert causes(goldens, [execute(factory(), golden) for golden in goldens]) == ()
+
+
+def test_two_faults_in_two_places_are_told_apart(core: dict[str, list[Golden]]) -> None:
+    goldens = some(core, "duplicates/pair", "duplicates/sorted", "options/maximize")
+    backends = {"duplicates": factory(deviations="duplicates-averaged"), "options": factory(deviations="maximize-ignored")}
+    found = causes(goldens, [execute(backends[golden.case.theme], golden) for golden in goldens])
+    assert [cause.deviations for cause in found] == [("duplicates-averaged",), ("maximize-ignored",)]
+    assert found[0].unexplained == ("torch.SparseAdam/options/maximize",)
+    assert found[1].unexplained == ()
+
+
+def test_a_deviation_that_a_passing_case_refutes_is_not_named(core: dict[str, list[Golden]]) -> None:
+    goldens = some(core, "duplicates/pair", "duplicates/sorted")
+    wrong, right = factory(deviations="duplicates-averaged"), factory()
+    outcomes = [execute(wrong, goldens[0]), execute(right, goldens[1])]
+    assert "duplicates-averaged" in goldens[1].case.catches
+    assert causes(goldens, outcomes) == ()
+
+
+def test_deviations_that_give_the_same_numbers_are_named_together(core: dict[str, list[Golden]]) -> None:
+    goldens = some(core, "basics/one-step")  # at the first step, 2 t is t + 1
+    found = causes(goldens, [execute(factory(deviations="counter-doubled"), golden) for golden in goldens])
+    assert {"counter-doubled", "counter-one-ahead"} <= {*found[0].deviations, *found[0].also}
+
+
+def test_numbers_that_no_deviation_gives_stay_without_a_name(core: dict[str, list[Golden]]) -> None:
+    goldens = some(core, "basics/five-steps")
+    outcome = execute(factory(), goldens[0])
+    states = {"w": {array: values + np.float32(0.125) for array, values in outcome.states["w"].items()}}
+    assert causes(goldens, [Outcome(outcome.case_id, outcome.end, states)]) == ()
+
+
+def test_an_explanation_must_fit_every_recorded_step(core: dict[str, list[Golden]]) -> None:
+    golden = some(core, "duplicates/multiplicity-changes")[0]
+    averaged = execute(factory(deviations="duplicates-averaged"), golden)
+    assert explains(deviations()["duplicates-averaged"], golden, averaged)
+    right = execute(factory(), golden)
+    good = right.states["w"]
+    mixed = {"w": {array: np.concatenate([bad[:2], good[array][2:]]) for array, bad in averaged.states["w"].items()}}
+    assert not explains(deviations()["duplicates-averaged"], golden, Outcome(averaged.case_id, averaged.end, mixed))

@@ -1,0 +1,213 @@
+"""Each alternative of each stage against numbers worked out by hand from its definition.
+
+Everywhere beta1 = 0.5, beta2 = 0.96, lr = 0.1, eps = 0.01. From m = v = 0 a gradient of 2 gives m = 1, v = 0.16 and, at t = 1,
+c1 = 0.5, c2 = 0.04, so that the step size lr sqrt(c2) / c1 is 0.04 and p moves by 0.04 * 1 / (0.4 + 0.01).
+"""
+
+import math
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refimpl.arithmetic import Float
+from refimpl.case import Case, Group, Param, Step
+from refimpl.dialects import STAGES, Deviation, dialect
+from refimpl.dialects.stages import (
+    Amsgrad,
+    Betas,
+    Bias,
+    Centralization,
+    Clock,
+    Counter,
+    Decay,
+    DecayRate,
+    Direction,
+    Eps,
+    Merge,
+    Moments,
+    Objective,
+    Resume,
+    Schedule,
+    Touch,
+    Unscale,
+    Update,
+)
+from refimpl.gradients import RowGradient
+from refimpl.reference import trajectory
+
+HYPER = {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.96, "eps": 0.01, "weight_decay": 0.0, "loss_scale": 1.0}
+
+
+def step_size(t: int, lr: float = 0.1) -> float:
+    return lr * math.sqrt(1 - 0.96**t) / (1 - 0.5**t)
+
+
+def move(m: float, v: float, t: int = 1, lr: float = 0.1) -> float:
+    """The change of p, with eps beside sqrt(v)."""
+    return step_size(t, lr) * m / (math.sqrt(v) + 0.01)
+
+
+def first(g: float, t: int = 1) -> float:
+    """The change of p by a first gradient."""
+    return move(0.5 * g, 0.04 * g * g, t)
+
+
+def rows(indices: list[int], values: list[float], height: int = 2, width: int = 1) -> RowGradient:
+    return RowGradient(np.array(indices, np.int64), np.array(values, np.float64).reshape(len(indices), width), (height, width))
+
+
+def run(
+    *gradients: Any,
+    picks: dict[str, Enum] | None = None,
+    start: Param | None = None,
+    schedule: dict[int, float] | None = None,
+    **hyper: Any,
+) -> list[np.ndarray]:
+    """p after each step of a table that starts at 1, with some stages picked anew. gradients: for w, or for several by name."""
+    params = (start or Param("w", np.ones((2, 1))),)
+    if isinstance(gradients[0], dict):
+        params = tuple(Param(name, np.ones((2, 1))) for name in gradients[0])
+    else:
+        gradients = tuple({"w": gradient} for gradient in gradients)
+    changes = schedule or {}
+    steps = tuple(Step(given, ({"learning_rate": changes[t]} if t in changes else {},)) for t, given in enumerate(gradients, start=1))
+    case = Case("x/y/z", "", "mindspore.LazyAdam", params, (Group({**HYPER, **hyper}),), steps, ())
+    deviations = (Deviation("picked", "D", "", picks, ()),) if picks else ()
+    states = trajectory(case, Float("float64"), dialect("mindspore.LazyAdam"), deviations)
+    return [np.concatenate([of[name].p for name in of]).ravel().copy() for of in states]
+
+
+G = rows([0], [2.0])
+ONE = 1 - first(2.0)  # p[0] after G
+
+
+def resumed(m: float = 3.0, v: float = 0.25, step: int = 4) -> Param:
+    return Param("w", np.ones((2, 1)), exp_avg=np.full((2, 1), m), exp_avg_sq=np.full((2, 1), v), step=step)
+
+
+def of_resumed(g: float, t: int = 5, m: float = 3.0, v: float = 0.25) -> float:
+    return 1 - move(0.5 * m + 0.5 * g, 0.96 * v + 0.04 * g * g, t)
+
+
+DUPLICATES = rows([0, 1, 0, 0], [2.0, 1.0, 4.0, 6.0])
+
+
+def sequentially(*gs: float) -> float:
+    p, m, v = 1.0, 0.0, 0.0
+    for g in gs:
+        m, v = 0.5 * m + 0.5 * g, 0.96 * v + 0.04 * g * g
+        p -= move(m, v)
+    return p
+
+
+NOTHING = rows([], [])
+SWAPPED = 0.1 * math.sqrt(0.5) / 0.04 * (0.04 * 2) / (math.sqrt(0.5 * 4) + 0.01)
+WIDE = np.tile(np.array([[1.0, 3.0]]), (1, 8))  # 16 columns with a mean of 2
+D, T = Decay.DECOUPLED_TOUCHED, rows([0, 0], [1.0, 1.0])
+
+Z = rows([0], [0.0])
+HALF, AFTER_ZERO = 0.5, 0.96 * 0.16  # m and v after gradients of 2 and 0
+CAUGHT_UP = ONE - move(HALF, AFTER_ZERO, 2) - move(HALF / 2, 0.96 * AFTER_ZERO, 3)
+
+# stage, alternative, what is run, p (of all rows, after the last step) worked out by hand
+WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[float]]] = [
+    (Objective.MINIMIZE, lambda s: run(G, picks=s), [ONE, 1]),
+    (Objective.MAXIMIZE, lambda s: run(G, picks=s), [1 + first(2.0), 1]),
+    (Resume.AS_GIVEN, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), 1]),
+    (Resume.MOMENTS_DROPPED, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2, m=0, v=0), 1]),
+    (Resume.MOMENTS_HALVED, lambda s: run(G, picks=s, start=resumed(2049.0, 0.25)), [of_resumed(2, m=2048.0), 1]),
+    (Resume.STEP_DROPPED, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2, t=1), 1]),
+    (Schedule.AS_GIVEN, lambda s: run(G, G, picks=s, schedule={2: 0.3}), [ONE - move(1.5, 0.3136, 2, 0.3), 1]),
+    (Schedule.EARLY, lambda s: run(G, G, picks=s, schedule={2: 0.3})[:1], [1 - 3 * first(2), 1]),
+    (Schedule.LATE, lambda s: run(G, G, picks=s, schedule={2: 0.3}), [ONE - move(1.5, 0.3136, 2), 1]),
+    (Schedule.IGNORED, lambda s: run(G, G, picks=s, schedule={1: 0.3}), [ONE - move(1.5, 0.3136, 2), 1]),
+    (Betas.AS_GIVEN, lambda s: run(G, picks=s), [ONE, 1]),
+    (Betas.SWAPPED, lambda s: run(G, picks=s), [1 - SWAPPED, 1]),
+    (Counter.CALL, lambda s: run({"a": None, "b": G}, {"a": G, "b": None}, picks=s), [1 - first(2, 2), 1, ONE, 1]),
+    (Counter.PARAMETER, lambda s: run({"a": None, "b": G}, {"a": G, "b": None}, picks=s), [ONE, 1, ONE, 1]),
+    (Counter.PARAMETER, lambda s: run(NOTHING, G, picks=s), [1 - first(2, 2), 1]),
+    (Counter.PARAMETER_NONEMPTY, lambda s: run(NOTHING, G, picks=s), [ONE, 1]),
+    (Counter.CALL_NONEMPTY, lambda s: run({"a": NOTHING}, {"a": None}, {"a": G}, picks=s), [ONE, 1]),
+    (Counter.ROW, lambda s: run(rows([1], [2.0]), rows([0, 1], [2.0, 2.0]), picks=s), [ONE, ONE - move(1.5, 0.3136, 2)]),
+    (Counter.BUMPED_PER_PARAMETER, lambda s: run({"a": G, "b": G}, picks=s), [ONE, 1, 1 - first(2, 2), 1]),
+    (Clock.T, lambda s: run(G, picks=s, start=resumed(0, 0)), [1 - first(2, 5), 1]),
+    (Clock.T_PLUS_1, lambda s: run(G, picks=s), [1 - first(2, 2), 1]),
+    (Clock.T_MINUS_1, lambda s: run(G, picks=s, start=resumed(0, 0)), [1 - first(2, 4), 1]),
+    (Clock.TWICE_T, lambda s: run(G, picks=s, start=resumed(0, 0)), [1 - first(2, 10), 1]),
+    (Decay.NONE, lambda s: run(T, picks=s, weight_decay=0.5), [1 - first(2), 1]),
+    (Decay.COUPLED_OCCURRENCE, lambda s: run(T, picks=s, weight_decay=0.5), [1 - first(3), 1]),
+    (Decay.COUPLED_MERGED, lambda s: run(T, picks=s, weight_decay=0.5), [1 - first(2.5), 1]),
+    (Decay.COUPLED_ALL, lambda s: run(T, picks=s, weight_decay=0.5), [1 - first(2.5), 1 - first(0.5)]),
+    (Decay.DECOUPLED_TOUCHED, lambda s: run(T, picks=s, weight_decay=0.5), [0.95 - first(2), 1]),
+    (Decay.DECOUPLED_ALL, lambda s: run(T, picks=s, weight_decay=0.5), [0.95 - first(2), 0.95]),
+    (DecayRate.LR, lambda s: run(G, picks={**s, "decay": D}, weight_decay=0.5), [0.95 - first(2), 1]),
+    (DecayRate.ONE, lambda s: run(G, picks={**s, "decay": D}, weight_decay=0.5), [0.5 - first(2), 1]),
+    (DecayRate.STEP_SIZE, lambda s: run(G, picks={**s, "decay": Decay.DECOUPLED_ALL}, weight_decay=0.5), [0.98 - first(2), 0.98]),
+    (Unscale.DECAY_KEPT, lambda s: run(G, picks=s, weight_decay=0.5, loss_scale=4.0), [1 - first(0.5 + 0.5), 1]),
+    (Unscale.DECAY_SHRUNK, lambda s: run(G, picks=s, weight_decay=0.5, loss_scale=4.0), [1 - first(2.5 / 4), 1]),
+    (Unscale.IGNORED, lambda s: run(G, picks=s, weight_decay=0.5, loss_scale=4.0), [1 - first(2.5), 1]),
+    (Unscale.TWICE, lambda s: run(G, picks=s, weight_decay=0.5, loss_scale=4.0), [1 - first((2 + 0.5 * 4) / 16), 1]),
+    (Merge.SUM, lambda s: run(DUPLICATES, picks=s), [1 - first(12), 1 - first(1)]),
+    (Merge.MEAN, lambda s: run(DUPLICATES, picks=s), [1 - first(4), 1 - first(1)]),
+    (Merge.FIRST, lambda s: run(DUPLICATES, picks=s), [1 - first(2), 1 - first(1)]),
+    (Merge.LAST, lambda s: run(DUPLICATES, picks=s), [1 - first(6), 1 - first(1)]),
+    (Merge.ADJACENT, lambda s: run(DUPLICATES, picks=s), [1 - first(10), 1 - first(1)]),
+    (Merge.SEQUENTIAL, lambda s: run(DUPLICATES, picks=s), [sequentially(2, 4, 6), 1 - first(1)]),
+    (Merge.OLD_STATE, lambda s: run(DUPLICATES, picks=s), [1 - first(2) - first(4) - first(6), 1 - first(1)]),
+    (Merge.SUM_OF_SQUARES, lambda s: run(DUPLICATES, picks=s), [1 - move(6, 0.04 * (4 + 16 + 36)), 1 - first(1)]),
+    (Touch.STORED, lambda s: run(rows([0, 0], [2.0, -2.0]), picks=s, start=resumed()), [of_resumed(0), 1]),
+    (Touch.NONZERO, lambda s: run(rows([0, 0, 1], [2.0, -2.0, 1.0]), picks=s, start=resumed()), [1, of_resumed(1)]),
+    (Touch.ALL, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), of_resumed(0)]),
+    (Touch.CATCH_UP, lambda s: run(G, rows([1], [2.0]), Z, picks=s), [CAUGHT_UP, 1 - first(2, 2)]),
+    (Touch.CATCH_UP_AND_ONE, lambda s: run(G, Z, picks=s), [ONE - move(HALF, AFTER_ZERO, 1) - move(HALF / 2, 0.96 * AFTER_ZERO, 2), 1]),
+    (Moments.EMA, lambda s: run(G, picks=s), [ONE, 1]),
+    (Moments.DIVIDED, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), 1]),
+    (Bias.BOTH, lambda s: run(G, picks=s), [1 - 0.1 / 0.5 * 0.2 * 1 / 0.41, 1]),
+    (Bias.NONE, lambda s: run(G, picks=s), [1 - 0.1 / 0.41, 1]),
+    (Bias.FIRST, lambda s: run(G, picks=s), [1 - 0.1 / 0.5 / 0.41, 1]),
+    (Bias.SECOND, lambda s: run(G, picks=s), [1 - 0.1 * 0.2 / 0.41, 1]),
+    (Amsgrad.OFF, lambda s: run(G, Z, picks=s), [ONE - move(HALF, AFTER_ZERO, 2), 1]),
+    (Amsgrad.MAX_V, lambda s: run(G, Z, picks=s), [ONE - move(HALF, 0.16, 2), 1]),
+    (Amsgrad.MAX_LOST, lambda s: run(G, Z, picks=s), [ONE - move(HALF, AFTER_ZERO, 2), 1]),
+    (Amsgrad.MAX_V_HAT, lambda s: run(G, Z, picks=s), [1 - 0.1 / 0.5 / 2.01 - 0.1 / 0.75 * HALF / 2.01, 1]),
+    (Eps.HAT, lambda s: run(G, picks=s), [1 - 0.04 / 0.41, 1]),
+    (Eps.PAPER, lambda s: run(G, picks=s), [1 - 0.1 * 2 / (2 + 0.01), 1]),
+    (Eps.INSIDE, lambda s: run(G, picks=s), [1 - 0.1 * 2 / math.sqrt(4 + 0.01), 1]),
+    (Eps.SUBTRACTED, lambda s: run(G, picks=s), [1 - 0.04 / 0.39, 1]),
+    (Eps.DROPPED, lambda s: run(G, picks=s), [0.9, 1]),
+    (Eps.OVER_STEP_SIZE, lambda s: run(G, picks=s), [1 - 0.1 * 2 / 2.01, 1]),
+    (Eps.OVER_STEP_SIZE, lambda s: run(Z, picks=s, learning_rate=0.0), [math.nan, 1]),
+    (Direction.M, lambda s: run(G, picks=s), [ONE, 1]),
+    (Direction.NESTEROV, lambda s: run(G, picks=s), [1 - 0.04 * (0.5 * 1 + 0.5 * 2) / 0.41, 1]),
+    (Direction.NADAM, lambda s: run(G, picks=s), [1 - 0.02 * (1 * 0.5 / 0.75 + 2 * 0.5 / 0.5) / 0.41, 1]),
+    (Direction.RAW, lambda s: run(G, picks=s), [1 - 0.04 * 2 / 0.41, 1]),
+    (Direction.OLD_MOMENTS, lambda s: run(G, picks=s, start=resumed()), [1 - move(3, 0.25, 5), 1]),
+    (Update.ONCE, lambda s: run(G, picks=s), [ONE, 1]),
+    (Update.TWICE, lambda s: run(G, picks=s), [1 - 2 * first(2), 1]),
+]
+
+STAGE_OF = {alternative: stage for stage, alternatives in STAGES.items() for alternative in alternatives}
+
+
+@pytest.mark.parametrize(("alternative", "computed", "by_hand"), WORKED, ids=[str(row[0]) for row in WORKED])
+def test_an_alternative_computes_what_its_definition_says(alternative: Enum, computed: Any, by_hand: list[float]) -> None:
+    steps = computed({STAGE_OF[alternative]: alternative})
+    assert steps[-1].tolist() == pytest.approx(by_hand, rel=1e-13, nan_ok=True)
+
+
+def test_every_alternative_of_every_stage_is_worked_out() -> None:
+    worked = {row[0] for row in WORKED}
+    assert {alternative for alternative in STAGE_OF if alternative not in worked} == set(Centralization)
+
+
+@pytest.mark.parametrize(("pick", "g"), [(Centralization.NONE, [1.0, 3.0]), (Centralization.ROW_MEAN, [-1.0, 1.0])])
+@pytest.mark.parametrize("width", [16, 15])
+def test_centralization_subtracts_the_mean_where_the_width_is_a_multiple_of_16(pick: Centralization, g: list[float], width: int) -> None:
+    start = Param("w", np.ones((1, width)))
+    values = WIDE[:, :width]
+    p = run(RowGradient(np.array([0]), values, (1, width)), picks={"centralization": pick}, start=start)[-1]
+    taken = g if width == 16 else [1.0, 3.0]
+    assert p[:2].tolist() == pytest.approx([1 - first(one) for one in taken], rel=1e-13)
