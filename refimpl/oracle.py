@@ -194,9 +194,11 @@ def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation])
 def changes(case: Case, deviation: Deviation) -> bool:
     """Whether the deviation picks anything else than the dialect does, for any group at any step of the case."""
     table = dialect(case.dialect)
-    hypers = [hyper for of_groups in scheduled(case) for hyper in of_groups]
     idle = {stage for stage, is_idle in IDLE_STAGES.items() if is_idle(case)}
-    pairs = [(table.resolve(hyper)[1], table.resolve(hyper, (deviation,))[1]) for hyper in hypers]
+    hypers = [group.hyper for group in case.groups]
+    if any(change for step in case.steps for change in step.hyper):
+        hypers = [hyper for of_groups in scheduled(case) for hyper in of_groups]
+    pairs = {(table.resolve(hyper)[1], table.resolve(hyper, (deviation,))[1]) for hyper in hypers}
     return any(stage not in idle for plain, other in pairs for stage, _, _ in differing_stages(plain, other))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,11 +40,9 @@ def _outside(parameter: Parameter) -> Iterator[tuple[str, Any]]:
         if parameter.types == ("bool",):
             yield "not-bool", 1
         return
-    values: list[tuple[str, float]] = [("negative", -0.1), ("nan", math.nan)]
+    values: list[tuple[str, float]] = [("negative", -0.1)]
     values += [("zero", 0.0)] if not interval.takes_low else []
     values += [("one", 1.0), ("above-one", 1.5)] if interval.high == 1.0 else []
-    if parameter.types:  # MindSpore lets nan through its comparisons
-        values = [(word, value) for word, value in values if word != "nan"]
     for word, value in values:
         if len(parameter.roles) > 1:
             yield f"first-{word}", (value, parameter.default[1])

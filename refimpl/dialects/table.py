@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -122,21 +122,8 @@ class Dialect:
         Switches among the parameters change picks; then the deviations do. A stage that the numbers make idle (a decay of 0,
         a loss scale of 1) is set to its idle alternative, so that equal picks mean the same computation.
         """
-        numbers: dict[str, float] = {}
-        changes: dict[str, Any] = {}
-        for name, parameter in self.parameters.items():
-            value = given.get(name, parameter.default)
-            if len(parameter.roles) > 1:
-                numbers.update(zip(parameter.roles, map(float, value)))
-            elif parameter.roles:
-                numbers[parameter.roles[0]] = float(value)
-            elif value:
-                changes.update(parameter.when_true)
-        hyper = Hyper(**numbers)
-        for deviation in deviations:
-            changes.update(deviation.picks)
-        picks = _without_idle_stages(replace(self.picks, **changes), hyper)
-        return hyper, picks if set(self.gradients) - {"dense"} else _as_dense(picks)
+        hashable = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        return _resolve(self, tuple(sorted(hashable.items())), deviations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +135,26 @@ class Deviation:
     about: str
     picks: Mapping[str, Any]
     sources: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)  # a case is resolved again for every step, group and deviation
+def _resolve(dialect: Dialect, items: tuple[tuple[str, Any], ...], deviations: tuple[Deviation, ...]) -> tuple[Hyper, Picks]:
+    given = dict(items)
+    numbers: dict[str, float] = {}
+    changes: dict[str, Any] = {}
+    for name, parameter in dialect.parameters.items():
+        value = given.get(name, parameter.default)
+        if len(parameter.roles) > 1:
+            numbers.update(zip(parameter.roles, map(float, value)))
+        elif parameter.roles:
+            numbers[parameter.roles[0]] = float(value)
+        elif value:
+            changes.update(parameter.when_true)
+    hyper = Hyper(**numbers)
+    for deviation in deviations:
+        changes.update(deviation.picks)
+    picks = _without_idle_stages(replace(dialect.picks, **changes), hyper)
+    return hyper, picks if set(dialect.gradients) - {"dense"} else _as_dense(picks)
 
 
 def _without_idle_stages(picks: Picks, hyper: Hyper) -> Picks:

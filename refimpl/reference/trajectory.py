@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ def trajectory(case: Case, a: Arithmetic, dialect: Dialect, deviations: tuple[De
     calls = shared = case.params[0].step if _keeps_step(picks) and case.params else 0
     with np.errstate(all="ignore"):  # overflow, underflow and nan are results here
         for step, hypers in zip(case.steps, scheduled(case, picks)):
-            resolved = [_resolved(dialect, tuple(sorted(given.items())), deviations) for given in hypers]
+            resolved = [dialect.resolve(given, deviations) for given in hypers]
             calls += any(_counts_call(pick, step) for _, pick in resolved)
             for name, track in tracks.items():
                 gradient = step.gradients.get(name)
@@ -74,11 +73,6 @@ def scheduled(case: Case, picks: Sequence[Picks] = ()) -> Iterator[list[dict[str
                 hyper.update(step.hyper[index] if step.hyper else {})
             taken[index] = max(taken[index], upto)
         yield [dict(hyper) for hyper in known]
-
-
-@lru_cache(maxsize=1024)
-def _resolved(dialect: Dialect, given: tuple[tuple[str, Any], ...], deviations: tuple[Deviation, ...]) -> tuple[Hyper, Picks]:
-    return dialect.resolve(dict(given), deviations)
 
 
 SCHEDULE_SHIFT = {Schedule.AS_GIVEN: 0, Schedule.EARLY: 1, Schedule.LATE: -1, Schedule.IGNORED: None}
