@@ -178,18 +178,13 @@ class Bounded:
         return Bound(np.asarray(x), np.where(np.isnan(e), 1.0, e) * _INFLATE, self.scalars)
 
     def meet(self, scalar: Number) -> Number:
-        u, x = self.format.u, np.abs(scalar.x)
-        least = self._meet_underflow(x)
-        once = scalar.e + u * (x + 2 * scalar.e) + least
-        e = once * np.array([1.0, 2.0, 1.0, 1.0])  # tensor: never less than one rounding of the exact scalar
-        if scalar.x == 0 and not scalar.e.any():
-            e = np.zeros(4)
-        return Bound(np.asarray(scalar.x).reshape(1, 1), e.reshape(4, 1, 1), self.tensors)._rounded(
-            np.asarray(scalar.x).reshape(1, 1), e.reshape(4, 1, 1)
-        )
-
-    def _meet_underflow(self, x: Array) -> Array:
-        return np.where(x < self.format.tiny, self.tensors.underflow, 0.0)
+        """One rounding where the scalar meets the tensor: half an ulp, or a whole one; `tensor` never less than `exact`."""
+        x, e = np.asarray(scalar.x).reshape(1, 1), scalar.e
+        if scalar.x != 0 or e.any():
+            least = np.where(abs(scalar.x) < self.format.tiny, self.tensors.underflow, 0.0)
+            once = e + self.format.u * (np.abs(scalar.x) + 2 * e) + least
+            e = np.maximum.accumulate(once * np.array([1.0, 2.0, 1.0, 1.0]))
+        return Bound(x, e.reshape(4, 1, 1), self.tensors)._rounded(x, e.reshape(4, 1, 1))
 
     def load(self, array: Array) -> Number:
         x = array.astype(np.float64)

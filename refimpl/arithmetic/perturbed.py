@@ -77,8 +77,7 @@ _ROUND_DIV = {0: _to_nearest, 1: _within_1_ulp, 2: _within_2_ulp}
 def rounded(x: Array, format: Format, rule: Callable[[Array, np.random.Generator], Array], rng: np.random.Generator) -> Array:
     """x as numbers of a format, by a rule that rounds multiples of the ulp to integers; beyond its largest number, infinity."""
     exponent = np.maximum(np.frexp(x)[1] - 1, format.min_exponent) - (format.precision - 1)
-    scaled = np.ldexp(x, -exponent)
-    y = np.ldexp(rule(scaled, rng), exponent)
+    y = np.ldexp(rule(np.ldexp(x, -exponent), rng), exponent)
     rounded: Array = np.where(np.abs(y) > format.max, np.copysign(np.inf, y), y)
     return rounded
 

@@ -37,7 +37,7 @@ def trajectory(case: Case, a: Arithmetic, dialect: Dialect, deviations: tuple[De
     """The states of every parameter after each step of a case, computed in one number system.
 
     The arrays are laid out as (rows, width) and change with the next step: take a copy of what is to be kept.
-    Raises InvalidHyper or InvalidGradient for what the dialect refuses.
+    Raises InvalidGradient for a gradient that does not fit; hyper-parameters are taken as they are (Dialect.validate refuses them).
     """
     picks = [dialect.resolve(group.hyper, deviations)[1] for group in case.groups]
     tracks = {param.name: _start(param, a, _uses_elements(case, param.name), picks[param.group]) for param in case.params}
