@@ -95,7 +95,8 @@ def bounded(dtype: str) -> Bounded:
 
 def _leaves_range(state: State) -> Array:
     """Elements of which some formulation is not finite, or may not be."""
-    outside: Array = np.logical_or.reduce([~np.isfinite(part.x) | ~np.isfinite(part.e).all(axis=0) for part in (state.p, state.m, state.v, state.v_max)])
+    parts = (state.p, state.m, state.v, state.v_max)
+    outside: Array = np.logical_or.reduce([~np.isfinite(part.x) | ~np.isfinite(part.e).all(axis=0) for part in parts])
     return outside
 
 
