@@ -10,12 +10,16 @@ from .gradients import RowGradient
 if TYPE_CHECKING:
     from .backends import Backend, Capabilities, Run
     from .dialects import deviations, dialect
+    from .optim import Adam, LazyAdam, SparseAdam
     from .vectors import read_vectors
 
 _LAZY = {
+    "Adam": "optim",
     "Backend": "backends",
     "Capabilities": "backends",
+    "LazyAdam": "optim",
     "Run": "backends",
+    "SparseAdam": "optim",
     "deviations": "dialects",
     "dialect": "dialects",
     "read_vectors": "vectors",
@@ -23,14 +27,17 @@ _LAZY = {
 """Name to the module that it is imported from when it is first used: `import refimpl` stays quick."""
 
 __all__ = [
+    "Adam",
     "Backend",
     "Capabilities",
     "Case",
     "Group",
+    "LazyAdam",
     "Param",
     "RefimplError",
     "RowGradient",
     "Run",
+    "SparseAdam",
     "Step",
     "Unsupported",
     "deviations",

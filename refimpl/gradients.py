@@ -33,20 +33,54 @@ class RowGradient:
     shape: tuple[int, ...]
 
     @classmethod
-    def from_scipy(cls, matrix: Any) -> RowGradient:
-        """The touched rows of a scipy.sparse matrix: each row that stores an entry, explicit zeros included.
+    def from_scipy(cls, matrix: Any, shape: tuple[int, ...] | None = None) -> RowGradient:
+        """The touched rows of a two-dimensional scipy.sparse array or matrix: each row that stores an entry, explicit zeros included.
 
-        BSR with blocks of (1, D) is the natural form of an embedding gradient: a block is an occurrence, and what is stored
-        stays as it is, repeated and unsorted. In the other formats the entries of a row are gathered into one occurrence.
+        BSR with blocks of (1, D): the natural form of an embedding gradient. A block is an occurrence, and what is stored stays
+            as it is, repeated and unsorted. Touched: a row with a block.
+        CSR, CSC, COO, BSR with other blocks: the entries of a row are gathered into one occurrence, repeated ones summed, and
+            columns without an entry are zero. Touched: a row with an entry (in BSR, every row of a block).
+
+        shape: that of the parameter, where it has more axes than two; by default that of the matrix. Raises InvalidGradient, with
+        a kind of `gradient-shape`, for anything that is not such a matrix or does not fit the shape.
         """
-        if matrix.format == "bsr" and matrix.blocksize == (1, matrix.shape[1]):
-            rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-            return cls(rows, matrix.data[:, 0, :], tuple(matrix.shape))
-        coo = matrix.tocoo()
-        rows, slot = np.unique(coo.row, return_inverse=True)
-        values = np.zeros((len(rows), matrix.shape[1]), coo.data.dtype)
-        np.add.at(values, (slot.reshape(-1), coo.col), coo.data)
-        return cls(rows, values, tuple(matrix.shape))
+        if getattr(matrix, "format", None) not in ("bsr", "csr", "csc", "coo") or len(matrix.shape) != 2:
+            raise InvalidGradient(
+                f"a gradient cannot be made of a {type(matrix).__name__} of shape {getattr(matrix, 'shape', ())}",
+                "gradient-shape",
+                "give a two-dimensional scipy.sparse array or matrix in BSR, CSR, CSC or COO format",
+            )
+        width = matrix.shape[1]
+        shape = tuple(matrix.shape) if shape is None else tuple(shape)
+        if row_layout(shape) != tuple(matrix.shape):
+            raise InvalidGradient(f"a matrix of shape {tuple(matrix.shape)} for a table of shape {shape}", "gradient-shape")
+        if matrix.format == "bsr" and matrix.blocksize == (1, width):
+            rows, values = np.repeat(np.arange(shape[0]), np.diff(matrix.indptr)), matrix.data
+        else:
+            coo = matrix.tocoo()
+            rows, slot = np.unique(coo.row, return_inverse=True)
+            values = np.zeros((len(rows), width), coo.data.dtype)
+            np.add.at(values, (slot.reshape(-1), coo.col), coo.data)
+        return cls(rows, values.reshape(len(rows), *shape[1:]), shape)
+
+    @classmethod
+    def from_lookup(cls, selection: Any, output_gradient: Array) -> RowGradient:
+        """The gradient of a table for `output = selection @ table`, which is selection.T @ output_gradient, by rows.
+
+        selection: scipy.sparse (batch, rows), a 1 per word that is looked up (several in a row: their sum; other numbers: weights);
+        output_gradient: (batch, width). Touched: a row of the table that selection stores an entry for, explicit zeros included;
+        each entry is an occurrence.
+        """
+        batch, rows = selection.shape
+        if output_gradient.ndim != 2 or len(output_gradient) != batch:
+            raise InvalidGradient(
+                f"an output gradient of shape {output_gradient.shape} for a selection of shape {(batch, rows)}",
+                "gradient-shape",
+                f"it must be ({batch}, width)",
+            )
+        coo = selection.tocoo()
+        values = output_gradient[coo.row] * coo.data[:, None].astype(output_gradient.dtype)
+        return cls(coo.col, values, (rows, output_gradient.shape[1]))
 
     def to_coo(self) -> coo_array:
         """The same gradient as a scipy.sparse COO array of shape (rows, width); every stored value is kept, zeros too."""
@@ -105,47 +139,55 @@ def row_layout(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def occurrences(gradient: Gradient, shape: tuple[int, ...], name: str) -> Occurrences:
-    """Check a gradient against the shape of its parameter and lay it out by rows.
+    """Check a gradient against the shape of its parameter, as `check_gradient` does, and lay it out by rows.
 
-    Raises InvalidGradient with a kind of `gradient-shape` or `index-out-of-range`; nothing is copied where a view will do.
+    Nothing is copied where a view will do.
     """
+    check_gradient(gradient, shape, name)
     rows, width = row_layout(shape)
     if isinstance(gradient, RowGradient):
         indices = np.asarray(gradient.indices)
-        expected = (len(indices), *shape[1:])
+        return Occurrences(indices, gradient.values.reshape(len(indices), width), (rows, width), False)
+    if is_element_gradient(gradient):
+        flat = np.ravel_multi_index(_coordinates(gradient), shape) if len(gradient.data) else np.zeros(0, np.int64)
+        return Occurrences(flat, gradient.data.reshape(-1, 1), (math.prod(shape), 1), False)
+    return Occurrences(np.arange(rows), np.asarray(gradient).reshape(rows, width), (rows, width), True)
+
+
+def check_gradient(gradient: Gradient, shape: tuple[int, ...], name: str) -> None:
+    """Raise InvalidGradient, with a kind of `gradient-shape` or `index-out-of-range`, for a gradient that does not fit its parameter."""
+    if isinstance(gradient, RowGradient):
+        expected = (len(gradient.indices), *shape[1:])
         if tuple(gradient.shape) != shape or gradient.values.shape != expected:
             raise InvalidGradient(
                 f"gradient of {name!r}: values of shape {gradient.values.shape} for a table of shape {tuple(gradient.shape)}",
                 "gradient-shape",
                 f"the parameter has shape {shape}, so values must have shape {expected}",
             )
-        check_range(indices, rows, name)
-        return Occurrences(indices, gradient.values.reshape(len(indices), width), (rows, width), False)
-    if is_element_gradient(gradient):
+        check_range(np.asarray(gradient.indices), row_layout(shape)[0], name)
+    elif is_element_gradient(gradient):
         if tuple(gradient.shape) != shape:
             raise InvalidGradient(
                 f"gradient of {name!r}: element gradient of shape {tuple(gradient.shape)}",
                 "gradient-shape",
                 f"the parameter has shape {shape}",
             )
-        coords = gradient.coords if hasattr(gradient, "coords") else (gradient.row, gradient.col)
-        for axis, along in enumerate(coords):
+        for axis, along in enumerate(_coordinates(gradient)):
             check_range(along, shape[axis], name)
-        flat = np.ravel_multi_index(tuple(coords), shape) if len(gradient.data) else np.zeros(0, np.int64)
-        return Occurrences(flat, gradient.data.reshape(-1, 1), (math.prod(shape), 1), False)
-    dense = np.asarray(gradient)
-    if dense.shape != shape:
+    elif np.shape(gradient) != shape:
         raise InvalidGradient(
-            f"gradient of {name!r}: dense gradient of shape {dense.shape}", "gradient-shape", f"the parameter has shape {shape}"
+            f"gradient of {name!r}: dense gradient of shape {np.shape(gradient)}", "gradient-shape", f"the parameter has shape {shape}"
         )
-    return Occurrences(np.arange(rows), dense.reshape(rows, width), (rows, width), True)
+
+
+def _coordinates(gradient: Any) -> tuple[Array, ...]:
+    return tuple(gradient.coords) if hasattr(gradient, "coords") else (gradient.row, gradient.col)
 
 
 def check_range(indices: Array, rows: int, name: str) -> None:
     """Refuse row numbers outside 0 <= index < rows, naming the first."""
-    outside = np.flatnonzero((indices < 0) | (indices >= rows))
-    if len(outside):
-        at = int(outside[0])
+    if len(indices) and (indices.min() < 0 or indices.max() >= rows):  # two quick passes; the place is sought where there is one
+        at = int(np.flatnonzero((indices < 0) | (indices >= rows))[0])
         raise InvalidGradient(
             f"gradient of {name!r}: indices[{at}] = {int(indices[at])} is outside the table of {rows} rows",
             "index-out-of-range",

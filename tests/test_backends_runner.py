@@ -137,7 +137,7 @@ def test_the_worker_dies_with_its_parent():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("nothing", "no backend 'nothing'.*choose from reference, torch"),
+        ("nothing", "no backend 'nothing'.*choose from numba, reference, torch"),
         ("no.such:", "no backend 'no.such:'"),
         ("no_such_module:factory", "no module 'no_such_module'.*current directory is on the search path"),
         ("toy_backends.inner:factory", "no module 'toy_backends.inner'"),

@@ -12,12 +12,12 @@ import numpy as np
 from .. import reference
 from ..arithmetic import Float
 from ..case import ARRAYS, Case, Param, Step
-from ..dialects import Deviation, Dialect, deviations, dialect, dialects
-from ..errors import InvalidGradient, UsageError
-from ..gradients import Array, Gradient, occurrences
+from ..dialects import Deviation, deviations, dialects
+from ..errors import UsageError
+from ..gradients import Array
 from ..reference import Forms, State, trajectory
 from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
-from .features import gradient_form
+from .given import Given, at_start, refimpl_version
 from .protocol import Capabilities
 
 FIELDS = dict(zip(ARRAYS, ("p", "m", "v")))
@@ -36,56 +36,26 @@ class ReferenceRun:
     """A trajectory that is made step by step, each from the gradients that it is given."""
 
     def __init__(self, case: Case, deviating: tuple[Deviation, ...], how: Formulation) -> None:
-        self._table = dialect(case.dialect)
-        self._hypers = [dict(group.hyper) for group in case.groups]
-        for hyper in self._hypers:
-            self._table.validate(hyper)
-        self._params = {param.name: param for param in case.params}
+        self._given = Given(case)
         # The case's own steps say how a parameter is laid out, and what a deviating schedule sees ahead of time; each is
         # replaced by the step that is really given before the trajectory comes to it.
         self._steps = list(case.steps)
         self._made = 0
         live = replace(case, steps=cast("tuple[Step, ...]", self._steps))  # a list, so that it can be replaced item by item
         arithmetic = Float(case.dtype, tensor_scalars=how.tensor_scalars, reverse=how.reverse)
-        self._trajectory = trajectory(live, arithmetic, self._table, deviating, how.forms)
-        self._states: dict[str, dict[str, Array]] = {param.name: _at_start(param) for param in case.params}
+        self._trajectory = trajectory(live, arithmetic, self._given.table, deviating, how.forms)
+        self._states: dict[str, dict[str, Array]] = {param.name: at_start(param) for param in case.params}
 
     def step(self, step: Step) -> None:
         """Check all that is given before anything changes, then make the step."""
-        hypers = [{**known, **change} for known, change in zip(self._hypers, step.hyper or ({},) * len(self._hypers))]
-        for hyper in hypers:
-            self._table.validate(hyper)
-        for name, gradient in step.gradients.items():
-            if gradient is not None:
-                self._check(name, gradient)
-        self._hypers = hypers
+        self._given.take(step)
         self._steps[self._made : self._made + 1] = [step]
         self._made += 1
         for name, state in next(self._trajectory).items():
-            self._states[name] = _in_shape(self._params[name], state)
+            self._states[name] = _in_shape(self._given.params[name], state)
 
     def state(self) -> dict[str, dict[str, Array]]:
         return {name: dict(arrays) for name, arrays in self._states.items()}
-
-    def _check(self, name: str, gradient: Gradient) -> None:
-        """Raise InvalidGradient for an unknown parameter, a form that the dialect refuses, or what does not fit the parameter."""
-        if name not in self._params:
-            raise InvalidGradient(f"gradient of {name!r}: no such parameter", "unknown", f"there are {', '.join(self._params)}")
-        form = gradient_form(gradient)
-        if form not in self._table.gradients:
-            taken = ", ".join(self._table.gradients)
-            raise InvalidGradient(_refusal(self._table, form), f"{form}-gradient", f"{self._table.name} takes {taken}")
-        occurrences(gradient, self._params[name].value.shape, name)
-
-
-def _refusal(table: Dialect, form: str) -> str:
-    """What the real thing says to a gradient of this form."""
-    return table.refuses[form]["message"].format(**{"class": table.class_name})
-
-
-def _at_start(param: Param) -> dict[str, Array]:
-    given = dict(zip(ARRAYS, (param.value, param.exp_avg, param.exp_avg_sq)))
-    return {name: np.zeros_like(param.value) if array is None else array.copy() for name, array in given.items()}
 
 
 def _in_shape(param: Param, state: State) -> dict[str, Array]:
@@ -97,7 +67,7 @@ class ReferenceBackend:
 
     def __init__(self, deviating: tuple[Deviation, ...], how: Formulation) -> None:
         self.name = " with ".join(["reference", *(deviation.id for deviation in deviating)])
-        self.version = _version()
+        self.version = refimpl_version()
         self.dialects = {name: Capabilities(dtypes=table.dtypes) for name, table in dialects().items()}
         self._deviating, self._how = deviating, how
 
@@ -152,12 +122,3 @@ def _yes(option: str, answer: str) -> bool:
     if answer.lower() not in ANSWERS:
         raise UsageError(f"option {option}: {answer!r} is neither yes nor no", f"choose from {', '.join(ANSWERS)}")
     return ANSWERS[answer.lower()]
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("refimpl")
-    except PackageNotFoundError:  # run from a source tree that was not installed
-        return "uninstalled"

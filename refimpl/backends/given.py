@@ -1,0 +1,66 @@
+"""What a run is given, held against its dialect before anything changes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..case import ARRAYS, Case, Param, Step
+from ..dialects import Dialect, dialect
+from ..errors import InvalidGradient
+from ..gradients import Array, Gradient, check_gradient
+from .features import gradient_form
+
+
+class Given:
+    """The hyper-parameters of each group as they stand, and the parameters: what a step is checked against."""
+
+    def __init__(self, case: Case) -> None:
+        self.table: Dialect = dialect(case.dialect)
+        self.hypers = [dict(group.hyper) for group in case.groups]
+        for hyper in self.hypers:
+            self.table.validate(hyper)
+        self.params = {param.name: param for param in case.params}
+
+    def take(self, step: Step) -> None:
+        """Check all that is given, then let the hyper-parameters change; raises InvalidHyper or InvalidGradient with nothing changed."""
+        hypers = [{**known, **change} for known, change in zip(self.hypers, step.hyper or ({},) * len(self.hypers))]
+        for hyper in hypers:
+            self.table.validate(hyper)
+        for name, gradient in step.gradients.items():
+            if gradient is not None:
+                self._check(name, gradient)
+        self.hypers = hypers
+
+    def _check(self, name: str, gradient: Gradient) -> None:
+        """Raise InvalidGradient for an unknown parameter, a form that the dialect refuses, or what does not fit the parameter."""
+        if name not in self.params:
+            raise InvalidGradient(f"gradient of {name!r}: no such parameter", "unknown", f"there are {', '.join(self.params)}")
+        form = gradient_form(gradient)
+        if form not in self.table.gradients:
+            taken = ", ".join(self.table.gradients)
+            raise InvalidGradient(_refusal(self.table, form), f"{form}-gradient", f"{self.table.name} takes {taken}")
+        check_gradient(gradient, self.params[name].value.shape, name)
+
+
+def _refusal(table: Dialect, form: str) -> str:
+    """What the real thing says to a gradient of this form."""
+    return table.refuses[form]["message"].format(**{"class": table.class_name})
+
+
+def at_start(param: Param) -> dict[str, Array]:
+    """Copies of the arrays of a parameter, in C order; moments that are not given are zero."""
+    given = dict(zip(ARRAYS, (param.value, param.exp_avg, param.exp_avg_sq)))
+    return {
+        name: np.zeros(param.value.shape, param.value.dtype) if array is None else np.array(array, order="C")
+        for name, array in given.items()
+    }
+
+
+def refimpl_version() -> str:
+    """The version of refimpl, or that it was not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("refimpl")
+    except PackageNotFoundError:  # run from a source tree that was not installed
+        return "uninstalled"

@@ -1,0 +1,88 @@
+"""The backend `numba`: the CPU kernels, for every dialect, in float32 and float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numba
+import numpy as np
+
+from .. import kernels
+from ..case import ARRAYS, Case, Param, Step
+from ..dialects import Picks, dialects
+from ..dialects.stages import Amsgrad, Counter
+from ..errors import Unsupported
+from ..gradients import Array
+from .given import Given, at_start, refimpl_version
+from .protocol import Capabilities
+
+
+@dataclass
+class _Track:
+    """A parameter on its way: its arrays, the steps it has taken, and the maximum of v where one is kept."""
+
+    arrays: dict[str, Array]
+    steps: int
+    v_max: Array | None = field(default=None)
+
+    def maximum(self, picks: Picks) -> Array | None:
+        if picks.amsgrad is Amsgrad.OFF:
+            return None
+        if self.v_max is None:
+            self.v_max = np.zeros_like(self.arrays["exp_avg_sq"])
+        return self.v_max
+
+
+class NumbaRun:
+    """An optimizer over the kernels: which parameters a call updates, and at which t."""
+
+    def __init__(self, case: Case) -> None:
+        self._given = Given(case)
+        self._tracks = {param.name: _Track(at_start(param), param.step) for param in case.params}
+        self._calls = _first(case.params)
+
+    def step(self, step: Step) -> None:
+        """Check all that is given before anything changes, then make the step."""
+        given = self._given
+        given.take(step)
+        resolved = [given.table.resolve(hyper) for hyper in given.hypers]
+        self._calls += 1
+        for name, track in self._tracks.items():
+            gradient = step.gradients.get(name)
+            if gradient is None:
+                continue
+            track.steps += 1
+            hyper, picks = resolved[given.params[name].group]
+            t = {Counter.CALL: self._calls, Counter.PARAMETER: track.steps}[picks.counter]
+            p, m, v = (track.arrays[array] for array in ARRAYS)
+            kernels.step(p, m, v, track.maximum(picks), gradient, hyper, picks, t, name)
+
+    def state(self) -> dict[str, dict[str, Array]]:
+        return {name: dict(track.arrays) for name, track in self._tracks.items()}
+
+
+def _first(params: tuple[Param, ...]) -> int:
+    return params[0].step if params else 0
+
+
+class NumbaBackend:
+    """The kernels, compiled for this machine."""
+
+    name = "numba"
+
+    def __init__(self) -> None:
+        self.version = f"{refimpl_version()} (numba {numba.__version__}, numpy {np.__version__})"
+        computed = kernels.DTYPES
+        self.dialects = {
+            name: Capabilities(dtypes=tuple(dtype for dtype in table.dtypes if dtype in computed)) for name, table in dialects().items()
+        }
+
+    def start(self, case: Case) -> NumbaRun:
+        if case.dialect not in self.dialects:
+            raise Unsupported(f"the kernels know no {case.dialect}")
+        return NumbaRun(case)
+
+
+def factory() -> NumbaBackend:
+    """The backend over the kernels; it takes no options."""
+    return NumbaBackend()

@@ -1,0 +1,10 @@
+"""The CPU kernels: one step of one parameter in place, and the merging of duplicate rows, at the speed of memory.
+
+They are code of their own, not the text of the reference, and are checked against it like any other backend.
+"""
+
+from .merging import merge
+from .stepping import step
+from .validation import DTYPES, check
+
+__all__ = ["DTYPES", "check", "merge", "step"]

@@ -1,0 +1,120 @@
+"""The scalars that a kernel takes: computed in double, rounded once, in an array of the tensor's dtype.
+
+What distinguishes one dialect from another is in these numbers wherever it can be, so that one kernel serves them all:
+
+    eps beside sqrt(v_hat) is eps sqrt(1-b2^t) beside sqrt(v), with the corrections folded into the step size;
+    the direction is look_m m + look_g g, with (1, 0) for m itself and (b1, 1-b1) for Nesterov's look ahead;
+    a decoupled decay keeps 1 - lr wd of p, and without one, 1 of it.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ..dialects import Hyper, Picks
+from ..dialects import stages as st
+from ..errors import UsageError
+from ..gradients import Array
+
+
+class Scalars(NamedTuple):
+    """In the order in which the kernels unpack them; see `scalars` for what each is."""
+
+    beta1: float
+    rest1: float
+    beta2: float
+    rest2: float
+    look_m: float
+    look_g: float
+    step: float
+    eps: float
+    keep: float
+    sign: float
+    decay: float
+    unscale: float
+    late_decay: float
+
+
+COMPUTED: dict[str, tuple[Enum, ...]] = {
+    "objective": tuple(st.Objective),
+    "betas": (st.Betas.AS_GIVEN,),
+    "clock": (st.Clock.T,),
+    "decay": (
+        st.Decay.NONE,
+        st.Decay.COUPLED_OCCURRENCE,
+        st.Decay.COUPLED_MERGED,
+        st.Decay.DECOUPLED_TOUCHED,
+        st.Decay.DECOUPLED_ALL,
+    ),
+    "decay_rate": (st.DecayRate.LR,),
+    "centralization": tuple(st.Centralization),
+    "unscale": (st.Unscale.DECAY_KEPT,),
+    "merge": (st.Merge.SUM, st.Merge.OLD_STATE),
+    "touch": (st.Touch.STORED, st.Touch.ALL),
+    "moments": (st.Moments.EMA,),
+    "bias": (st.Bias.BOTH,),
+    "amsgrad": (st.Amsgrad.OFF, st.Amsgrad.MAX_V),
+    "eps": (st.Eps.HAT, st.Eps.PAPER),
+    "direction": (st.Direction.M, st.Direction.NESTEROV),
+    "update": (st.Update.ONCE,),
+}
+"""Stage to the alternatives that the kernels compute. Counters, schedules and resuming are the caller's."""
+
+
+@lru_cache(maxsize=256)
+def check_picks(picks: Picks, dense: bool) -> None:
+    """Raise UsageError for an alternative, or two together, that no kernel computes."""
+    for stage, alternatives in COMPUTED.items():
+        pick = getattr(picks, stage)
+        if pick not in alternatives:
+            known = ", ".join(f"{one.name.lower()}" for one in alternatives)
+            raise UsageError(
+                f"the kernels do not compute {stage}: {pick.name.lower()}", f"they compute {known}; the reference computes all"
+            )
+    decoupled = picks.decay in (st.Decay.DECOUPLED_TOUCHED, st.Decay.DECOUPLED_ALL)
+    if decoupled and picks.merge is st.Merge.OLD_STATE:
+        raise UsageError("the kernels do not compute a decoupled decay where occurrences are kept apart", "use the reference")
+    if picks.decay is st.Decay.DECOUPLED_ALL and picks.touch is not st.Touch.ALL and not dense:
+        raise UsageError("the kernels do not decay all rows under a gradient of some", "use decay: decoupled_touched, or the reference")
+
+
+def scalars(hyper: Hyper, picks: Picks, t: int, dtype: np.dtype[np.floating]) -> Array:
+    """The scalars of step t (from 1), shape (13,), in the order of Scalars.
+
+    step = lr sqrt(1-b2^t) / (1-b1^t); decay = wd ls and unscale = 1/ls, so that g <- (g + wd ls p) / ls.
+    """
+    if t < 1:
+        raise UsageError(f"step t = {t}", "steps are counted from 1")
+    root2 = math.sqrt(1.0 - hyper.beta2**t)
+    nesterov = picks.direction is st.Direction.NESTEROV
+    decoupled = picks.decay in (st.Decay.DECOUPLED_TOUCHED, st.Decay.DECOUPLED_ALL)
+    exact = Scalars(
+        beta1=hyper.beta1,
+        rest1=1.0 - hyper.beta1,
+        beta2=hyper.beta2,
+        rest2=1.0 - hyper.beta2,
+        look_m=hyper.beta1 if nesterov else 1.0,
+        look_g=1.0 - hyper.beta1 if nesterov else 0.0,
+        step=hyper.lr * root2 / (1.0 - hyper.beta1**t),
+        eps=hyper.eps * root2 if picks.eps is st.Eps.PAPER else hyper.eps,
+        keep=1.0 - hyper.lr * hyper.weight_decay if decoupled else 1.0,
+        sign=-1.0 if picks.objective is st.Objective.MAXIMIZE else 1.0,
+        decay=hyper.weight_decay * hyper.loss_scale if picks.decay is st.Decay.COUPLED_OCCURRENCE else 0.0,
+        unscale=1.0 / hyper.loss_scale,
+        late_decay=hyper.weight_decay if picks.decay is st.Decay.COUPLED_MERGED else 0.0,
+    )
+    with np.errstate(over="ignore", under="ignore"):
+        return np.array(exact, np.float64).astype(dtype)
+
+
+def without_gradient(given: Array) -> Array:
+    """The scalars for rows that no occurrence stores: what is done to occurrences is not done to them."""
+    idle = given.copy()
+    for name, value in (("sign", 1), ("decay", 0), ("unscale", 1)):
+        idle[Scalars._fields.index(name)] = value
+    return idle

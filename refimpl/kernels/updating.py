@@ -1,0 +1,202 @@
+"""The kernel: rows of a parameter and of its moments take in their gradient, in place.
+
+A parameter is flat here, a row being `width` elements in a run, and so are the values of a gradient, an occurrence being such a
+run. Each row is computed by itself and by one thread, so the result has the same bits however the rows are split.
+
+Places are unsigned: to Numba, an index that may be negative counts from the end, and such a loop is not vectorised.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from ..gradients import Array
+from .compiling import LINE, chunks, jit, launching, prefetch
+
+AHEAD = 8
+"""How many rows ahead memory is asked for: the hardware cannot guess where the next row lies, and this halves the time."""
+
+
+@jit
+def advance(p, m, v, v_max, at, g, g_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep):  # type: ignore[no-untyped-def]  # typed by the compiler, for float32 and float64
+    """m <- b1 m + (1-b1) g; v <- b2 v + (1-b2) g^2; p <- keep p - step (look_m m + look_g g) / (sqrt(v) + eps), one row.
+
+    With v_max (amsgrad), it takes the place of v in the root; nan counts as the largest, as in NumPy.
+    """
+    for j in range(width):
+        gradient = g[g_at + j]
+        new_m = m[at + j] * beta1 + gradient * rest1
+        new_v = v[at + j] * beta2 + (gradient * gradient) * rest2
+        m[at + j] = new_m
+        v[at + j] = new_v
+        if v_max is not None:
+            new_v = new_v if (new_v >= v_max[at + j]) | (new_v != new_v) else v_max[at + j]
+            v_max[at + j] = new_v
+        p[at + j] = p[at + j] * keep - ((new_m * look_m + gradient * look_g) * step) / (np.sqrt(new_v) + eps)
+
+
+@jit
+def prepare(g, values, values_at, old_p, width, sign, decay, unscale, centralize):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """g <- (sign values + wd ls p) / ls, minus its mean where rows are centralized: one occurrence, before merging."""
+    for j in range(width):
+        g[j] = values[values_at + j] * sign
+    if decay != 0:
+        for j in range(width):
+            g[j] += old_p[j] * decay
+    if unscale != 1:
+        for j in range(width):
+            g[j] *= unscale
+    if centralize:
+        mean = g[0]
+        for j in range(np.uint64(1), width):
+            mean += g[j]
+        mean /= values.dtype.type(width)
+        for j in range(width):
+            g[j] -= mean
+
+
+@jit
+def copy(into, into_at, source, source_at, width):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """into <- source, one row of each."""
+    for j in range(width):
+        into[into_at + j] = source[source_at + j]
+
+
+@jit
+def add(into, source, source_at, width):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """into <- into + source, one row of each."""
+    for j in range(width):
+        into[j] += source[source_at + j]
+
+
+@jit
+def ask(p_at, m_at, v_at, row, row_bytes):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """Ask for a row of the parameter and of its moments, given where each array lies; rows that share a line come unasked."""
+    if row_bytes >= LINE:
+        for place in range(row * row_bytes, (row + 1) * row_bytes, LINE):
+            prefetch(p_at + place)
+            prefetch(m_at + place)
+            prefetch(v_at + place)
+
+
+@jit
+def update_as_given(p, m, v, v_max, values, indices, first, following, s, row_width, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """The rows from `start` to `stop` where the gradient is taken as it is, duplicates summed: the common case, and the quickest."""
+    beta1, rest1, beta2, rest2 = s[0], s[1], s[2], s[3]
+    look_m, look_g, step, eps, keep = s[4], s[5], s[6], s[7], s[8]
+    listed, grouped = len(indices) > 0, len(first) > 0
+    width, none = np.uint64(row_width), np.uint64(0)
+    total = np.empty(row_width if grouped else 0, p.dtype)
+    row_bytes = row_width * p.itemsize
+    p_at, m_at, v_at, values_at = p.ctypes.data, m.ctypes.data, v.ctypes.data, values.ctypes.data
+    for i in range(start, stop):
+        if listed:
+            later = min(i + AHEAD, stop - 1)
+            later = first[later] if grouped else later
+            ask(p_at, m_at, v_at, indices[later], row_bytes)
+            if grouped and following[later] >= 0:
+                for place in range(following[later] * row_bytes, (following[later] + 1) * row_bytes, LINE):
+                    prefetch(values_at + place)
+        k = first[i] if grouped else i
+        k_at = np.uint64(k) * width
+        at = np.uint64(indices[k] if listed else k) * width
+        again = following[k] if grouped else -1
+        if again < 0:
+            advance(p, m, v, v_max, at, values, k_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep)
+            continue
+        copy(total, none, values, k_at, width)
+        while again >= 0:
+            add(total, values, np.uint64(again) * width, width)
+            again = following[again]
+        advance(p, m, v, v_max, at, total, none, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep)
+
+
+@jit
+def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_width, centralize, apart, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """The rows from `start` to `stop` where occurrences are prepared, or kept apart.
+
+    Kept apart, each starts from the old moments, and from the old p as far as the decay is concerned; p takes all the
+    changes, and the moments of the last stay.
+    """
+    listed, grouped = len(indices) > 0, len(first) > 0
+    width, none = np.uint64(row_width), np.uint64(0)
+    g, one = np.empty(row_width, p.dtype), np.empty(row_width, p.dtype)
+    old_p, old_m, old_v, old_max = (np.empty_like(g), np.empty_like(g), np.empty_like(g), np.empty_like(g))
+    row_bytes = row_width * p.itemsize
+    p_at, m_at, v_at = p.ctypes.data, m.ctypes.data, v.ctypes.data
+    for i in range(start, stop):
+        if listed:
+            later = min(i + AHEAD, stop - 1)
+            ask(p_at, m_at, v_at, indices[first[later] if grouped else later], row_bytes)
+        k = first[i] if grouped else i
+        at = np.uint64(indices[k] if listed else k) * width
+        copy(old_p, none, p, at, width)
+        if apart:
+            copy(old_m, none, m, at, width)
+            copy(old_v, none, v, at, width)
+            if v_max is not None:
+                copy(old_max, none, v_max, at, width)
+        while k >= 0:
+            prepare(g, values, np.uint64(k) * width, old_p, width, s[9], s[10], s[11], centralize)
+            k = following[k] if grouped else -1
+            while k >= 0 and not apart:
+                prepare(one, values, np.uint64(k) * width, old_p, width, s[9], s[10], s[11], centralize)
+                add(g, one, none, width)
+                k = following[k]
+            if s[12] != 0:
+                for j in range(width):
+                    g[j] += old_p[j] * s[12]
+            advance(p, m, v, v_max, at, g, none, width, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
+            if apart and k >= 0:
+                copy(m, at, old_m, none, width)
+                copy(v, at, old_v, none, width)
+                if v_max is not None:
+                    copy(v_max, at, old_max, none, width)
+
+
+@jit
+def update_part(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """The rows from `start` to `stop`, by whichever way the picks need."""
+    prepared = s[9] != 1 or s[10] != 0 or s[11] != 1 or s[12] != 0 or centralize
+    if prepared or (apart and len(first) > 0):
+        update_prepared(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, start, stop)
+    else:
+        update_as_given(p, m, v, v_max, values, indices, first, following, s, width, start, stop)
+
+
+@jit(parallel=True)
+def update_parts(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, rows, parts):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """All rows, in parts that are computed at the same time."""
+    for part in prange(parts):
+        start, stop = part * rows // parts, (part + 1) * rows // parts
+        update_part(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, start, stop)
+
+
+def update_rows(
+    state: tuple[Array, Array, Array, Array | None],
+    values: Array,
+    indices: Array,
+    first: Array,
+    following: Array,
+    scalars: Array,
+    width: int,
+    rows: int,
+    centralize: bool = False,
+    apart: bool = False,
+) -> None:
+    """Update `rows` rows of a flat state (p, m, v, and v_max or None) in place.
+
+    values: flat, occurrence k being the k-th run of `width`; indices: the row of each occurrence, int64, or empty where
+    occurrence k is that of row k; first, following: the occurrences of each row as `merging.group` chains them, int32, or
+    empty where every row occurs once; scalars: as `scalars.Scalars` orders them; apart: every occurrence starts from the old state.
+    """
+    arguments: tuple[Any, ...] = (*state, values, indices, first, following, scalars, width, centralize, apart)
+    parts = chunks(rows, rows * width)
+    if parts == 1:
+        update_part(*arguments, 0, rows)
+        return
+    with launching():
+        update_parts(*arguments, rows, parts)

@@ -1,0 +1,68 @@
+"""What a kernel is given, checked before anything is written."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from ..errors import InvalidGradient, UsageError
+from ..gradients import Array, Gradient, RowGradient, check_gradient, is_element_gradient
+
+DTYPES = ("float32", "float64")
+
+
+def check(
+    param: Array, exp_avg: Array, exp_avg_sq: Array, gradient: Gradient, name: str = "w", max_exp_avg_sq: Array | None = None
+) -> None:
+    """Raise, before anything is written, for what `step` cannot do.
+
+    UsageError for a parameter or moment that cannot be updated in place; InvalidGradient, with a kind of `gradient-shape`,
+    `gradient-dtype` or `index-out-of-range`, for a gradient that does not fit.
+    """
+    state = {"param": param, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq, "max_exp_avg_sq": max_exp_avg_sq}
+    given = {array: value for array, value in state.items() if value is not None}
+    for array, value in given.items():
+        _check_place(f"{array} of {name!r}", value, param)
+    for (one, a), (other, b) in combinations(given.items(), 2):
+        if np.may_share_memory(a, b):
+            raise UsageError(f"{one} and {other} of {name!r} share memory", "give each an array of its own")
+    _check_dtypes(gradient, name)
+    check_gradient(gradient, param.shape, name)
+
+
+def _check_place(label: str, array: Array, param: Array) -> None:
+    """Refuse an array that the kernels cannot write to: they need it in C order, aligned, and in the parameter's shape and dtype."""
+    if not isinstance(array, np.ndarray):
+        raise UsageError(f"{label} is a {type(array).__name__}", "give a NumPy array: it is updated in place")
+    if str(array.dtype) not in DTYPES:
+        raise UsageError(f"{label} has dtype {array.dtype}", f"the kernels work in {' and '.join(DTYPES)}, in native byte order")
+    if array.dtype != param.dtype or array.shape != param.shape:
+        raise UsageError(
+            f"{label} is {array.dtype} of shape {array.shape}",
+            f"the parameter is {param.dtype} of shape {param.shape}; the two must be alike",
+        )
+    if not array.flags.writeable:
+        hint = "open the file with mode='r+' (or 'c')" if isinstance(array, np.memmap) else "it is updated in place: give a writeable copy"
+        raise UsageError(f"{label} is read-only", hint)
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise UsageError(
+            f"{label} is strided, in Fortran order or not aligned", "it is updated in place: give numpy.ascontiguousarray of it"
+        )
+
+
+def _check_dtypes(gradient: Gradient, name: str) -> None:
+    """Refuse values that are not real floating-point numbers and row numbers that are not integers."""
+    by_row, by_element = isinstance(gradient, RowGradient), is_element_gradient(gradient)
+    values = gradient.values if by_row else gradient.data if by_element else gradient
+    if np.asarray(values).dtype.kind != "f":
+        raise InvalidGradient(
+            f"gradient of {name!r}: values of dtype {np.asarray(values).dtype}", "gradient-dtype", "give floating-point numbers"
+        )
+    if by_row and (np.asarray(gradient.indices).dtype.kind not in "iu" or np.asarray(gradient.indices).ndim != 1):
+        indices = np.asarray(gradient.indices)
+        raise InvalidGradient(
+            f"gradient of {name!r}: indices of dtype {indices.dtype} and shape {indices.shape}",
+            "gradient-dtype",
+            "give row numbers as one row of integers",
+        )

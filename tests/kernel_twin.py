@@ -1,0 +1,71 @@
+"""The kernels' plain twin: the same step in NumPy, operation for operation, so that the bits must be the same."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refimpl.dialects.stages import Amsgrad, Centralization, Decay, Direction, Eps, Merge, Objective, Touch
+from refimpl.gradients import occurrences
+
+
+def merged(indices, values):
+    """Each row once, in the order of its first occurrence, with the sum of its occurrences from the first to the last."""
+    sums = {}
+    for row, value in zip(np.asarray(indices).tolist(), values):
+        sums[row] = sums[row] + value if row in sums else value.copy()
+    return list(sums), list(sums.values())
+
+
+def stepped(param, exp_avg, exp_avg_sq, max_exp_avg_sq, gradient, hyper, picks, t):
+    """The arrays after the step, as fresh copies."""
+    real = param.dtype.type
+    given = occurrences(gradient, param.shape, "w")
+    p, m, v, v_max = (
+        None if array is None else np.array(array).reshape(given.layout) for array in (param, exp_avg, exp_avg_sq, max_exp_avg_sq)
+    )
+    root2 = np.sqrt(1 - hyper.beta2**t)
+    step = real(hyper.lr * root2 / (1 - hyper.beta1**t))
+    eps = real(hyper.eps * root2 if picks.eps is Eps.PAPER else hyper.eps)
+    centralize = picks.centralization is Centralization.ROW_MEAN and param.ndim > 1 and param.shape[1] % 16 == 0
+
+    def prepared(value, row):
+        g = -value if picks.objective is Objective.MAXIMIZE else value
+        if picks.decay is Decay.COUPLED_OCCURRENCE:
+            g = g + p[row] * real(hyper.weight_decay * hyper.loss_scale)
+        if hyper.loss_scale != 1:
+            g = g * real(1 / hyper.loss_scale)
+        if centralize:
+            total = g[0]
+            for one in g[1:]:
+                total = total + one
+            g = g - total / real(len(g))
+        return g
+
+    def advanced(row, g, before):
+        """The moments that follow from those before, and p after the change."""
+        m_old, v_old, top = before
+        m_new = m_old * real(hyper.beta1) + g * real(1 - hyper.beta1)
+        v_new = v_old * real(hyper.beta2) + (g * g) * real(1 - hyper.beta2)
+        used = v_new if picks.amsgrad is Amsgrad.OFF else np.maximum(v_new, top)
+        look = m_new * real(hyper.beta1) + g * real(1 - hyper.beta1) if picks.direction is Direction.NESTEROV else m_new
+        kept = p[row]
+        if picks.decay in (Decay.DECOUPLED_ALL, Decay.DECOUPLED_TOUCHED):
+            kept = kept * real(1 - hyper.lr * hyper.weight_decay)
+        p[row] = kept - (look * step) / (np.sqrt(used) + eps)
+        m[row], v[row] = m_new, v_new
+        if v_max is not None:
+            v_max[row] = used
+
+    with np.errstate(all="ignore"):
+        values = given.values.astype(param.dtype)
+        ready = [prepared(value, row) for row, value in zip(given.indices, values)]
+        rows, sums = (given.indices.tolist(), ready) if picks.merge is Merge.OLD_STATE else merged(given.indices, ready)
+        if picks.touch is Touch.ALL:
+            rest = [row for row in range(given.layout[0]) if row not in set(rows)]
+            rows, sums = rows + rest, sums + [np.zeros(given.layout[1], param.dtype)] * len(rest)
+        if picks.decay is Decay.COUPLED_MERGED:
+            sums = [g + p[row] * real(hyper.weight_decay) for row, g in zip(rows, sums)]
+        old = {row: (m[row].copy(), v[row].copy(), None if v_max is None else v_max[row].copy()) for row in rows}
+        for row, g in zip(rows, sums):
+            advanced(row, g, old[row])
+    return [None if array is None else array.reshape(param.shape) for array in (p, m, v, v_max)]
