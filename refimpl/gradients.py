@@ -139,11 +139,13 @@ def row_layout(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def occurrences(gradient: Gradient, shape: tuple[int, ...], name: str) -> Occurrences:
-    """Check a gradient against the shape of its parameter, as `check_gradient` does, and lay it out by rows.
-
-    Nothing is copied where a view will do.
-    """
+    """Check a gradient against the shape of its parameter, as `check_gradient` does, and lay it out by rows."""
     check_gradient(gradient, shape, name)
+    return laid_out(gradient, shape)
+
+
+def laid_out(gradient: Gradient, shape: tuple[int, ...]) -> Occurrences:
+    """A gradient that has been checked, by rows; nothing is copied where a view will do."""
     rows, width = row_layout(shape)
     if isinstance(gradient, RowGradient):
         indices = np.asarray(gradient.indices)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ml_dtypes import bfloat16
-from scipy.sparse import bsr_array, coo_array, csr_array
+from scipy.sparse import bsr_array, coo_array, csr_array, csr_matrix
 
 from refimpl.errors import InvalidGradient
 from refimpl.gradients import RowGradient, is_element_gradient, occurrences, row_layout
@@ -167,3 +167,41 @@ def test_an_element_outside_the_table_is_refused(row: int, column: int) -> None:
     coo.coords = (np.array([row]), np.array([column]))  # scipy checks at construction only
     with pytest.raises(InvalidGradient, match="outside the table"):
         occurrences(coo, (3, 2), "w")
+
+
+def test_the_gradient_of_a_lookup_is_the_transposed_selection_times_the_output_gradient() -> None:
+    selection = csr_array((np.array([1.0, 1.0, 0.0, 2.0]), np.array([3, 1, 0, 3]), np.array([0, 1, 3, 4])), shape=(3, 5))
+    output_gradient = np.arange(6, dtype=np.float32).reshape(3, 2)
+    gradient = RowGradient.from_lookup(selection, output_gradient)
+    assert gradient.to_csr().toarray().tolist() == (selection.T @ output_gradient).tolist()
+    assert gradient.indices.tolist() == [3, 1, 0, 3]  # row 0 is touched: its entry is stored, though zero
+    assert gradient.values.dtype == np.float32
+
+
+def test_an_output_gradient_of_another_batch_is_refused() -> None:
+    with pytest.raises(InvalidGradient, match="it must be \\(2, width\\)"):
+        RowGradient.from_lookup(csr_array(np.eye(2)), np.ones((3, 4)))
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr"])
+@pytest.mark.parametrize("kind", [csr_array, csr_matrix])
+def test_arrays_and_matrices_of_every_format_touch_the_rows_that_store_something(form: str, kind: Any) -> None:
+    gradient = RowGradient.from_scipy(kind([[0.0, 0.0], [1.0, 2.0], [0.0, 3.0]]).asformat(form))
+    touched = {int(row): value.tolist() for row, value in zip(gradient.indices, gradient.values) if value.any()}
+    assert touched == {1: [1.0, 2.0], 2: [0.0, 3.0]}
+
+
+def test_a_matrix_is_taken_for_a_parameter_of_more_axes() -> None:
+    gradient = RowGradient.from_scipy(csr_array([[0.0] * 4, [1.0, 2.0, 3.0, 4.0]]), shape=(2, 2, 2))
+    assert gradient.shape == (2, 2, 2)
+    assert gradient.values.tolist() == [[[1.0, 2.0], [3.0, 4.0]]]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shape"),
+    [(np.eye(2), None), (csr_array(np.eye(2)).todia(), None), (coo_array(np.ones(3)), None), (csr_array(np.eye(2)), (2, 3))],
+)
+def test_what_is_no_matrix_of_the_shape_is_refused(matrix: Any, shape: Any) -> None:
+    with pytest.raises(InvalidGradient) as raised:
+        RowGradient.from_scipy(matrix, shape)
+    assert raised.value.kind == "gradient-shape"

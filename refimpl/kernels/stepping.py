@@ -10,7 +10,7 @@ import numpy as np
 from ..dialects import Hyper, Picks
 from ..dialects.stages import Amsgrad, Centralization, Merge, Touch
 from ..errors import UsageError
-from ..gradients import Array, Gradient, RowGradient, is_element_gradient, occurrences, row_layout
+from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_out, row_layout
 from .merging import NONE, group
 from .scalars import check_picks, scalars, without_gradient
 from .updating import update_rows
@@ -68,7 +68,7 @@ def step(
         apart=picks.merge is Merge.OLD_STATE,
     )
     if sparse:
-        _sparse_step(target, gradient, shape, picks, name)
+        _sparse_step(target, gradient, shape, picks)
     else:
         _dense_step(target, _kept_apart(gradient, param), row_layout(shape))
 
@@ -94,8 +94,8 @@ def _dense_step(target: _Target, values: Array, layout: tuple[int, int]) -> None
         update_rows(target.part(size - rest, size), values[size - rest :], NO_INDICES, NONE, NONE, target.scalars, rest, 1)
 
 
-def _sparse_step(target: _Target, gradient: Gradient, shape: tuple[int, ...], picks: Picks, name: str) -> None:
-    given = occurrences(gradient, shape, name)
+def _sparse_step(target: _Target, gradient: Gradient, shape: tuple[int, ...], picks: Picks) -> None:
+    given = laid_out(gradient, shape)
     rows, width = given.layout
     indices = np.require(given.indices, np.int64, ["C", "A", "W"])
     values = _kept_apart(given.values, target.state[0])

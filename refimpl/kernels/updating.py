@@ -20,7 +20,6 @@ AHEAD = 8
 """How many rows ahead memory is asked for: the hardware cannot guess where the next row lies, and this halves the time."""
 
 
-@jit
 def advance(p, m, v, v_max, at, g, g_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep):  # type: ignore[no-untyped-def]  # typed by the compiler, for float32 and float64
     """m <- b1 m + (1-b1) g; v <- b2 v + (1-b2) g^2; p <- keep p - step (look_m m + look_g g) / (sqrt(v) + eps), one row.
 
@@ -36,6 +35,10 @@ def advance(p, m, v, v_max, at, g, g_at, width, beta1, rest1, beta2, rest2, look
             new_v = new_v if (new_v >= v_max[at + j]) | (new_v != new_v) else v_max[at + j]
             v_max[at + j] = new_v
         p[at + j] = p[at + j] * keep - ((new_m * look_m + gradient * look_g) * step) / (np.sqrt(new_v) + eps)
+
+
+advance_here, advance_there = jit(advance, inline="always"), jit(advance)
+"""The same text twice: written into the loop that most rows go through, where a call would cost a quarter; called elsewhere."""
 
 
 @jit
@@ -66,20 +69,18 @@ def copy(into, into_at, source, source_at, width):  # type: ignore[no-untyped-de
 
 
 @jit
-def add(into, source, source_at, width):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """into <- into + source, one row of each."""
+def add(into, a, a_at, b, b_at, width):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """into <- a + b, one row of each."""
     for j in range(width):
-        into[j] += source[source_at + j]
+        into[j] = a[a_at + j] + b[b_at + j]
 
 
 @jit
-def ask(p_at, m_at, v_at, row, row_bytes):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """Ask for a row of the parameter and of its moments, given where each array lies; rows that share a line come unasked."""
+def ask(array_at, row, row_bytes):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """Ask for a row of an array, given where the array lies. Rows that share a line come without being asked for."""
     if row_bytes >= LINE:
         for place in range(row * row_bytes, (row + 1) * row_bytes, LINE):
-            prefetch(p_at + place)
-            prefetch(m_at + place)
-            prefetch(v_at + place)
+            prefetch(array_at + place)
 
 
 @jit
@@ -96,22 +97,26 @@ def update_as_given(p, m, v, v_max, values, indices, first, following, s, row_wi
         if listed:
             later = min(i + AHEAD, stop - 1)
             later = first[later] if grouped else later
-            ask(p_at, m_at, v_at, indices[later], row_bytes)
-            if grouped and following[later] >= 0:
-                for place in range(following[later] * row_bytes, (following[later] + 1) * row_bytes, LINE):
-                    prefetch(values_at + place)
+            ask(p_at, indices[later], row_bytes)
+            ask(m_at, indices[later], row_bytes)
+            ask(v_at, indices[later], row_bytes)
+            if grouped:
+                ask(values_at, later, row_bytes)
+                if following[later] >= 0:
+                    ask(values_at, following[later], row_bytes)
         k = first[i] if grouped else i
         k_at = np.uint64(k) * width
         at = np.uint64(indices[k] if listed else k) * width
         again = following[k] if grouped else -1
         if again < 0:
-            advance(p, m, v, v_max, at, values, k_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep)
-            continue
-        copy(total, none, values, k_at, width)
-        while again >= 0:
-            add(total, values, np.uint64(again) * width, width)
+            advance_here(p, m, v, v_max, at, values, k_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep)
+        else:
+            add(total, values, k_at, values, np.uint64(again) * width, width)
             again = following[again]
-        advance(p, m, v, v_max, at, total, none, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep)
+            while again >= 0:
+                add(total, total, none, values, np.uint64(again) * width, width)
+                again = following[again]
+            advance_there(p, m, v, v_max, at, total, none, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep)
 
 
 @jit
@@ -130,7 +135,10 @@ def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_wi
     for i in range(start, stop):
         if listed:
             later = min(i + AHEAD, stop - 1)
-            ask(p_at, m_at, v_at, indices[first[later] if grouped else later], row_bytes)
+            later = indices[first[later] if grouped else later]
+            ask(p_at, later, row_bytes)
+            ask(m_at, later, row_bytes)
+            ask(v_at, later, row_bytes)
         k = first[i] if grouped else i
         at = np.uint64(indices[k] if listed else k) * width
         copy(old_p, none, p, at, width)
@@ -144,12 +152,12 @@ def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_wi
             k = following[k] if grouped else -1
             while k >= 0 and not apart:
                 prepare(one, values, np.uint64(k) * width, old_p, width, s[9], s[10], s[11], centralize)
-                add(g, one, none, width)
+                add(g, g, none, one, none, width)
                 k = following[k]
             if s[12] != 0:
                 for j in range(width):
                     g[j] += old_p[j] * s[12]
-            advance(p, m, v, v_max, at, g, none, width, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
+            advance_there(p, m, v, v_max, at, g, none, width, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
             if apart and k >= 0:
                 copy(m, at, old_m, none, width)
                 copy(v, at, old_v, none, width)

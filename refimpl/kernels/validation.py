@@ -10,6 +10,7 @@ from ..errors import InvalidGradient, UsageError
 from ..gradients import Array, Gradient, RowGradient, check_gradient, is_element_gradient
 
 DTYPES = ("float32", "float64")
+NATIVE = tuple(np.dtype(name) for name in DTYPES)
 
 
 def check(
@@ -35,7 +36,7 @@ def _check_place(label: str, array: Array, param: Array) -> None:
     """Refuse an array that the kernels cannot write to: they need it in C order, aligned, and in the parameter's shape and dtype."""
     if not isinstance(array, np.ndarray):
         raise UsageError(f"{label} is a {type(array).__name__}", "give a NumPy array: it is updated in place")
-    if str(array.dtype) not in DTYPES:
+    if array.dtype not in NATIVE:
         raise UsageError(f"{label} has dtype {array.dtype}", f"the kernels work in {' and '.join(DTYPES)}, in native byte order")
     if array.dtype != param.dtype or array.shape != param.shape:
         raise UsageError(

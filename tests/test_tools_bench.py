@@ -1,0 +1,80 @@
+"""The benchmark as a command: its table, its files, its refusals. What it measures is not for a test to judge."""
+
+import importlib
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from refimpl.errors import BAD_INPUT, OK
+
+TOOL = Path(__file__).resolve().parent.parent / "tools" / "bench.py"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    spec = importlib.util.spec_from_file_location("bench", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(__import__("sys").modules, "bench", module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "QUICK", (module.Cell(50, 4, 8), module.Cell(50, 4, 8, True), module.Cell(9000, 1, 0)))
+    monkeypatch.setattr(module, "SETTLE", 0.0)
+    module.bench_contestants = importlib.import_module("bench_contestants")
+    return module
+
+
+def test_the_table_has_a_row_per_cell_with_the_times_and_ratios_of_its_contestants(bench, capsys):
+    assert bench.main(["--quick", "--repeats", "2"]) == OK
+    lines = capsys.readouterr().out.splitlines()
+    head, sparse, _, dense = (lines[i].strip("| ").split(" | ") for i in (0, 2, 3, 4))
+    assert head[:5] == ["cell", "limit, ms", "kernel, ms", "step, ms", "optimizer, ms"]
+    assert "limit/kernel" in head
+    assert sparse[0] == "5e1x4, 8e0 sorted, distinct"
+    assert dense[0] == "dense 9e+03"
+    assert all(float(time) > 0 for time in sparse[1:5])
+    assert "2 rounds" in lines[-1]
+
+
+def test_json_holds_what_the_table_shows(bench, tmp_path, capsys):
+    assert bench.main(["--quick", "--repeats", "1", "--json", str(tmp_path / "b.json")]) == OK
+    found = json.loads((tmp_path / "b.json").read_text())
+    assert [cell["label"] for cell in found["cells"]] == [line.split(" | ")[0][2:] for line in capsys.readouterr().out.splitlines()[2:5]]
+    assert found["machine"]["threads"] >= 1
+    assert found["cells"][0]["ratios"]["limit/kernel"] > 0
+
+
+def test_the_plot_is_drawn(bench, tmp_path):
+    pytest.importorskip("matplotlib")
+    assert bench.main(["--quick", "--repeats", "1", "--plot", str(tmp_path / "b.svg")]) == OK
+    assert (tmp_path / "b.svg").read_text().count("<path") > 20
+
+
+def test_a_plot_without_matplotlib_is_refused_before_anything_is_measured(bench, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    assert bench.main(["--quick", "--plot", str(tmp_path / "b.png")]) == BAD_INPUT
+    assert "needs matplotlib" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("duplicated", [False, True])
+@pytest.mark.parametrize("name", ["limit", "kernel", "step", "optimizer", "torch"])
+def test_every_contestant_of_a_sparse_cell_changes_the_rows_of_the_gradient_and_no_others(bench, name, duplicated, monkeypatch):
+    made = bench.bench_contestants.state
+    kept = []
+    monkeypatch.setattr(bench.bench_contestants, "state", lambda *given: kept.extend(made(*given)) or kept)
+    run = bench.contestants(bench.Cell(40, 3, 12, duplicated), seed=0)[name]
+    before = kept[0].copy()
+    run()
+    assert (kept[0] != before).any(axis=1).sum() == (9 if duplicated else 12)
+
+
+@pytest.mark.parametrize("name", ["limit", "step", "optimizer", "torch fused", "torch foreach"])
+def test_every_contestant_of_a_dense_cell_changes_every_element_of_whole_blocks(bench, name, monkeypatch):
+    made = bench.bench_contestants.state
+    kept = []
+    monkeypatch.setattr(bench.bench_contestants, "state", lambda *given: kept.extend(made(*given)) or kept)
+    run = bench.contestants(bench.Cell(8192, 1, 0), seed=0)[name]
+    before = kept[0].copy()
+    run()
+    assert (kept[0] != before).mean() > 0.99  # where the gradient is as good as zero, nothing need move

@@ -1,0 +1,167 @@
+"""How fast a step is, against memory itself and against PyTorch, with medians of paired runs in one process.
+
+    python tools/bench.py [--quick] [--repeats 21] [--json FILE] [--plot FILE]
+
+Every contestant of a cell works on the same arrays. A round runs each of them unmeasured for 20 ms at least, which brings the
+caches into the state that it leaves and lets the threads of the one before fall asleep, and then once measured; a ratio is
+taken within a round, and the table shows the median over the rounds.
+
+limit      the kernel's reads and writes, in its order and with its prefetching and threads, and one addition for each: no Adam
+kernel     refimpl's kernel, given what it needs: the rows, and which occurrences belong together
+step       refimpl.kernels.step: validation, merging, kernel
+optimizer  refimpl.SparseAdam or refimpl.Adam as a user calls it
+torch...   torch.optim.SparseAdam, torch.optim.Adam (fused, foreach) over the same memory; the gradient is a tensor over it too
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from bench_contestants import Cell, Run, contestants
+from bench_output import Result, plot, table
+from numba.core.registry import cpu_target
+
+from refimpl.command import guarded, output_file, say, write_text
+from refimpl.errors import OK, UsageError
+
+SETTLE = 0.02
+"""Seconds: idle OpenMP threads wait for work with their core held, some milliseconds long, and would do so into the next measurement."""
+
+
+SIZES = ((1_000_000, 64, 100_000), (1_000_000, 64, 5_000), (100_000, 128, 50_000), (5_000_000, 16, 200_000))
+CELLS = (*(Cell(*size, duplicated) for size in SIZES for duplicated in (False, True)), Cell(12_800_000, 1, 0))
+QUICK = (Cell(20_000, 64, 5_000), Cell(20_000, 64, 5_000, True), Cell(200_000, 1, 0))
+GROWTH = (Cell(100_000, 16, 50_000), Cell(50_000_000, 16, 50_000))
+"""The same number of touched rows, in a table of 6 MB and in one of 3 GB: the step must not see the difference."""
+
+RATIOS = (
+    ("limit", "kernel"),
+    ("limit", "step"),
+    ("torch", "step"),
+    ("torch", "optimizer"),
+    ("torch fused", "step"),
+    ("torch foreach", "step"),
+)
+"""How many times as long the one takes as the other, for the contestants that a cell has."""
+
+
+def timed(run: Run) -> float:
+    settled = time.perf_counter() + SETTLE
+    run()
+    while time.perf_counter() < settled:
+        run()
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def measured(cell: Cell, repeats: int, seed: int) -> Result:
+    """The medians of a cell; the contestants take turns at going first."""
+    runs = contestants(cell, seed)
+    for run in runs.values():
+        run()  # compiles
+    rounds: list[dict[str, float]] = []
+    for number in range(repeats):
+        names = list(runs)
+        turn = names[number % len(names) :] + names[: number % len(names)]
+        rounds.append({name: timed(runs[name]) for name in turn})
+    present = [(one, other) for one, other in RATIOS if one in runs and other in runs]
+    return Result(
+        cell,
+        {name: float(np.median([one[name] for one in rounds])) for name in runs},
+        {f"{one}/{other}": float(np.median([found[one] / found[other] for found in rounds])) for one, other in present},
+    )
+
+
+def growth(repeats: int, seed: int) -> Result:
+    """The step, and the limit, in a large table against the same in a small one."""
+    small, large = (contestants(cell, seed) for cell in GROWTH)
+    names = ("limit", "kernel", "step")
+    rounds = [{name: (timed(large[name]), timed(small[name])) for name in names} for _ in range(repeats)]
+    seconds = {name: float(np.median([one[name][0] for one in rounds])) for name in names}
+    ratios = {f"{name}, large/small": float(np.median([one[name][0] / one[name][1] for one in rounds])) for name in names}
+    return Result(GROWTH[1], seconds, ratios)
+
+
+def machine() -> dict[str, Any]:
+    """Where and with what this was measured."""
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    versions = {name: metadata.version(name) for name in ("numpy", "numba", "torch") if find_spec(name)}
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "target": str(cpu_target.target_context.codegen().magic_tuple()[1]),
+        "threads": int(numba.get_num_threads()),
+        "load": load,
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.plot and find_spec("matplotlib") is None:
+        raise UsageError("--plot needs matplotlib, which is not installed", "pip install 'refimpl[bench]'")
+    if find_spec("torch"):
+        import torch
+
+        torch.set_num_threads(numba.get_num_threads())
+    about = machine()
+    results = []
+    for cell in QUICK if options.quick else CELLS:
+        say(cell.label)
+        results.append(measured(cell, options.repeats, options.seed))
+    if not options.quick:
+        say(f"{GROWTH[1].label}, against {GROWTH[0].label}")
+        results.append(growth(options.repeats, options.seed))
+    words = ", ".join(f"{name} {value}" for name, value in about.items())
+    print("\n".join(table(results)))
+    print(f"\n{words}; {options.repeats} rounds")
+    if options.json:
+        rows = [
+            {**asdict(result.cell), "label": result.cell.label, "seconds": result.seconds, "ratios": result.ratios} for result in results
+        ]
+        write_text(options.json, json.dumps({"machine": about, "repeats": options.repeats, "cells": rows}, indent=2) + "\n")
+    if options.plot:
+        plot(results, words, options.plot)
+    return OK
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small tables, in seconds: whether it works, not how fast it is")
+    parser.add_argument("--repeats", type=_positive, default=21, help="rounds per cell (default 21)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=output_file, metavar="FILE")
+    parser.add_argument("--plot", type=output_file, metavar="FILE", help="draw the table (.png or .svg; needs matplotlib)")
+    options = parser.parse_args(arguments)
+    return guarded("bench", lambda: run(options))
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
