@@ -62,6 +62,11 @@ def test_sparse_dialects_cover_what_the_evidence_asks_for(name: str) -> None:
     assert {width % 16 for width in widths} >= set(range(10))
 
 
+@pytest.mark.parametrize("name", list(dialects()))
+def test_more_parameters_are_stepped_than_a_batch_of_eight_holds(name: str) -> None:
+    assert max(len(golden.case.params) for golden in EVERY[name] if golden.case.theme == "counters") > 8
+
+
 def test_a_row_rests_for_one_to_five_steps() -> None:
     (gaps,) = [golden.case for golden in EVERY["torch.SparseAdam"] if golden.case.id.endswith("touched/gaps")]
     steps = [t for t, gradient in enumerate(row_gradients(gaps)) if 2 in gradient.indices]

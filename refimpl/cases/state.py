@@ -28,6 +28,7 @@ def counters(bench: Bench) -> Iterator[Golden]:
     yield _several(bench, "rare-parameter", "A parameter with a gradient at every other call only.", ["abc", "ab", "abc", "ab", "abc", "c"])
     yield _several(bench, "idle-call", "A call in which no parameter has a gradient.", ["abc", "", "abc", "", "", "abc"])
     yield _several(bench, "idle-first-call", "A first call in which no parameter has a gradient.", ["", "ab", "abc"])
+    yield _many(bench)
     if not bench.takes("rows"):
         return
     yield _several(
