@@ -7,13 +7,13 @@ import contextlib
 import os
 import stat
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 from .errors import HARNESS_FAILED, RefimplError, UsageError
+from .files import replace_file
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -65,11 +65,11 @@ def say(message: str) -> None:
 
 
 def version() -> str:
-    """The version of refimpl that is installed."""
+    """The version of refimpl that is installed, or "uninstalled" in a source tree that is not."""
     try:
         return metadata.version("refimpl")
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return "uninstalled"
 
 
 def output_file(text: str) -> Path:
@@ -91,25 +91,14 @@ def write_text(path: Path, text: str) -> None:
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             path.write_text(text, encoding="utf-8")
         else:
-            _replace(path.resolve(), text)
+            mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
+            replace_file(path.resolve(), text.encode("utf-8"), mode)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written: {error.strerror or error}", "name a file in a directory that you may write to"
         ) from error
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def _umask() -> int:

@@ -14,8 +14,8 @@ import numpy as np
 from .case import ARRAYS, Golden
 from .dialects import Deviation, deviations, dialect
 from .gradients import Array
-from .oracle import FIELDS, bounded, changes
-from .reference import ALL, trajectory
+from .oracle import bounded, changes
+from .reference import ALL, FIELDS, trajectory
 from .verdict import CaseVerdict, Diagnosis, End, Outcome, Status
 
 Failure = tuple[Golden, Outcome]

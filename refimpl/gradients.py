@@ -133,6 +133,13 @@ def is_element_gradient(gradient: Any) -> TypeGuard[Any]:
     return (hasattr(gradient, "coords") or hasattr(gradient, "col")) and hasattr(gradient, "data")
 
 
+def gradient_form(gradient: object) -> str:
+    """The form of a gradient, in the words of the dialect tables: rows, elements or dense."""
+    if isinstance(gradient, RowGradient):
+        return "rows"
+    return "elements" if is_element_gradient(gradient) else "dense"
+
+
 def row_layout(shape: tuple[int, ...]) -> tuple[int, int]:
     """A parameter of any shape as (rows, width): a scalar is one row of one element, a vector is rows of width 1."""
     return (shape[0], math.prod(shape[1:])) if shape else (1, 1)

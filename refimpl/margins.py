@@ -20,8 +20,7 @@ from .case import Case
 from .dialects import dialect
 from .dialects.stages import Touch
 from .gradients import Array, occurrences
-from .oracle import FIELDS
-from .reference import ALL, ONE, Forms, each, scheduled, trajectory
+from .reference import ALL, FIELDS, ONE, Forms, each, scheduled, trajectory
 
 
 @dataclass(frozen=True)

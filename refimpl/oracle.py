@@ -21,12 +21,10 @@ from .case import ARRAYS, KINDS, Case, Expected
 from .dialects import Deviation, Dialect, dialect, differing_stages
 from .errors import HarnessError
 from .gradients import Array, RowGradient, is_element_gradient
-from .reference import ALL, ONE, Forms, State, each, scheduled, trajectory
+from .reference import ALL, FIELDS, ONE, Forms, State, each, scheduled, trajectory
 
 Expectations = dict[str, dict[str, Expected]]
 Recorded = dict[tuple[str, str], Array]
-
-FIELDS = dict(zip(ARRAYS, ("p", "m", "v")))
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,7 @@ class Outcome:
     """A backend's run of one case.
 
     states: parameter -> array -> (T, *shape) at the recorded steps (End.STATES); message: the reason otherwise;
-    changed: arrays of the caller that came back changed, described; after_error: whether an expected error left every
-    array as it was.
+    changed: arrays of the caller that came back changed, described, what an error left behind among them.
     """
 
     case_id: str

@@ -6,14 +6,7 @@ from collections.abc import Callable, Iterator
 
 from ..case import Case
 from ..dialects import Parameter, dialect
-from ..gradients import RowGradient, is_element_gradient
-
-
-def gradient_form(gradient: object) -> str:
-    """The form of a gradient, in the words of the dialect tables: rows, elements or dense."""
-    if isinstance(gradient, RowGradient):
-        return "rows"
-    return "elements" if is_element_gradient(gradient) else "dense"
+from ..gradients import gradient_form
 
 
 def _has_form(form: str) -> Callable[[Case], bool]:

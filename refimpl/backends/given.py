@@ -7,8 +7,7 @@ import numpy as np
 from ..case import ARRAYS, Case, Param, Step
 from ..dialects import Dialect, dialect
 from ..errors import InvalidGradient
-from ..gradients import Array, Gradient, check_gradient
-from .features import gradient_form
+from ..gradients import Array, Gradient, check_gradient, gradient_form
 
 
 class Given:
@@ -38,13 +37,8 @@ class Given:
         form = gradient_form(gradient)
         if form not in self.table.gradients:
             taken = ", ".join(self.table.gradients)
-            raise InvalidGradient(_refusal(self.table, form), f"{form}-gradient", f"{self.table.name} takes {taken}")
+            raise InvalidGradient(self.table.refusal(form), f"{form}-gradient", f"{self.table.name} takes {taken}")
         check_gradient(gradient, self.params[name].value.shape, name)
-
-
-def _refusal(table: Dialect, form: str) -> str:
-    """What the real thing says to a gradient of this form."""
-    return table.refuses[form]["message"].format(**{"class": table.class_name})
 
 
 def at_start(param: Param) -> dict[str, Array]:
@@ -54,13 +48,3 @@ def at_start(param: Param) -> dict[str, Array]:
         name: np.zeros(param.value.shape, param.value.dtype) if array is None else np.array(array, order="C")
         for name, array in given.items()
     }
-
-
-def refimpl_version() -> str:
-    """The version of refimpl, or that it was not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("refimpl")
-    except PackageNotFoundError:  # run from a source tree that was not installed
-        return "uninstalled"

@@ -9,11 +9,12 @@ import numpy as np
 
 from .. import kernels
 from ..case import ARRAYS, Case, Param, Step
+from ..command import version
 from ..dialects import Picks, dialects
 from ..dialects.stages import Amsgrad, Counter
 from ..errors import Unsupported
 from ..gradients import Array
-from .given import Given, at_start, refimpl_version
+from .given import Given, at_start
 from .protocol import Capabilities
 
 
@@ -71,7 +72,7 @@ class NumbaBackend:
     name = "numba"
 
     def __init__(self) -> None:
-        self.version = f"{refimpl_version()} (numba {numba.__version__}, numpy {np.__version__})"
+        self.version = f"{version()} (numba {numba.__version__}, numpy {np.__version__})"
         computed = kernels.DTYPES
         self.dialects = {
             name: Capabilities(dtypes=tuple(dtype for dtype in table.dtypes if dtype in computed)) for name, table in dialects().items()

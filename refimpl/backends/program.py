@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +18,7 @@ from ..errors import UsageError, VectorError
 from ..gradients import Array
 from ..vectors.npz import read_npz
 from ..verdict import End, Outcome
+from .runner import kill
 from .states import problems
 
 WIDER = {
@@ -59,19 +58,12 @@ def run_program(command: str, vectors: Path, results: Path, timeout: float) -> i
         return process.wait(timeout)
     except subprocess.TimeoutExpired:
         print(f"{words[0]}: stopped after {timeout:g} s", file=sys.stderr)
-        return _kill(process)
+        kill(process)
+        return process.wait()
     except BaseException:  # an interrupt is ours to hand on
-        _kill(process)
+        kill(process)
+        process.wait()
         raise
-
-
-def _kill(process: subprocess.Popen[bytes]) -> int:
-    if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError):  # it ended in the meantime
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    return process.wait()
 
 
 def read_results(results: Path, goldens: Sequence[Golden]) -> Iterator[Outcome]:

@@ -11,16 +11,15 @@ import numpy as np
 
 from .. import reference
 from ..arithmetic import Float
-from ..case import ARRAYS, Case, Param, Step
+from ..case import Case, Param, Step
+from ..command import version
 from ..dialects import Deviation, deviations, dialects
 from ..errors import UsageError
 from ..gradients import Array
-from ..reference import Forms, State, trajectory
+from ..reference import FIELDS, Forms, State, trajectory
 from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
-from .given import Given, at_start, refimpl_version
+from .given import Given, at_start
 from .protocol import Capabilities
-
-FIELDS = dict(zip(ARRAYS, ("p", "m", "v")))
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class ReferenceBackend:
 
     def __init__(self, deviating: tuple[Deviation, ...], how: Formulation) -> None:
         self.name = " with ".join(["reference", *(deviation.id for deviation in deviating)])
-        self.version = refimpl_version()
+        self.version = version()
         self.dialects = {name: Capabilities(dtypes=table.dtypes) for name, table in dialects().items()}
         self._deviating, self._how = deviating, how
 

@@ -56,7 +56,7 @@ class _Worker:
 
         def expire() -> None:
             expired.set()
-            _kill(self.process)
+            kill(self.process)
 
         timer = threading.Timer(limit, expire)
         timer.start()
@@ -83,7 +83,8 @@ class _Worker:
 KILLED = -signal.SIGKILL if os.name == "posix" else 1  # what TerminateProcess leaves elsewhere
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group of its own, and all that it has started."""
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError):  # it ended in the meantime
             os.killpg(process.pid, signal.SIGKILL)
@@ -98,7 +99,7 @@ def _farewell(process: subprocess.Popen[bytes], requests: BinaryIO, replies: Bin
     try:
         process.wait(FAREWELL)
     except subprocess.TimeoutExpired:
-        _kill(process)
+        kill(process)
         process.wait()
     replies.close()
 
@@ -158,7 +159,7 @@ class BackendRun:
         return outcome
 
     def _abandon(self, worker: _Worker) -> None:
-        _kill(worker.process)
+        kill(worker.process)
         worker.close()
         self._worker = None
 

@@ -15,8 +15,7 @@ import torch
 from ..arithmetic import FORMATS, numpy_dtype
 from ..case import ARRAYS, Case, Param, Step
 from ..errors import Unsupported, UsageError
-from ..gradients import Array, Gradient
-from .features import gradient_form
+from ..gradients import Array, Gradient, gradient_form
 from .protocol import Capabilities
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here

@@ -6,8 +6,9 @@ nobody's intention; they exist so that a failing backend can be told which one i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
+from typing import get_type_hints
 
 
 class Objective(Enum):
@@ -173,26 +174,5 @@ class Picks:
     update: Update
 
 
-STAGES: dict[str, type[Enum]] = {
-    "objective": Objective,
-    "resume": Resume,
-    "schedule": Schedule,
-    "betas": Betas,
-    "counter": Counter,
-    "clock": Clock,
-    "decay": Decay,
-    "decay_rate": DecayRate,
-    "centralization": Centralization,
-    "unscale": Unscale,
-    "merge": Merge,
-    "touch": Touch,
-    "moments": Moments,
-    "bias": Bias,
-    "amsgrad": Amsgrad,
-    "eps": Eps,
-    "direction": Direction,
-    "update": Update,
-}
+STAGES: dict[str, type[Enum]] = get_type_hints(Picks)
 """Stage name to enum, in the order of a step; YAML tables name an alternative by its member name in lower case."""
-
-assert list(STAGES) == [field.name for field in fields(Picks)], "Picks and STAGES must list the same stages"

@@ -116,6 +116,10 @@ class Dialect:
             if name in hyper:
                 parameter.check(hyper[name], self.class_name)
 
+    def refusal(self, form: str) -> str:
+        """What the real thing says to a gradient of a form that it refuses (rows, elements or dense)."""
+        return self.refuses[form]["message"].format(**{"class": self.class_name})
+
     def resolve(self, given: Mapping[str, Any], deviations: tuple[Deviation, ...] = ()) -> tuple[Hyper, Picks]:
         """What a step computes with these hyper-parameters: the numbers, and a pick per stage.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..dialects import Dialect, Hyper, Picks, dialect
 from ..dialects.stages import Amsgrad
-from ..gradients import Gradient, RowGradient, is_element_gradient
+from ..gradients import Gradient, RowGradient, gradient_form
 from .states import Loaded, load, pack
 from .tables import Moments, Table, held
 
@@ -159,8 +159,7 @@ def _accepted(gradient: Any, shape: tuple[int, ...], table: Dialect) -> Gradient
     """The gradient in a form that the kernels take; a form that the dialect refuses raises what the real one raises."""
     if getattr(gradient, "format", "coo") != "coo":
         gradient = RowGradient.from_scipy(gradient, shape)
-    form = "rows" if isinstance(gradient, RowGradient) else "elements" if is_element_gradient(gradient) else "dense"
+    form = gradient_form(gradient)
     if form in table.refuses:
-        refusal = table.refuses[form]
-        raise getattr(builtins, refusal["error"])(refusal["message"].format(**{"class": table.class_name}))
+        raise getattr(builtins, table.refuses[form]["error"])(table.refusal(form))
     return np.asarray(gradient) if form == "dense" else gradient

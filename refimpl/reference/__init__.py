@@ -2,6 +2,6 @@
 
 from .forms import ALL, ONE, Forms, each
 from .trajectory import States, scheduled, trajectory
-from .update import State
+from .update import FIELDS, State
 
-__all__ = ["ALL", "ONE", "Forms", "State", "States", "each", "scheduled", "trajectory"]
+__all__ = ["ALL", "FIELDS", "ONE", "Forms", "State", "States", "each", "scheduled", "trajectory"]

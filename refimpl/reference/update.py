@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Arithmetic, Number
+from ..case import ARRAYS
 from ..dialects import Picks
 from ..dialects.stages import Amsgrad, Decay, Direction, Merge, Moments, Touch, Update
 from ..gradients import Occurrences
@@ -40,6 +41,10 @@ class State:
         self.v[rows], self.v_max[rows] = a.store(new.v), a.store(new.v_max)
 
 
+FIELDS = dict(zip(ARRAYS, ("p", "m", "v")))
+"""The name of an array, as vectors have it, to the field of State that holds it."""
+
+
 def step_parameter(
     a: Arithmetic, state: State, given: Occurrences, picks: Picks, s: Scalars, forms: Forms, centralize: bool = False
 ) -> None:
@@ -60,7 +65,7 @@ def step_parameter(
         update_from_old_state(a, state, merged, picks, s, forms)
     elif picks.merge is Merge.SEQUENTIAL:
         for positions in occurrence_rounds(merged.rows):
-            update_rows(a, state, Merged(merged.rows[positions], merged.g[positions]), picks, s, forms)
+            update_rows(a, state, merged.at(positions), picks, s, forms)
     else:
         update_rows(a, state, merged, picks, s, forms)
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import io
 import math
-import os
 import re
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import VectorError
+from ..files import replace_file
 from ..gradients import Array
 from .deflate import FARTHEST, deflate
 from .text import read_bytes
@@ -192,14 +191,6 @@ def _npy(array: Array) -> tuple[bytes, bytes, tuple[int, ...]]:
 
 
 def write_atomically(file: Path, content: bytes) -> None:
-    """Write a file under another name and rename it, so that nobody sees half of it; on failure nothing stays behind."""
+    """Write a file of a vector directory, readable by all, whole or not at all; missing directories are made."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    replace_file(file, content, 0o644)
