@@ -37,7 +37,7 @@ def judge(vectors, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(arguments, without=None):
-        (text,) = blocks("python")
+        (text,) = [text for text in blocks("python") if text.startswith("# my_adam.py\n")]
         kept = [line for line in text.splitlines() if without is None or not line.endswith(f"  # {without}")]
         (tmp_path / "my_adam.py").write_text("\n".join(kept))
         return check.main([*arguments, "--vectors", str(vectors)]), capsys.readouterr().out
@@ -69,6 +69,13 @@ def test_without_a_selection_it_fails_in_refused_as_the_text_says(judge):
     code, out = judge(["my_adam:MyAdam"])
     assert code == 1
     assert "FAILED torch.SparseAdam/refused/lr-negative" in out
+
+
+def test_the_other_snippets_run():
+    found = [text for text in blocks("python") if not text.startswith("# my_adam.py\n")]
+    assert found
+    for text in found:
+        exec(compile(text, "README.md", "exec"), {})
 
 
 def test_the_waivers_of_the_text_are_a_waiver_file(tmp_path):

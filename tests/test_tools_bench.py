@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 import json
+import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -27,14 +29,38 @@ def bench(monkeypatch):
 
 def test_the_table_has_a_row_per_cell_with_the_times_and_ratios_of_its_contestants(bench, capsys):
     assert bench.main(["--quick", "--repeats", "2"]) == OK
-    lines = capsys.readouterr().out.splitlines()
-    head, sparse, _, dense = (lines[i].strip("| ").split(" | ") for i in (0, 2, 3, 4))
-    assert head[:5] == ["cell", "limit, ms", "kernel, ms", "step, ms", "optimizer, ms"]
-    assert "limit/kernel" in head
+    times, ratios, about = capsys.readouterr().out.split("\n\n")
+    head, _, sparse, _, dense = ([one.strip() for one in line.strip("|").split("|")] for line in times.splitlines())
+    assert head[:5] == ["milliseconds", "limit", "kernel", "step", "optimizer"]
     assert sparse[0] == "5e1x4, 8e0 sorted, distinct"
     assert dense[0] == "dense 9e+03"
     assert all(float(time) > 0 for time in sparse[1:5])
-    assert "2 rounds" in lines[-1]
+    assert ratios.startswith("| ratio | limit/kernel | limit/step | ")
+    assert "stream/step" in ratios
+    assert "2 rounds" in about
+
+
+def programmed(tmp_path, text):
+    """A Python, as `--mindspore` names one, whatever program it is given to run."""
+    python = tmp_path / "python"
+    python.write_text(f"#!{sys.executable}\n{text}\n")
+    python.chmod(0o755)
+    return str(python)
+
+
+def test_the_kernel_of_another_environment_takes_part_with_the_seconds_that_it_tells(bench, tmp_path, capsys):
+    python = programmed(tmp_path, "import sys\nprint('9.9', flush=True)\nfor _ in sys.stdin: print(7.25, flush=True)")
+    assert bench.main(["--quick", "--repeats", "1", "--mindspore", python, "--json", str(tmp_path / "b.json")]) == OK
+    cells = json.loads((tmp_path / "b.json").read_text())["cells"]
+    assert [cell["seconds"].get("mindspore") for cell in cells] == [7.25, 7.25, None]
+    assert "mindspore/kernel" in capsys.readouterr().out
+
+
+def test_an_environment_without_what_it_needs_is_refused_with_the_command_that_failed(bench, tmp_path, capsys):
+    python = programmed(tmp_path, "raise SystemExit(4)")
+    assert bench.main(["--quick", "--repeats", "1", "--mindspore", python]) == BAD_INPUT
+    assert "bench_mindspore.py" in (found := capsys.readouterr().err)
+    assert "ended with status 4" in found
 
 
 def test_json_holds_what_the_table_shows(bench, tmp_path, capsys):
@@ -57,13 +83,15 @@ def test_a_plot_without_matplotlib_is_refused_before_anything_is_measured(bench,
     assert "needs matplotlib" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("duplicated", [False, True])
-@pytest.mark.parametrize("name", ["limit", "kernel", "step", "optimizer", "torch"])
+@pytest.mark.parametrize(
+    ("name", "duplicated"),
+    [*product(["limit", "kernel", "step", "optimizer", "torch"], [False, True]), ("stream", True)],
+)
 def test_every_contestant_of_a_sparse_cell_changes_the_rows_of_the_gradient_and_no_others(bench, name, duplicated, monkeypatch):
     made = bench.bench_contestants.state
     kept = []
     monkeypatch.setattr(bench.bench_contestants, "state", lambda *given: kept.extend(made(*given)) or kept)
-    run = bench.contestants(bench.Cell(40, 3, 12, duplicated), seed=0)[name]
+    run = bench.contenders(bench.Cell(40, 3, 12, duplicated), seed=0)[name]
     before = kept[0].copy()
     run()
     assert (kept[0] != before).any(axis=1).sum() == (9 if duplicated else 12)
@@ -74,7 +102,7 @@ def test_every_contestant_of_a_dense_cell_changes_every_element_of_whole_blocks(
     made = bench.bench_contestants.state
     kept = []
     monkeypatch.setattr(bench.bench_contestants, "state", lambda *given: kept.extend(made(*given)) or kept)
-    run = bench.contestants(bench.Cell(8192, 1, 0), seed=0)[name]
+    run = bench.contenders(bench.Cell(8192, 1, 0), seed=0)[name]
     before = kept[0].copy()
     run()
     assert (kept[0] != before).mean() > 0.99  # where the gradient is as good as zero, nothing need move

@@ -1,16 +1,18 @@
 """How fast a step is, against memory itself and against PyTorch, with medians of paired runs in one process.
 
-    python tools/bench.py [--quick] [--repeats 21] [--json FILE] [--plot FILE]
+    python tools/bench.py [--quick] [--repeats 21] [--json FILE] [--plot FILE] [--mindspore PYTHON]
 
 Every contestant of a cell works on the same arrays. A round runs each of them unmeasured for 20 ms at least, which brings the
 caches into the state that it leaves and lets the threads of the one before fall asleep, and then once measured; a ratio is
 taken within a round, and the table shows the median over the rounds.
 
 limit      the kernel's reads and writes, in its order and with its prefetching and threads, and one addition for each: no Adam
+stream     the same for each occurrence as it comes, where some rows repeat: what a gradient costs whose rows nobody has to find
 kernel     refimpl's kernel, given what it needs: the rows, and which occurrences belong together
 step       refimpl.kernels.step: validation, merging, kernel
 optimizer  refimpl.SparseAdam or refimpl.Adam as a user calls it
 torch...   torch.optim.SparseAdam, torch.optim.Adam (fused, foreach) over the same memory; the gradient is a tensor over it too
+mindspore  with --mindspore PYTHON: the kernel FusedSparseLazyAdam, in a process of that Python, which takes its own time
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from importlib.util import find_spec
@@ -30,7 +32,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from bench_contestants import Cell, Run, contestants
+from bench_contestants import Cell, Run, contenders, contestants
 from bench_output import Result, plot, table
 from numba.core.registry import cpu_target
 
@@ -44,16 +46,18 @@ SETTLE = 0.02
 SIZES = ((1_000_000, 64, 100_000), (1_000_000, 64, 5_000), (100_000, 128, 50_000), (5_000_000, 16, 200_000))
 CELLS = (*(Cell(*size, duplicated) for size in SIZES for duplicated in (False, True)), Cell(12_800_000, 1, 0))
 QUICK = (Cell(20_000, 64, 5_000), Cell(20_000, 64, 5_000, True), Cell(200_000, 1, 0))
-GROWTH = (Cell(100_000, 16, 50_000), Cell(50_000_000, 16, 50_000))
-"""The same number of touched rows, in a table of 6 MB and in one of 3 GB: the step must not see the difference."""
+GROWTH = {"small": Cell(100_000, 16, 50_000), "middle": Cell(3_000_000, 16, 50_000), "large": Cell(50_000_000, 16, 50_000)}
+"""The same number of touched rows, where p, m and v take 19 MB, which many caches hold, 0.6 GB, which none does, and 10 GB."""
 
 RATIOS = (
     ("limit", "kernel"),
     ("limit", "step"),
+    ("stream", "step"),
     ("torch", "step"),
     ("torch", "optimizer"),
     ("torch fused", "step"),
     ("torch foreach", "step"),
+    ("mindspore", "kernel"),
 )
 """How many times as long the one takes as the other, for the contestants that a cell has."""
 
@@ -64,13 +68,17 @@ def timed(run: Run) -> float:
     while time.perf_counter() < settled:
         run()
     began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
+    own = run()
+    return own if isinstance(own, float) else time.perf_counter() - began
 
 
-def measured(cell: Cell, repeats: int, seed: int) -> Result:
+def measured(cell: Cell, repeats: int, seed: int, mindspore: str | None) -> Result:
     """The medians of a cell; the contestants take turns at going first."""
-    runs = contestants(cell, seed)
+    with contestants(cell, seed, mindspore) as runs:
+        return _medians(cell, runs, repeats)
+
+
+def _medians(cell: Cell, runs: Mapping[str, Run], repeats: int) -> Result:
     for run in runs.values():
         run()  # compiles
     rounds: list[dict[str, float]] = []
@@ -87,13 +95,17 @@ def measured(cell: Cell, repeats: int, seed: int) -> Result:
 
 
 def growth(repeats: int, seed: int) -> Result:
-    """The step, and the limit, in a large table against the same in a small one."""
-    small, large = (contestants(cell, seed) for cell in GROWTH)
-    names = ("limit", "kernel", "step")
-    rounds = [{name: (timed(large[name]), timed(small[name])) for name in names} for _ in range(repeats)]
-    seconds = {name: float(np.median([one[name][0] for one in rounds])) for name in names}
-    ratios = {f"{name}, large/small": float(np.median([one[name][0] / one[name][1] for one in rounds])) for name in names}
-    return Result(GROWTH[1], seconds, ratios)
+    """The step, and the limit, in a large table against the same in smaller ones."""
+    runs = {size: contenders(cell, seed) for size, cell in GROWTH.items()}
+    names = ("limit", "step")
+    rounds = [{name: {size: timed(made[name]) for size, made in runs.items()} for name in names} for _ in range(repeats)]
+    seconds = {name: float(np.median([one[name]["large"] for one in rounds])) for name in names}
+    ratios = {
+        f"{name}, large/{size}": float(np.median([one[name]["large"] / one[name][size] for one in rounds]))
+        for size in ("small", "middle")
+        for name in names
+    }
+    return Result(GROWTH["large"], seconds, ratios)
 
 
 def machine() -> dict[str, Any]:
@@ -129,9 +141,9 @@ def run(options: argparse.Namespace) -> int:
     results = []
     for cell in QUICK if options.quick else CELLS:
         say(cell.label)
-        results.append(measured(cell, options.repeats, options.seed))
+        results.append(measured(cell, options.repeats, options.seed, options.mindspore))
     if not options.quick:
-        say(f"{GROWTH[1].label}, against {GROWTH[0].label}")
+        say(f"{GROWTH['large'].label}, against the same in smaller tables")
         results.append(growth(options.repeats, options.seed))
     words = ", ".join(f"{name} {value}" for name, value in about.items())
     print("\n".join(table(results)))
@@ -152,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=_positive, default=21, help="rounds per cell (default 21)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=output_file, metavar="FILE")
+    parser.add_argument("--mindspore", metavar="PYTHON", help="the python of an environment with mindspore, whose fused kernel takes part")
     parser.add_argument("--plot", type=output_file, metavar="FILE", help="draw the table (.png or .svg; needs matplotlib)")
     options = parser.parse_args(arguments)
     return guarded("bench", lambda: run(options))

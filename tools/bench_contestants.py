@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,6 +18,7 @@ from numba import prange
 import refimpl
 from refimpl import kernels
 from refimpl.dialects import dialect
+from refimpl.errors import UsageError
 from refimpl.kernels.compiling import chunks, jit, launching
 from refimpl.kernels.merging import NONE, group
 from refimpl.kernels.scalars import scalars
@@ -102,6 +107,39 @@ def limit(arrays: Sequence[Any], values: Any, indices: Any, first: Any, followin
         limit_parts(*arrays, values, indices, first, following, width, rows, parts)
 
 
+@jit
+def stream_part(p, m, v, values, indices, row_width, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """The occurrences from `start` to `stop` as they come, each added to its row: nothing is grouped, or computed."""
+    width = np.uint64(row_width)
+    row_bytes = row_width * p.itemsize
+    p_at, m_at, v_at = p.ctypes.data, m.ctypes.data, v.ctypes.data
+    for k in range(start, stop):
+        later = indices[min(k + AHEAD, stop - 1)]
+        ask(p_at, later, row_bytes)
+        ask(m_at, later, row_bytes)
+        ask(v_at, later, row_bytes)
+        at, k_at = np.uint64(indices[k]) * width, np.uint64(k) * width
+        for j in range(width):
+            g = values[k_at + j]
+            m[at + j] += g
+            v[at + j] += g
+            p[at + j] += g
+
+
+@jit(parallel=True)
+def stream_parts(p, m, v, values, indices, width, parts):  # type: ignore[no-untyped-def]  # typed by the compiler
+    rows = len(indices)
+    for part in prange(parts):  # two parts may add to one row at a time, and lose one addition: nobody reads the sums
+        stream_part(p, m, v, values, indices, width, part * rows // parts, (part + 1) * rows // parts)
+
+
+def stream(arrays: Sequence[Any], values: Any, indices: Any, width: int) -> None:
+    """Every occurrence as it comes, split as `update_rows` would split as many rows."""
+    parts = chunks(len(indices), len(indices) * width)
+    with launching() if parts > 1 else nullcontext():
+        stream_parts(*arrays, values, indices, width, parts)
+
+
 def drawn(cell: Cell, rng: np.random.Generator) -> Any:
     """Row numbers as a cell asks for them."""
     if not cell.duplicated:
@@ -131,11 +169,13 @@ def lazy_contestants(cell: Cell, rng: np.random.Generator) -> dict[str, Run]:
     flat = tuple(array.reshape(-1) for array in arrays)
     chained = (indices, groups.first, groups.following)
     optimizer = refimpl.SparseAdam([arrays[0]])
+    streamed = {"stream": partial(stream, flat, values.reshape(-1), indices, cell.width)} if cell.duplicated else {}
     return {
         "limit": partial(limit, flat, values.reshape(-1), *chained, cell.width, groups.rows),
         "kernel": partial(update_rows, (*flat, None), values.reshape(-1), *chained, numbers, cell.width, groups.rows),
         "step": partial(kernels.step, *arrays, None, gradient, hyper, picks, 3),
         "optimizer": partial(optimizer.step, [gradient]),
+        **streamed,
         **torch_sparse(arrays, indices, values),
     }
 
@@ -192,6 +232,37 @@ def torch_dense(arrays: Sequence[Any], gradient: Any) -> dict[str, Run]:
     return {"torch fused": contestant(fused=True), "torch foreach": contestant(foreach=True)}
 
 
-def contestants(cell: Cell, seed: int) -> dict[str, Run]:
-    """By name, what is to be measured in a cell; torch only where it is installed."""
+def contenders(cell: Cell, seed: int) -> dict[str, Run]:
+    """By name, what is to be measured in this process; torch only where it is installed."""
     return (lazy_contestants if cell.touched else dense_contestants)(cell, np.random.default_rng(seed))
+
+
+@contextmanager
+def contestants(cell: Cell, seed: int, mindspore: str | None = None) -> Iterator[dict[str, Run]]:
+    """By name, what is to be measured in a cell; with the Python of an environment that has MindSpore, its fused kernel too."""
+    runs = contenders(cell, seed)
+    if mindspore is None or not cell.touched:
+        yield runs
+        return
+    rng = np.random.default_rng(seed)
+    values = rng.random((cell.touched, cell.width), np.float32) * np.float32(1e-3)
+    with TemporaryDirectory() as folder:
+        gradient = Path(folder) / "gradient.npz"
+        np.savez(gradient, indices=drawn(cell, rng), values=values)
+        program = [mindspore, str(Path(__file__).with_name("bench_mindspore.py")), str(cell.rows), str(gradient)]
+        with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            _answer(process, program)  # the version: it is ready
+            yield {**runs, "mindspore": partial(_asked, process, program)}
+            process.stdin.close()  # type: ignore[union-attr]  # a pipe, as asked for above
+
+
+def _asked(process: subprocess.Popen[str], program: Sequence[str]) -> float:
+    print(file=process.stdin, flush=True)
+    return float(_answer(process, program))
+
+
+def _answer(process: subprocess.Popen[str], program: Sequence[str]) -> str:
+    line = process.stdout.readline()  # type: ignore[union-attr]  # a pipe
+    if not line:
+        raise UsageError(f"{' '.join(program)} ended with status {process.wait()}", "run it by hand: it needs mindspore and numpy")
+    return line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
@@ -18,17 +18,28 @@ class Result:
     seconds: dict[str, float]
     ratios: dict[str, float]
 
+    @property
+    def among_tables(self) -> bool:
+        """Whether the ratios compare tables of different sizes, and not contestants."""
+        return any("large/" in name for name in self.ratios)
+
 
 def table(results: Sequence[Result]) -> Iterator[str]:
-    """A Markdown table: milliseconds by contestant, then the ratios."""
-    names = list(dict.fromkeys(name for result in results for name in result.seconds))
-    ratios = list(dict.fromkeys(name for result in results for name in result.ratios))
-    yield "| " + " | ".join(["cell", *(f"{name}, ms" for name in names), *ratios]) + " |"
-    yield "|---" * (1 + len(names) + len(ratios)) + "|"
-    for result in results:
-        times = [f"{1000 * result.seconds[name]:.3g}" if name in result.seconds else "" for name in names]
-        shown = [f"{result.ratios[name]:.2f}" if name in result.ratios else "" for name in ratios]
-        yield "| " + " | ".join([result.cell.label, *times, *shown]) + " |"
+    """Markdown tables: milliseconds by contestant, the ratios of contestants, and those of tables."""
+    yield from _table("milliseconds", {one.cell.label: {name: f"{1000 * t:.3g}" for name, t in one.seconds.items()} for one in results})
+    for among_tables in (False, True):
+        some = [one for one in results if one.among_tables is among_tables]
+        if some:
+            yield ""
+            yield from _table("ratio", {one.cell.label: {name: f"{ratio:.2f}" for name, ratio in one.ratios.items()} for one in some})
+
+
+def _table(title: str, rows: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    yield "| " + " | ".join([title, *names]) + " |"
+    yield "|---" * (1 + len(names)) + "|"
+    for label, row in rows.items():
+        yield "| " + " | ".join([label, *(row.get(name, "") for name in names)]) + " |"
 
 
 def plot(results: Sequence[Result], about: str, path: Path) -> None:
@@ -36,7 +47,7 @@ def plot(results: Sequence[Result], about: str, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    cells = [result for result in results if len(result.seconds) > 3]  # the others compare tables, not contestants
+    cells = [result for result in results if not result.among_tables]
     names = [name for name in dict.fromkeys(name for result in cells for name in result.seconds) if name not in ("kernel", "optimizer")]
     colours = {name: f"C{place}" for place, name in enumerate(names)}
     figure = Figure(figsize=(9, 0.9 * len(cells) + 1.5), layout="constrained")
