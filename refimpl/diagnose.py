@@ -2,12 +2,13 @@
 
 A deviation explains a case when every number that the backend gave lies within the bound of the deviation's own result. It is
 refuted by a case that passed although the deviation is proven to fail it (`catches`). The simplest story wins: the deviation
-that explains most failing cases, then the next one for what it leaves unexplained.
+that explains most failing cases, then the next one for what it leaves unexplained, and then two that act together in one case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -19,12 +20,17 @@ from .reference import ALL, FIELDS, trajectory
 from .verdict import CaseVerdict, Diagnosis, End, Outcome, Status
 
 Failure = tuple[Golden, Outcome]
+Cause = tuple[Deviation, ...]
+"""What an implementation does instead, all of it at once."""
 
 FIRST_STEPS = 300
 """How many steps of a long horizon are compared: what parts from the dialect does so long before."""
 
 TRIED = 12
 """A deviation that explains none of so many failing cases is given up."""
+
+SEARCHED = 3
+"""Failing cases, the smallest, for which every pair of deviations is tried: there are a thousand of them."""
 
 
 def diagnose(goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: Sequence[CaseVerdict]) -> tuple[Diagnosis, ...]:
@@ -38,55 +44,80 @@ def diagnose(goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: S
     candidates = [deviation for deviation in deviations().values() if deviation.id not in refuted]
     stories: list[Diagnosis] = []
     while left:
-        tied, cases = _best(candidates, left)
+        tied, cases = _best([(deviation,) for deviation in candidates], left)
+        if not tied:
+            tied, cases = _best(list(_pairs(candidates, left, [story.deviations[0] for story in stories])), left)
         if not tied:
             break
         left = {id: failure for id, failure in left.items() if id not in cases}
-        first, *others = tied
-        stories.append(Diagnosis((first.id,), first.about, cases, tuple(left), tuple(other.id for other in others)))
+        stories.append(_story(tied, cases, tuple(left)))
     return tuple(stories)
+
+
+def _story(tied: Sequence[Cause], cases: tuple[str, ...], unexplained: tuple[str, ...]) -> Diagnosis:
+    first, *others = tied
+    about = ", and ".join(deviation.about for deviation in first)
+    also = tuple(" with ".join(deviation.id for deviation in cause) for cause in others)
+    return Diagnosis(tuple(deviation.id for deviation in first), about, cases, unexplained, also)
+
+
+def _pairs(candidates: Sequence[Deviation], failures: Mapping[str, Failure], named: Sequence[str]) -> Iterator[Cause]:
+    """The pairs of deviations, in different stages, that explain one of the smallest failures; only those with one that is
+
+    named already where such a pair does.
+    """
+    smallest = sorted(
+        failures.values(), key=lambda failure: sum(param.value.size for param in failure[0].case.params) * len(failure[0].case.steps)
+    )
+    for golden, outcome in smallest[:SEARCHED]:
+        able = [deviation for deviation in candidates if changes(golden.case, (deviation,))]
+        pairs = [pair for pair in combinations(able, 2) if not pair[0].picks.keys() & pair[1].picks.keys()]
+        found = [pair for pair in pairs if explains(pair, golden, outcome)]
+        known = [pair for pair in found if any(deviation.id in named for deviation in pair)]
+        yield from known or found
 
 
 def _is_numeric_failure(golden: Golden, outcome: Outcome, verdict: CaseVerdict) -> bool:
     return verdict.status is Status.FAILED and outcome.end is End.STATES and verdict.mismatch is not None
 
 
-def _best(candidates: Sequence[Deviation], failures: Mapping[str, Failure]) -> tuple[list[Deviation], tuple[str, ...]]:
-    """The deviations that explain most of these failures, and which; several where they compute the same.
+def _best(candidates: Sequence[Cause], failures: Mapping[str, Failure]) -> tuple[list[Cause], tuple[str, ...]]:
+    """The causes that explain most of these failures, and which; several where they compute the same.
 
-    A deviation can explain at most the cases that it changes: the most promising are tried first, and none that cannot win is.
+    A cause can explain at most the cases that it changes: the most promising are tried first, and none that cannot win is.
     """
-    possible = {deviation: [id for id, (golden, _) in failures.items() if changes(golden.case, deviation)] for deviation in candidates}
-    caught = {deviation: sum(deviation.id in golden.case.catches for golden, _ in failures.values()) for deviation in candidates}
-    best: list[Deviation] = []
+    candidates = list(dict.fromkeys(candidates))
+    possible = {cause: [id for id, (golden, _) in failures.items() if changes(golden.case, cause)] for cause in candidates}
+    caught = {cause: sum(any(one.id in golden.case.catches for one in cause) for golden, _ in failures.values()) for cause in candidates}
+    best: list[Cause] = []
     explained: tuple[str, ...] = ()
-    for deviation in sorted(candidates, key=lambda one: (-caught[one], len(possible[one]))):
-        cases = _explained(deviation, possible[deviation], failures, at_least=max(1, len(explained)))
+    for cause in sorted(candidates, key=lambda one: (-caught[one], len(possible[one]))):
+        cases = _explained(cause, possible[cause], failures, at_least=max(1, len(explained)))
         if len(cases) > len(explained):
-            best, explained = [deviation], cases
+            best, explained = [cause], cases
         elif cases and cases == explained:
-            best.append(deviation)
+            best.append(cause)
     return best, explained
 
 
-def _explained(deviation: Deviation, ids: Sequence[str], failures: Mapping[str, Failure], at_least: int) -> tuple[str, ...]:
-    """The failures among `ids` that the deviation explains; given up, empty, once they cannot be `at_least` so many."""
+def _explained(cause: Cause, ids: Sequence[str], failures: Mapping[str, Failure], at_least: int) -> tuple[str, ...]:
+    """The failures among `ids` that the cause explains; given up, empty, once they cannot be `at_least` so many."""
     cases: list[str] = []
     for at, id in enumerate(ids):
         if len(cases) + len(ids) - at < at_least or (at == TRIED and not cases):
             return ()
-        if explains(deviation, *failures[id]):
+        if explains(cause, *failures[id]):
             cases.append(id)
     return tuple(cases) if len(cases) >= at_least else ()
 
 
-def explains(deviation: Deviation, golden: Golden, outcome: Outcome) -> bool:
-    """Whether the backend's numbers are those of the dialect with this deviation, at every recorded step."""
+def explains(cause: Cause, golden: Golden, outcome: Outcome) -> bool:
+    """Whether the backend's numbers are those of the dialect with these deviations, at every recorded step."""
     case = golden.case
-    if not changes(case, deviation):
+    if not changes(case, cause):
         return False
     at = 0  # among the recorded steps
-    for number, states in enumerate(trajectory(case, bounded(case.dtype), dialect(case.dialect), (deviation,), ALL), start=1):
+    for number, states in enumerate(trajectory(case, bounded(case.dtype), dialect(case.dialect), cause, ALL), start=1):
         if number > FIRST_STEPS:
             break
         if number not in case.record:

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "--suite",
         choices=tuple(SUITES),
         default="core",
-        help="smoke: a few themes; core: what implementations need; full: half precision too",
+        help="smoke: a few themes; core: what implementations need; full: half precision and the dialects of every peer too",
     )
     parser.add_argument("--dialect", action="append", default=[], metavar="NAME", help="only this dialect (may be repeated)")
     parser.add_argument("--case", action="append", default=[], metavar="GLOB", help="only cases whose id matches (may be repeated)")
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    names = [dialect(name).name for name in options.dialect] or list(dialects())
+    names = [dialect(name).name for name in options.dialect] or list(dialects(options.suite))
     selected = [(name, theme, tuple(options.case)) for name in names for theme in SUITES[options.suite]]
     plans = [(work, cases) for work in selected if (cases := selection(work))]
     if not plans:

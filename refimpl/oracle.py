@@ -187,18 +187,20 @@ CATCH_DISTANCE = 10
 
 def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation]) -> tuple[str, ...]:
     """The ids of the deviations whose exact result is proven to be farther than CATCH_DISTANCE bounds from the expectation."""
-    return tuple(deviation.id for deviation in candidates if changes(case, deviation) and _is_caught(case, expected, deviation))
+    return tuple(deviation.id for deviation in candidates if changes(case, (deviation,)) and _is_caught(case, expected, deviation))
 
 
-def changes(case: Case, deviation: Deviation) -> bool:
-    """Whether the deviation picks anything else than the dialect does, for any group at any step of the case."""
+def changes(case: Case, cause: tuple[Deviation, ...]) -> bool:
+    """Whether each of these deviations picks anything else than the dialect does, for any group at any step of the case."""
     table = dialect(case.dialect)
     idle = {stage for stage, is_idle in IDLE_STAGES.items() if is_idle(case)}
     hypers = [group.hyper for group in case.groups]
     if any(change for step in case.steps for change in step.hyper):
         hypers = [hyper for of_groups in scheduled(case) for hyper in of_groups]
-    pairs = {(table.resolve(hyper)[1], table.resolve(hyper, (deviation,))[1]) for hyper in hypers}
-    return any(stage not in idle for plain, other in pairs for stage, _, _ in differing_stages(plain, other))
+    picks = {deviation: {(table.resolve(hyper)[1], table.resolve(hyper, (deviation,))[1]) for hyper in hypers} for deviation in cause}
+    return all(
+        any(stage not in idle for plain, other in pairs for stage, _, _ in differing_stages(plain, other)) for pairs in picks.values()
+    )
 
 
 def has_duplicates(case: Case) -> bool:

@@ -59,8 +59,24 @@ def test_numbers_that_no_deviation_gives_stay_without_a_name(core: dict[str, lis
 def test_an_explanation_must_fit_every_recorded_step(core: dict[str, list[Golden]]) -> None:
     golden = some(core, "duplicates/multiplicity-changes")[0]
     averaged = execute(factory(deviations="duplicates-averaged"), golden)
-    assert explains(deviations()["duplicates-averaged"], golden, averaged)
+    assert explains((deviations()["duplicates-averaged"],), golden, averaged)
     right = execute(factory(), golden)
     good = right.states["w"]
     mixed = {"w": {array: np.concatenate([bad[:2], good[array][2:]]) for array, bad in averaged.states["w"].items()}}
-    assert not explains(deviations()["duplicates-averaged"], golden, Outcome(averaged.case_id, averaged.end, mixed))
+    assert not explains((deviations()["duplicates-averaged"],), golden, Outcome(averaged.case_id, averaged.end, mixed))
+
+
+def test_two_faults_that_act_in_one_case_are_named_together(core: dict[str, list[Golden]]) -> None:
+    goldens = some(core, "duplicates/pair", "duplicates/sorted", "eps/eps-large")
+    wrong = factory(deviations="duplicates-averaged,counter-one-ahead")
+    found = causes(goldens, [execute(wrong, golden) for golden in goldens])
+    assert [cause.deviations for cause in found] == [("counter-one-ahead",), ("duplicates-averaged", "counter-one-ahead")]
+    assert found[1].about == "duplicates averaged, and beta powers advanced before use, so t + 1"
+    assert found[1].unexplained == ()
+
+
+def test_numbers_that_no_two_deviations_give_are_named_by_none_of_the_thousand_pairs(core: dict[str, list[Golden]]) -> None:
+    golden = some(core, "duplicates/pair")[0]
+    outcome = execute(factory(deviations="duplicates-averaged"), golden)
+    states = {"w": {array: values * np.float32(1.5) for array, values in outcome.states["w"].items()}}
+    assert causes([golden], [Outcome(outcome.case_id, outcome.end, states)]) == ()

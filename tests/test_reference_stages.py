@@ -14,7 +14,7 @@ import pytest
 
 from refimpl.arithmetic import Float
 from refimpl.case import Case, Group, Param, Step
-from refimpl.dialects import STAGES, Deviation, dialect
+from refimpl.dialects import STAGES, Deviation, Hyper, Picks, dialect
 from refimpl.dialects.stages import (
     Amsgrad,
     Betas,
@@ -35,8 +35,11 @@ from refimpl.dialects.stages import (
     Unscale,
     Update,
 )
-from refimpl.gradients import RowGradient
-from refimpl.reference import trajectory
+from refimpl.gradients import RowGradient, occurrences
+from refimpl.reference import Forms, State, trajectory
+from refimpl.reference.forms import Scale
+from refimpl.reference.scalars import scalars
+from refimpl.reference.update import step_parameter
 
 HYPER = {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.96, "eps": 0.01, "weight_decay": 0.0, "loss_scale": 1.0}
 
@@ -80,6 +83,7 @@ def run(
     return [np.concatenate([of[name].p for name in of]).ravel().copy() for of in states]
 
 
+PLAIN = dialect("mindspore.LazyAdam").picks
 G = rows([0], [2.0])
 ONE = 1 - first(2.0)  # p[0] after G
 
@@ -200,7 +204,18 @@ def test_an_alternative_computes_what_its_definition_says(alternative: Enum, com
 
 def test_every_alternative_of_every_stage_is_worked_out() -> None:
     worked = {row[0] for row in WORKED}
-    assert {alternative for alternative in STAGE_OF if alternative not in worked} == set(Centralization)
+    assert {alternative for alternative in STAGE_OF if alternative not in worked} == {*Centralization, Eps.PAPER_ROOTED}
+
+
+def test_a_second_eps_may_stand_inside_the_root() -> None:
+    rooted = Picks(**{**{name: getattr(PLAIN, name) for name in STAGES}, "eps": Eps.PAPER_ROOTED})
+    state = State(*(np.array([[value]]) for value in (1.0, 0.0, 0.0, 0.0)))
+    a = Float("float64")
+    given = occurrences(np.array([[2.0]]), (1, 1), "w")
+    for scale in (Scale.FOLDED, Scale.LATE, Scale.INVERSE, Scale.ON_MOMENTS):
+        own = State(*(array.copy() for array in vars(state).values()))
+        step_parameter(a, own, given, rooted, scalars(a, Hyper(0.1, 0.5, 0.96, 0.01, eps_root=0.5), rooted, 1), Forms(scale=(scale,)))
+        assert own.p.item() == pytest.approx(1 - 0.1 * 2 / (math.sqrt(4 + 0.5) + 0.01), rel=1e-13)
 
 
 @pytest.mark.parametrize(("pick", "g"), [(Centralization.NONE, [1.0, 3.0]), (Centralization.ROW_MEAN, [-1.0, 1.0])])

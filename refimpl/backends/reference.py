@@ -67,7 +67,7 @@ class ReferenceBackend:
     def __init__(self, deviating: tuple[Deviation, ...], how: Formulation) -> None:
         self.name = " with ".join(["reference", *(deviation.id for deviation in deviating)])
         self.version = version()
-        self.dialects = {name: Capabilities(dtypes=table.dtypes) for name, table in dialects().items()}
+        self.dialects = {name: Capabilities(dtypes=table.dtypes) for name, table in dialects("full").items()}
         self._deviating, self._how = deviating, how
 
     def start(self, case: Case) -> ReferenceRun:

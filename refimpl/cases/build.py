@@ -59,7 +59,9 @@ class Bench:
         return form in self.dialect.gradients
 
     def has(self, *names: str) -> bool:
-        return all(name in self.dialect.parameters for name in names)
+        """Whether the dialect has parameters of these names, or that play these roles."""
+        known = {*self.dialect.parameters, *(role for one in self.dialect.parameters.values() for role in one.roles)}
+        return known.issuperset(names)
 
     def dtypes(self, *wanted: str) -> list[str]:
         return [dtype for dtype in wanted if dtype in self.dialect.dtypes]

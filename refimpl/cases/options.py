@@ -69,6 +69,12 @@ OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
         "The look-ahead takes the decayed gradient.",
     ),
     (("use_nesterov",), "nesterov-odd-beta", {"use_nesterov": True, "beta1": 0.7}, "The Nesterov direction with beta1 of 0.7."),
+    (("nesterov",), "nesterov", {"nesterov": True}, "The Nesterov direction."),
+    (("nesterov",), "nesterov-odd-beta", {"nesterov": True, "beta1": 0.7}, "The Nesterov direction with beta1 of 0.7."),
+    (("eps_root",), "eps-root", {"eps_root": 1e-4}, "eps_root of 1e-4 inside the root, beside an eps of 1e-8 outside."),
+    (("eps_root",), "eps-root-alone", {"eps_root": 1e-6, "eps": 0.0}, "eps_root alone, without an eps beside the root."),
+    (("lazy_mode",), "lazy-mode", {"lazy_mode": True}, "Only the rows that a gradient stores are updated."),
+    (("lazy_update",), "lazy-update-off", {"lazy_update": False}, "Every row is updated, whatever a gradient stores."),
     (("use_locking",), "locking", {"use_locking": True}, "use_locking protects the update and changes no number."),
     (("amsgrad",), "amsgrad", {"amsgrad": True}, "amsgrad divides by the largest v so far."),
     (("amsgrad", "weight_decay"), "amsgrad-and-decay", {"amsgrad": True, "weight_decay": 0.1}, "amsgrad with weight decay."),
@@ -87,6 +93,8 @@ def _falling(bench: Bench, name: str) -> Golden:
 def _decayed_duplicates(bench: Bench) -> Iterator[Golden]:
     shape = (5, 2)
     for slug, changes, about in DECAYED:
+        if not bench.has(*changes):
+            continue
         source = bench.source(slug)
         gradients = [{"w": row_gradient(rows, source.normal((len(rows), 2)), shape)} for rows in ([4, 1, 4, 4], [1, 0], [4, 1, 1])]
         hyper = bench.hyper(lr=0.1, **changes)

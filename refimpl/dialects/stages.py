@@ -132,6 +132,7 @@ class Eps(Enum):
     HAT = "beside sqrt(v), the corrections folded into the step size"
     PAPER = "beside sqrt(v_hat)"
     INSIDE = "inside the root of v_hat"
+    PAPER_ROOTED = "beside sqrt(v_hat), and eps_root inside that root"
     SUBTRACTED = "subtracted (bug)"
     DROPPED = "not added (bug)"
     OVER_STEP_SIZE = "divided by the step size, nan at lr = 0"

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from ..errors import InvalidHyper, UsageError
-from .stages import STAGES, Amsgrad, Counter, Decay, DecayRate, Merge, Picks, Touch, Unscale
+from .stages import STAGES, Amsgrad, Counter, Decay, DecayRate, Eps, Merge, Picks, Touch, Unscale
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,15 @@ class Hyper:
     eps: float
     weight_decay: float = 0.0
     loss_scale: float = 1.0
+    eps_root: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: there is one object per name
 class Dialect:
-    """One implementation's semantics: a pick per stage, its parameters, and where that was read or measured."""
+    """One implementation's semantics: a pick per stage, its parameters, and where that was read or measured.
+
+    suite: the smallest that has vectors of it, core or full.
+    """
 
     name: str
     about: str
@@ -102,6 +106,7 @@ class Dialect:
     parameters: Mapping[str, Parameter]
     refuses: Mapping[str, Mapping[str, str]]
     sources: tuple[str, ...]
+    suite: str = "core"
 
     def defaults(self) -> dict[str, Any]:
         """Every parameter with its default, in the dialect's own names."""
@@ -168,6 +173,8 @@ def _without_idle_stages(picks: Picks, hyper: Hyper) -> Picks:
         picks = replace(picks, decay_rate=DecayRate.LR)
     if hyper.loss_scale == 1:
         picks = replace(picks, unscale=Unscale.DECAY_KEPT)
+    if hyper.eps_root == 0 and picks.eps is Eps.PAPER_ROOTED:
+        picks = replace(picks, eps=Eps.PAPER)
     return picks
 
 
@@ -217,7 +224,7 @@ def _parameter(name: str, row: Mapping[str, Any], where: str) -> Parameter:
     )
 
 
-def _dialect(name: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> Dialect:
+def _dialect(name: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], suite: str) -> Dialect:
     base = rows[row["extends"]] if "extends" in row else {}
     merged = {**base, **row, "stages": {**base.get("stages", {}), **row["stages"]}}
     return Dialect(
@@ -231,27 +238,42 @@ def _dialect(name: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, 
         parameters={key: _parameter(key, one, name) for key, one in merged["parameters"].items()},
         refuses=merged["refuses"],
         sources=tuple(merged["sources"]),
+        suite=suite,
     )
 
 
 def _read(file: str) -> dict[str, Any]:
     text = (resources.files(__package__) / file).read_text(encoding="utf-8")
-    table: dict[str, Any] = yaml.safe_load(text)
+    table: dict[str, Any] = yaml.safe_load(text) or {}
     return table
 
 
 @cache
-def dialects() -> Mapping[str, Dialect]:
-    """Every dialect by name, in the order of the tables."""
-    rows = {name: row for file in ("torch.yaml", "mindspore.yaml") for name, row in _read(file).items()}
-    return {name: _dialect(name, row, rows) for name, row in rows.items()}
+def dialects(suite: str = "core") -> Mapping[str, Dialect]:
+    """The dialects of a suite by name, in the order of the tables: those of the two systems of record; full: of every peer too."""
+    if suite != "full":
+        return {name: one for name, one in dialects("full").items() if one.suite == "core"}
+    return {
+        name: _dialect(name, row, rows, suite)
+        for suite, files in TABLES.items()
+        for rows in [{name: row for file in files for name, row in _read(file).items()}]
+        for name, row in rows.items()
+    }
+
+
+TABLES = {
+    "core": ("torch.yaml", "mindspore.yaml"),
+    "full": tuple(f"peers/{file}.yaml" for file in ("tensorflow", "keras", "paddle", "jax", "mxnet", "dgl", "onnx")),
+}
+"""Suite to the tables that it adds."""
 
 
 def dialect(name: str) -> Dialect:
     """The dialect of this name; raises UsageError with the names that exist."""
-    if name not in dialects():
-        raise UsageError(f"no dialect {name!r}", f"choose from {', '.join(dialects())}")
-    return dialects()[name]
+    every = dialects("full")
+    if name not in every:
+        raise UsageError(f"no dialect {name!r}", f"choose from {', '.join(every)}")
+    return every[name]
 
 
 @cache

@@ -136,6 +136,12 @@ CHANGE: dict[Eps, dict[Scale, Change]] = {
         Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v / s.correction2 + s.eps)) * s.step,
         Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / a.sqrt(v / s.correction2 + s.eps)) * s.lr,
     },
+    Eps.PAPER_ROOTED: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.step) / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps),
+        Scale.LATE: lambda a, d, v, s: (d / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps)) * s.step,
+        Scale.INVERSE: lambda a, d, v, s: d * (s.step / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps)),
+        Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps)) * s.lr,
+    },
     Eps.SUBTRACTED: {
         Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / (a.sqrt(v) - s.eps),
         Scale.LATE: lambda a, d, v, s: (d / (a.sqrt(v) - s.eps)) * s.hat_step,

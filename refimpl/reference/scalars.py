@@ -23,6 +23,7 @@ class Scalars:
     one_minus_beta1: Number
     one_minus_beta2: Number
     eps: Number
+    eps_root: Number
     correction1: Number
     correction2: Number
     v_hat_divisor: Number
@@ -87,6 +88,7 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
         one_minus_beta1=one - beta1,
         one_minus_beta2=one - beta2,
         eps=eps,
+        eps_root=a.scalar(hyper.eps_root),
         correction1=correction1,
         correction2=correction2,
         v_hat_divisor=c2,

@@ -15,6 +15,9 @@ from .members import same_bits
 from .npz import read_npz
 from .text import flow, load, read_text
 
+PEERS = "peers/"
+"""What real frameworks made of the vectors is kept beside them, and is nothing that `gen` writes."""
+
 SHOWN = 5
 """Differences that are named per file; the others are counted."""
 
@@ -37,7 +40,8 @@ def compare_directories(fresh: Path, existing: Path, partial: bool = False) -> l
 
 
 def _files(directory: Path) -> set[str]:
-    return {file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file()}
+    every = {file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file()}
+    return {name for name in every if not name.startswith(PEERS)}
 
 
 def _few(reasons: Iterator[str], partial: bool) -> Iterator[str]:
