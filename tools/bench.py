@@ -132,7 +132,7 @@ def _lines(path: str) -> list[str]:
 
 def run(options: argparse.Namespace) -> int:
     if options.plot and find_spec("matplotlib") is None:
-        raise UsageError("--plot needs matplotlib, which is not installed", "pip install 'refimpl[bench]'")
+        raise UsageError("--plot needs matplotlib, which is not installed", "pip install 'refimpl[plots]'")
     if find_spec("torch"):
         import torch
 

@@ -77,10 +77,9 @@ def add(into, a, a_at, b, b_at, width):  # type: ignore[no-untyped-def]  # typed
 
 @jit
 def ask(array_at, row, row_bytes):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """Ask for a row of an array, given where the array lies. Rows that share a line come without being asked for."""
-    if row_bytes >= LINE:
-        for place in range(row * row_bytes, (row + 1) * row_bytes, LINE):
-            prefetch(array_at + place)
+    """Ask for a row of an array, given where the array lies: narrow ones too, since far apart they share no line."""
+    for place in range(row * row_bytes, (row + 1) * row_bytes, LINE):
+        prefetch(array_at + place)
 
 
 @jit
