@@ -8,7 +8,7 @@ import shlex
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from .arithmetic import CLASSES
-from .backends import BUILTIN, read_results, run_backend, run_program
+from .backends import BUILTIN, judge_program, read_results, run_backend
 from .case import Golden
 from .command import guarded, output_file, say, version, write_text
 from .compare import judge
 from .diagnose import diagnose
 from .dialects import dialect
 from .errors import HarnessError, UsageError
+from .profiles import profiles
 from .progress import watched
 from .report import conclude, to_json, to_junit, to_text
 from .vectors import Vectors, read_manifest, read_vectors
@@ -33,12 +34,13 @@ EXAMPLES = """examples:
   python -m refimpl.check torch                                          the installed PyTorch on the CPU
   python -m refimpl.check torch --device cuda --junit verdict.xml        on the GPU, with a report for a CI server
   python -m refimpl.check my_module:make_backend --case '*/duplicates/*' your own backend, one theme
+  python -m refimpl.check my_module:make_backend --html verdict.html     a page with every failure, drawn and explained
   python -m refimpl.check torch --option variant=fused --require exact-faithful
   python -m refimpl.check --program './verify --fast' --dialect torch.SparseAdam
   python -m refimpl.check --results results/ --dialect mindspore.LazyAdam
 
-exit codes: 0 conformant; 1 not conformant, or a waiver no longer applies; 2 usage or bad input;
-3 refimpl could not do its work, or nothing was run
+exit codes: 0 conformant; 1 not conformant, a waiver no longer applies, or the program failed after it had written results;
+2 usage or bad input; 3 refimpl could not do its work, or nothing was run
 """
 
 ACCELERATORS = ("cuda", "npu", "ascend", "gpu", "hip", "rocm", "xpu", "mps", "tpu", "mlu", "musa")
@@ -50,12 +52,16 @@ PER_CASE, PER_PROGRAM = 60.0, 3600.0
 
 @dataclass(frozen=True)
 class Judged:
-    """What there is to judge: who was run, the vectors that were selected, and the outcome of each as it comes."""
+    """What there is to judge: who was run, the vectors that were selected, and the outcome of each as it comes.
+
+    failure: how a program ended, where that was not well.
+    """
 
     name: str
     version: str
     vectors: Vectors
     outcomes: Iterable[Outcome]
+    failure: str = ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     say_how = parser.add_argument_group("reports")
     say_how.add_argument("--json", type=output_file, metavar="FILE", help="the report as JSON (layout: refimpl/report/report.schema.json)")
     say_how.add_argument("--junit", type=output_file, metavar="FILE", help="the report as JUnit XML")
+    say_how.add_argument("--html", type=output_file, metavar="FILE", help="the report as one page, for a browser; it needs no network")
     say_how.add_argument("--verbose", action="store_true", help="every failure in full, not only the first few")
     return parser
 
@@ -127,20 +134,34 @@ def _run(options: argparse.Namespace) -> int:
     for name in options.dialect:
         dialect(name)  # raises UsageError with the names that exist
     waivers = read_waivers(options.waivers) if options.waivers else ()
+    files = list(_files(options))
     required = options.require or default_class(options.device)
     with _judged(options) as judged:
-        report = examine(judged, required)
+        report = examine(judged, required, profiled=bool(options.html))
     verdicts, problems = waive(
         report.verdicts, waivers, report.diagnoses, narrowed=bool(options.case or (options.backend and options.dialect))
     )
     environment = {**_environment(), "command": _command(options)}
     device = options.device or ""
     report = replace(report, device=device, vectors=str(options.vectors), verdicts=verdicts, problems=problems, environment=environment)
-    for file, text in ((options.json, to_json), (options.junit, to_junit)):
-        if file:
-            write_text(file, text(report))
+    for file, text in files:
+        write_text(file, text(report))
     print(to_text(report, options.verbose), end="")
     return conclude(report).exit_code
+
+
+def _files(options: argparse.Namespace) -> Iterator[tuple[Path, Callable[[Report], str]]]:
+    """The reports to write; raises UsageError, before anything is run, where one cannot be made here."""
+    if options.json:
+        yield options.json, to_json
+    if options.junit:
+        yield options.junit, to_junit
+    if options.html:
+        try:
+            from .report.html import to_html  # here, since only a page needs Jinja2
+        except ModuleNotFoundError as error:
+            raise UsageError(f"--html needs the Python package {error.name}", f"pip install {error.name}") from error
+        yield options.html, to_html
 
 
 def default_class(device: str | None) -> str:
@@ -148,8 +169,11 @@ def default_class(device: str | None) -> str:
     return "tensor-approx" if (device or "").lower().startswith(ACCELERATORS) else "tensor-faithful"
 
 
-def examine(judged: Judged, required: str) -> Report:
-    """Judge every outcome, and look for the causes of the failures. Cases that cannot be built here count as unsupported."""
+def examine(judged: Judged, required: str, profiled: bool = False) -> Report:
+    """Judge every outcome, and look for the causes of the failures. Cases that cannot be built here count as unsupported.
+
+    profiled: the report says of every failure where its arrays are wrong.
+    """
     goldens = judged.vectors.goldens
     outcomes = list(watched(judged.outcomes, len(goldens), sys.stderr))
     if [outcome.case_id for outcome in outcomes] != [golden.case.id for golden in goldens]:
@@ -158,7 +182,14 @@ def examine(judged: Judged, required: str) -> Report:
         )
     verdicts = [judge(golden, outcome, required) for golden, outcome in zip(goldens, outcomes)]
     unreadable = (CaseVerdict(id, Status.UNSUPPORTED, reason=reason) for id, reason in judged.vectors.unreadable)
-    return Report(judged.name, judged.version, "", required, "", (*verdicts, *unreadable), diagnose(goldens, outcomes, verdicts))
+    causes = diagnose(goldens, outcomes, verdicts)
+    wrong = {
+        verdict.case_id: profiles(golden, outcome, required)
+        for golden, outcome, verdict in zip(goldens, outcomes, verdicts)
+        if profiled and verdict.mismatch
+    }
+    every = (*verdicts, *unreadable)
+    return Report(judged.name, judged.version, "", required, "", every, causes, failure=judged.failure, profiles=wrong)
 
 
 @contextmanager
@@ -196,14 +227,8 @@ def _claimed(options: argparse.Namespace, name: str, claimed: Sequence[str]) -> 
 def _program(options: argparse.Namespace) -> Iterator[Judged]:
     vectors = read_vectors(options.vectors, options.dialect, options.case)
     with tempfile.TemporaryDirectory(prefix="refimpl-") as results:
-        status = run_program(options.program, options.vectors.resolve(), Path(results), options.timeout or PER_PROGRAM)
-        if status:
-            how = f"ended with exit status {status}" if status > 0 else f"was killed by signal {-status}"
-            raise HarnessError(
-                f"the program {options.program!r} {how}",
-                "its own messages are above; a case that it cannot run is told by SLUG/unsupported",
-            )
-        yield Judged(options.program, "", vectors, read_results(Path(results), vectors))
+        run = judge_program(options.program, options.vectors.resolve(), Path(results), vectors.goldens, options.timeout or PER_PROGRAM)
+        yield Judged(options.program, "", vectors, run.outcomes, run.failure)
 
 
 def _environment() -> dict[str, str]:

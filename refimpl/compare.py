@@ -70,13 +70,14 @@ def first_mismatch(golden: Golden, outcome: Outcome, require: str) -> Mismatch |
             outside = np.argwhere(ratio > 1)
             if len(outside):
                 at = tuple(int(i) for i in outside[0])
-                found.append((at[0], order, _mismatch(golden, name, array, at, got[array], expected, require, float(ratio[at]))))
+                found.append((at[0], order, mismatch_at(golden, name, array, at, got[array], expected, require, float(ratio[at]))))
     return min(found, key=lambda one: one[:2])[2] if found else None
 
 
-def _mismatch(
+def mismatch_at(
     golden: Golden, name: str, array: str, at: tuple[int, ...], got: Array, expected: Expected, require: str, ratio: float
 ) -> Mismatch:
+    """What there is to say of one element. at: its index among the recorded steps, then its position; ratio: its |error|/bound."""
     allowed = "" if expected.allowed is None else " or ".join(kind for kind, bit in KINDS.items() if expected.allowed[at] & bit)
     return Mismatch(
         param=name,

@@ -87,8 +87,8 @@ def _truths(case: Case, table: Dialect) -> dict[str, dict[str, _Truth]]:
 
 
 @cache
-def bounded(dtype: str) -> Bounded:
-    return Bounded(dtype)
+def bounded(dtype: str, scalars: str | None = None) -> Bounded:
+    return Bounded(dtype, scalars)
 
 
 def _leaves_range(state: State) -> Array:
@@ -215,6 +215,7 @@ IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
     "resume": lambda case: all(param.exp_avg is None for param in case.params),
     "schedule": lambda case: not any(change for step in case.steps for change in step.hyper),
     "merge": lambda case: not has_duplicates(case),
+    "precision": lambda case: case.dtype != "float64",
 }
 """Stages that a case does not exercise, whatever is picked."""
 

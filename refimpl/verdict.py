@@ -61,6 +61,24 @@ class Mismatch:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """Where one array of a failing case is wrong: |error|/bound, in the required class, over its steps and over its elements.
+
+    steps: the recorded ones; by_step: the largest of each; by_element: the largest of each `per` elements on end, in C order;
+    worst: the first of the elements that are farthest outside.
+    """
+
+    param: str
+    array: str
+    shape: tuple[int, ...]
+    steps: tuple[int, ...]
+    by_step: tuple[float, ...]
+    by_element: tuple[float, ...]
+    per: int
+    worst: Mismatch
+
+
+@dataclass(frozen=True)
 class ArrayVerdict:
     """One array of one parameter: the largest |error|/bound per class, and the tightest class that it satisfies (or None)."""
 
@@ -109,7 +127,11 @@ class CaseVerdict:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that `check` has to say: what was judged, by which class, each verdict, and the named causes."""
+    """Everything that `check` has to say: what was judged, by which class, each verdict, and the named causes.
+
+    problems: waivers that no longer apply; failure: how a program ended that failed although it had written every result;
+    profiles: case id to where its arrays are wrong, for a report that draws it.
+    """
 
     backend: str
     version: str
@@ -120,6 +142,8 @@ class Report:
     diagnoses: tuple[Diagnosis, ...] = ()
     problems: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
+    profiles: Mapping[str, tuple[Profile, ...]] = field(default_factory=dict)
 
     def count(self, status: Status) -> int:
         return sum(verdict.status is status for verdict in self.verdicts)

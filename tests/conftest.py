@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from browser import chromium  # noqa: F401  # a fixture, for the tests of pages
 
 from refimpl.case import Golden
 from refimpl.vectors import read_vectors

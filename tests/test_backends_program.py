@@ -1,12 +1,13 @@
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from backend_cases import case, dies, golden, rows, table, with_slug
 
-from refimpl.backends.program import read_results, run_program
-from refimpl.errors import UsageError
+from refimpl.backends.program import judge_program, read_results, run_program
+from refimpl.errors import HarnessError, UsageError
 from refimpl.verdict import End
 
 STATE = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
@@ -174,3 +175,56 @@ def test_vectors_that_are_not_there_are_bad_input(tmp_path):
     with pytest.raises(UsageError, match="no directory"):
         run_program("true", tmp_path / "nowhere", tmp_path / "results", 1.0)
     assert not (tmp_path / "results").exists()
+
+
+FAILURES = {
+    "os.kill(os.getpid(), signal.SIGSEGV)": "was killed by SIGSEGV",
+    "time.sleep(600)": "was stopped after 2 s",
+    "sys.exit(7)": "ended with exit status 7",
+}
+
+
+def judged(tmp_path, text):
+    """The run of a program, over the themes `made` and `next` of a case each; `made.npz` lies ready for it."""
+    vectors = tmp_path / "vectors"
+    vectors.mkdir()
+    np.savez(tmp_path / "made.npz", **{"one/param.w": STATE})
+    next_theme = replace(TWO_STEPS, id="torch.SparseAdam/next/one")
+    head = f"""
+        import os, shutil, signal, sys, time
+        ready, folder = {str(tmp_path / "made.npz")!r}, sys.argv[2] + "/torch.SparseAdam"
+        os.mkdir(folder)
+    """
+    command = program(tmp_path, textwrap.dedent(head) + textwrap.dedent(text))
+    return judge_program(command, vectors, tmp_path / "results", [golden(TWO_STEPS), golden(next_theme)], 2.0)
+
+
+@pytest.mark.parametrize(("failing", "failure"), FAILURES.items())
+def test_a_program_that_fails_midway_costs_only_what_it_has_not_written(tmp_path, failing, failure):
+    run = judged(tmp_path, f"shutil.copy(ready, folder)\n{failing}")
+    first, second = run.outcomes
+    assert first.end is End.STATES
+    assert second.end is End.CRASHED
+    assert second.message.endswith(f"the program {failure}")
+    assert run.failure == f"the program {failure}"
+
+
+def test_half_a_file_costs_its_own_cases(tmp_path):
+    half = "shutil.copy(ready, folder)\nopen(folder + '/next.npz', 'wb').write(open(ready, 'rb').read()[:200])\nos.abort()"
+    first, second = judged(tmp_path, half).outcomes
+    assert first.end is End.STATES
+    assert second.end is End.MISBEHAVED
+    assert "is not a whole NPZ file" in second.message
+    assert second.message.endswith("the program was killed by SIGABRT")
+
+
+@pytest.mark.parametrize("nothing", ["sys.exit(7)", "open(folder + '/made.npz', 'w').close(); sys.exit(7)"])
+def test_a_program_that_fails_without_a_result_is_a_failure_of_the_harness(tmp_path, nothing):
+    with pytest.raises(HarnessError, match="ended with exit status 7 and left no result"):
+        judged(tmp_path, nothing)
+
+
+def test_a_program_that_ends_well_is_not_blamed(tmp_path):
+    run = judged(tmp_path, "shutil.copy(ready, folder)")
+    assert run.failure == ""
+    assert run.outcomes[1].message.startswith("wrote no result: there is no ")

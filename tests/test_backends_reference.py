@@ -69,7 +69,8 @@ def test_a_formulation_changes_the_rounding_and_no_more(option):
 
 
 def test_every_dialect_is_claimed_in_its_own_dtypes():
-    assert {name: claim.dtypes for name, claim in factory().dialects.items()} == {name: table.dtypes for name, table in dialects().items()}
+    claimed = {name: claim.dtypes for name, claim in factory().dialects.items()}
+    assert claimed == {name: table.dtypes for name, table in dialects("full").items()}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])

@@ -253,11 +253,31 @@ def test_a_program_is_run_once_and_judged(run, tmp_path):
     assert "conforms to torch.SparseAdam: 4 cases passed" in " ".join(out.split())
 
 
-def test_a_program_that_fails_exits_with_3(run, tmp_path):
-    code, out, err = run("--program", program(tmp_path, code=4), *SPARSE)
+def test_a_program_that_fails_without_a_result_exits_with_3(run, tmp_path):
+    (tmp_path / "program.py").write_text("import sys; sys.exit(4)")
+    code, out, err = run("--program", f"{sys.executable} program.py", *SPARSE)
     assert code == 3
     assert out == ""
-    assert "ended with exit status 4" in err
+    assert "ended with exit status 4 and left no result" in err
+
+
+def test_a_program_that_fails_midway_keeps_its_results_and_exits_with_1(run, tmp_path):
+    command = program(tmp_path, code=4)
+    file = tmp_path / "program.py"
+    file.write_text(file.read_text().replace("np.savez(", "if file.stem != 'basics': np.savez("))
+    code, out, _ = run("--program", command, *SPARSE)
+    words = " ".join(out.split())
+    assert code == 1
+    assert "does not conform to torch.SparseAdam: 1 of 4 cases fails" in words
+    assert "ERROR torch.SparseAdam/basics/one-step" in words
+    assert "basics.npz; the program ended with exit status 4" in words
+
+
+def test_a_program_that_fails_after_its_last_result_exits_with_1(run, tmp_path):
+    code, out, _ = run("--program", program(tmp_path, code=4), *SPARSE, "--junit", "report.xml")
+    assert code == 1
+    assert "4 cases passed, attained exact-ieee; but the program ended with exit status 4" in " ".join(out.split())
+    assert ElementTree.parse(tmp_path / "report.xml").getroot().get("errors") == "1"
 
 
 def test_results_that_were_made_elsewhere_are_judged(run, tmp_path, vectors):

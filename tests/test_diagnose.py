@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import numpy as np
 
+from refimpl.backends import Capabilities
 from refimpl.backends.execute import execute
 from refimpl.backends.reference import factory
-from refimpl.case import Golden
+from refimpl.case import Case, Golden, Step
 from refimpl.compare import judge
 from refimpl.diagnose import diagnose, explains
 from refimpl.dialects import deviations
@@ -73,6 +76,44 @@ def test_two_faults_that_act_in_one_case_are_named_together(core: dict[str, list
     assert [cause.deviations for cause in found] == [("counter-one-ahead",), ("duplicates-averaged", "counter-one-ahead")]
     assert found[1].about == "duplicates averaged, and beta powers advanced before use, so t + 1"
     assert found[1].unexplained == ()
+
+
+def test_scalars_in_float32_under_float64_tensors_are_named_however_they_are_rounded(core: dict[str, list[Golden]]) -> None:
+    (golden,) = some(core, "basics/five-steps-float64")
+    assert "scalars-in-float32" in golden.case.catches
+    found = causes([golden], [execute(NarrowScalars(), golden)])
+    assert [cause.deviations for cause in found] == [("scalars-in-float32",)]
+
+
+class NarrowScalars:
+    """SparseAdam in float64 whose scalars are float32, the powers by a running product."""
+
+    name, version = "narrow", ""
+    dialects: ClassVar[dict[str, Capabilities]] = {"torch.SparseAdam": Capabilities(dtypes=("float64",))}
+
+    def start(self, case: Case) -> NarrowRun:
+        return NarrowRun(case)
+
+
+class NarrowRun:
+    def __init__(self, case: Case) -> None:
+        (param,) = case.params
+        hyper: Any = case.groups[0].hyper
+        self.lr, self.eps, self.b1, self.b2 = map(np.float32, (hyper["lr"], hyper["eps"], *hyper["betas"]))
+        self.p, self.m, self.v = param.value.copy(), np.zeros_like(param.value), np.zeros_like(param.value)
+        self.power1 = self.power2 = np.float32(1)
+
+    def step(self, step: Step) -> None:
+        gradient: Any = step.gradients["w"]
+        rows, g = gradient.indices, gradient.values
+        self.power1, self.power2 = self.power1 * self.b1, self.power2 * self.b2
+        size = self.lr * np.sqrt(1 - self.power2) / (1 - self.power1)
+        self.m[rows] = self.b1 * self.m[rows] + (1 - self.b1) * g
+        self.v[rows] = self.b2 * self.v[rows] + (1 - self.b2) * g**2
+        self.p[rows] -= size * self.m[rows] / (np.sqrt(self.v[rows]) + self.eps)
+
+    def state(self) -> dict[str, dict[str, np.ndarray]]:
+        return {"w": {"param": self.p, "exp_avg": self.m, "exp_avg_sq": self.v}}
 
 
 def test_numbers_that_no_two_deviations_give_are_named_by_none_of_the_thousand_pairs(core: dict[str, list[Golden]]) -> None:

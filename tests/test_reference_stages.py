@@ -29,6 +29,7 @@ from refimpl.dialects.stages import (
     Merge,
     Moments,
     Objective,
+    Precision,
     Resume,
     Schedule,
     Touch,
@@ -86,6 +87,8 @@ def run(
 PLAIN = dialect("mindspore.LazyAdam").picks
 G = rows([0], [2.0])
 ONE = 1 - first(2.0)  # p[0] after G
+LR, BETA2, EPS = (float(np.float32(value)) for value in (0.1, 0.96, 0.01))
+NARROW = 1 - LR * math.sqrt(1 - BETA2) / 0.5 * 1.0 / (math.sqrt((1 - BETA2) * 4) + EPS)
 
 
 def resumed(m: float = 3.0, v: float = 0.25, step: int = 4) -> Param:
@@ -96,6 +99,8 @@ def of_resumed(g: float, t: int = 5, m: float = 3.0, v: float = 0.25) -> float:
     return 1 - move(0.5 * m + 0.5 * g, 0.96 * v + 0.04 * g * g, t)
 
 
+V_HAT = (0.96 * 0.25 + 0.04 * 4) / (1 - 0.96**5)
+PAPER_RESUMED = 1 - 0.1 / (1 - 0.5**5) * (0.5 * 3 + 0.5 * 2) / (math.sqrt(V_HAT) + 0.01)
 DUPLICATES = rows([0, 1, 0, 0], [2.0, 1.0, 4.0, 6.0])
 
 
@@ -139,6 +144,8 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Counter.BUMPED_PER_PARAMETER, lambda s: run({"a": G, "b": G}, picks=s), [ONE, 1, 1 - first(2, 2), 1]),
     (Clock.T, lambda s: run(G, picks=s, start=resumed(0, 0)), [1 - first(2, 5), 1]),
     (Clock.T_PLUS_1, lambda s: run(G, picks=s), [1 - first(2, 2), 1]),
+    (Clock.T_MINUS_1_OR_NONE, lambda s: run(G, picks=s), [1 - 0.1 / 0.41, 1]),
+    (Clock.T_MINUS_1_OR_NONE, lambda s: run(G, picks=s, start=resumed(0, 0)), [1 - first(2, 4), 1]),
     (Clock.T_MINUS_1, lambda s: run(G, picks=s, start=resumed(0, 0)), [1 - first(2, 4), 1]),
     (Clock.TWICE_T, lambda s: run(G, picks=s, start=resumed(0, 0)), [1 - first(2, 10), 1]),
     (Decay.NONE, lambda s: run(T, picks=s, weight_decay=0.5), [1 - first(2), 1]),
@@ -165,6 +172,8 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Touch.STORED, lambda s: run(rows([0, 0], [2.0, -2.0]), picks=s, start=resumed()), [of_resumed(0), 1]),
     (Touch.NONZERO, lambda s: run(rows([0, 0, 1], [2.0, -2.0, 1.0]), picks=s, start=resumed()), [1, of_resumed(1)]),
     (Touch.ALL, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), of_resumed(0)]),
+    (Touch.ALL_UNLESS_EMPTY, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), of_resumed(0)]),
+    (Touch.ALL_UNLESS_EMPTY, lambda s: run(NOTHING, picks=s, start=resumed()), [1, 1]),
     (Touch.CATCH_UP, lambda s: run(G, rows([1], [2.0]), Z, picks=s), [CAUGHT_UP, 1 - first(2, 2)]),
     (Touch.CATCH_UP_AND_ONE, lambda s: run(G, Z, picks=s), [ONE - move(HALF, AFTER_ZERO, 1) - move(HALF / 2, 0.96 * AFTER_ZERO, 2), 1]),
     (Moments.EMA, lambda s: run(G, picks=s), [ONE, 1]),
@@ -177,8 +186,12 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Amsgrad.MAX_V, lambda s: run(G, Z, picks=s), [ONE - move(HALF, 0.16, 2), 1]),
     (Amsgrad.MAX_LOST, lambda s: run(G, Z, picks=s), [ONE - move(HALF, AFTER_ZERO, 2), 1]),
     (Amsgrad.MAX_V_HAT, lambda s: run(G, Z, picks=s), [1 - 0.1 / 0.5 / 2.01 - 0.1 / 0.75 * HALF / 2.01, 1]),
+    (Precision.OWN, lambda s: run(G, picks=s), [ONE, 1]),
+    (Precision.FLOAT32, lambda s: run(G, picks=s), [NARROW, 1]),
     (Eps.HAT, lambda s: run(G, picks=s), [1 - 0.04 / 0.41, 1]),
     (Eps.PAPER, lambda s: run(G, picks=s), [1 - 0.1 * 2 / (2 + 0.01), 1]),
+    (Eps.PAPER_STORED, lambda s: run(G, picks=s), [1 - 0.1 * 2 / (2 + 0.01), 1]),
+    (Eps.PAPER_STORED, lambda s: run(G, picks={**s, "touch": Touch.ALL}, start=resumed()), [PAPER_RESUMED, of_resumed(0)]),
     (Eps.INSIDE, lambda s: run(G, picks=s), [1 - 0.1 * 2 / math.sqrt(4 + 0.01), 1]),
     (Eps.SUBTRACTED, lambda s: run(G, picks=s), [1 - 0.04 / 0.39, 1]),
     (Eps.DROPPED, lambda s: run(G, picks=s), [0.9, 1]),

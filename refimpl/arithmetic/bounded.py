@@ -146,20 +146,24 @@ class Bound:
 
 
 class Bounded:
-    """Running error analysis over all admissible computations in a format."""
+    """Running error analysis over all admissible computations in a format.
 
-    def __init__(self, dtype: str) -> None:
+    scalars: the format that the `tensor` classes compute scalars in, where it is not that of the tensors.
+    """
+
+    def __init__(self, dtype: str, scalars: str | None = None) -> None:
         self.format = FORMATS[dtype]
+        self.scalar_format = FORMATS[scalars or dtype]
         self.tensors = tensor_rounding(self.format)
-        self.scalars = scalar_rounding(self.format)
+        self.scalars = scalar_rounding(self.scalar_format)
 
     def scalar(self, value: float) -> Number:
         # Each hyper-parameter is a double; `tensor` rounds it to the format first.
-        rounding = np.array([0.0, 0.0, self.format.u, self.format.u])
-        least = np.array([0.0, 0.0, self.format.smallest, self.format.tiny])
+        rounding = np.array([0.0, 0.0, self.scalar_format.u, self.scalar_format.u])
+        least = np.array([0.0, 0.0, self.scalar_format.smallest, self.scalar_format.tiny])
         x = np.float64(value)
         unrounded = x == 0 or (x == 1)
-        e = np.zeros(4) if unrounded else np.where(abs(x) < self.format.tiny, least, 0.0) + rounding * abs(x)
+        e = np.zeros(4) if unrounded else np.where(abs(x) < self.scalar_format.tiny, least, 0.0) + rounding * abs(x)
         return Bound(np.asarray(x), e, self.scalars)
 
     def power(self, base: Number, exponent: int) -> Number:

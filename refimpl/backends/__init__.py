@@ -5,7 +5,7 @@ from ..errors import Unsupported
 from ..gradients import RowGradient
 from .features import FEATURES
 from .load import BUILTIN
-from .program import read_results, run_program
+from .program import ProgramRun, judge_program, read_results, run_program
 from .protocol import Backend, Capabilities, Run
 from .runner import BackendRun, run_backend
 
@@ -18,10 +18,12 @@ __all__ = [
     "Case",
     "Group",
     "Param",
+    "ProgramRun",
     "RowGradient",
     "Run",
     "Step",
     "Unsupported",
+    "judge_program",
     "read_results",
     "run_backend",
     "run_program",

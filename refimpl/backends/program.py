@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,11 +15,11 @@ import numpy as np
 
 from ..arithmetic import numpy_dtype
 from ..case import Case, Golden
-from ..errors import UsageError, VectorError
+from ..errors import HarnessError, UsageError, VectorError
 from ..gradients import Array
 from ..vectors.npz import read_npz
 from ..verdict import End, Outcome
-from .runner import kill
+from .runner import in_words, kill
 from .states import problems
 
 WIDER = {
@@ -33,12 +34,67 @@ LISTED = 5
 """How many unknown members a message names."""
 
 
+@dataclass(frozen=True)
+class ProgramRun:
+    """What a program made of some goldens: an outcome each, in order. failure: how it ended, in words, where that was not well."""
+
+    outcomes: Sequence[Outcome]
+    failure: str = ""
+
+
+def judge_program(command: str, vectors: Path, results: Path, goldens: Sequence[Golden], timeout: float) -> ProgramRun:
+    """Run a program and read its results; one that fails midway keeps those that it wrote.
+
+    The cases that it left without a proper result tell what became of it. Raises HarnessError where it failed and no case has one.
+    """
+    ended = _run(command, vectors, results, timeout)
+    outcomes = list(read_results(results, goldens))
+    if not ended.failure:
+        return ProgramRun(outcomes)
+    proper = [outcome for outcome in outcomes if outcome.end in PROPER]
+    if not proper:
+        raise HarnessError(
+            f"the program {command!r} {ended.failure} and left no result",
+            "its own messages are above; a case that it cannot run is told by SLUG/unsupported",
+        )
+    told = [outcome if outcome.end in PROPER else replace(outcome, message=f"{outcome.message}; {ended}") for outcome in outcomes]
+    return ProgramRun(told, str(ended))
+
+
+PROPER = (End.STATES, End.RAISED, End.UNSUPPORTED)
+"""The ends that a program tells of itself."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a program ended. limit: the seconds that it outlasted, or None."""
+
+    status: int
+    limit: float | None = None
+
+    @property
+    def failure(self) -> str:
+        """In words, where it did not end well."""
+        if self.limit is not None:
+            return f"was stopped after {self.limit:g} s"
+        if self.status >= 0:
+            return f"ended with exit status {self.status}" if self.status else ""
+        return f"was {in_words(self.status)}"
+
+    def __str__(self) -> str:
+        return f"the program {self.failure}"
+
+
 def run_program(command: str, vectors: Path, results: Path, timeout: float) -> int:
     """Run `COMMAND VECTORS_DIR RESULTS_DIR` once, without a shell, and give its exit status; what it prints goes to standard error.
 
     A status below zero names the signal that ended it; a program that outlasts the timeout (in seconds) is killed. Whatever it
     wrote stays. Raises UsageError where there is no such program or directory.
     """
+    return _run(command, vectors, results, timeout).status
+
+
+def _run(command: str, vectors: Path, results: Path, timeout: float) -> _Ended:
     try:
         words = shlex.split(command, posix=os.name == "posix")
     except ValueError as error:
@@ -55,11 +111,11 @@ def run_program(command: str, vectors: Path, results: Path, timeout: float) -> i
     except OSError as error:
         raise UsageError(f"cannot run {words[0]!r}: {error.strerror}", "name a program on PATH, or give its path") from None
     try:
-        return process.wait(timeout)
+        return _Ended(process.wait(timeout))
     except subprocess.TimeoutExpired:
         print(f"{words[0]}: stopped after {timeout:g} s", file=sys.stderr)
         kill(process)
-        return process.wait()
+        return _Ended(process.wait(), timeout)
     except BaseException:  # an interrupt is ours to hand on
         kill(process)
         process.wait()

@@ -74,7 +74,7 @@ class _Worker:
         code = self.process.returncode
         if expired.is_set() and code == KILLED:
             return _GoneError(End.HUNG, f"no answer within {limit:g} s; the worker was stopped")
-        return _GoneError(End.CRASHED, _in_words(code))
+        return _GoneError(End.CRASHED, in_words(code))
 
     def close(self) -> None:
         self.finalizer()
@@ -104,7 +104,8 @@ def _farewell(process: subprocess.Popen[bytes], requests: BinaryIO, replies: Bin
     replies.close()
 
 
-def _in_words(code: int) -> str:
+def in_words(code: int) -> str:
+    """How a process ended, by its exit status; below zero it names a signal."""
     if code >= 0:
         return f"the process ended by itself with exit status {code}"
     try:

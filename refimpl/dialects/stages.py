@@ -35,6 +35,13 @@ class Betas(Enum):
     SWAPPED = "beta1 and beta2 exchanged"
 
 
+class Precision(Enum):
+    """In what the scalars are computed, where the tensors are wider than float32."""
+
+    OWN = "double, or the dtype of the tensors"
+    FLOAT32 = "float32, whatever the dtype of the tensors"
+
+
 class Counter(Enum):
     """Whose steps t counts, and which calls advance it."""
 
@@ -52,6 +59,7 @@ class Clock(Enum):
     T = "t"
     T_PLUS_1 = "t + 1"
     T_MINUS_1 = "t - 1, from zero"
+    T_MINUS_1_OR_NONE = "t - 1, from zero, where nothing is corrected"
     TWICE_T = "2 t"
 
 
@@ -105,6 +113,7 @@ class Touch(Enum):
     STORED = "rows or elements that are stored"
     NONZERO = "stored rows that are not all zero"
     ALL = "all rows, as if the gradient were dense"
+    ALL_UNLESS_EMPTY = "all rows, but none where the gradient stores none (bug)"
     CATCH_UP = "stored rows, which first make the steps that they missed"
     CATCH_UP_AND_ONE = "as catch-up, with one step too many"
 
@@ -131,6 +140,7 @@ class Amsgrad(Enum):
 class Eps(Enum):
     HAT = "beside sqrt(v), the corrections folded into the step size"
     PAPER = "beside sqrt(v_hat)"
+    PAPER_STORED = "beside sqrt(v_hat) in the rows that a gradient stores, beside sqrt(v) in the others (bug)"
     INSIDE = "inside the root of v_hat"
     PAPER_ROOTED = "beside sqrt(v_hat), and eps_root inside that root"
     SUBTRACTED = "subtracted (bug)"
@@ -159,6 +169,7 @@ class Picks:
     resume: Resume
     schedule: Schedule
     betas: Betas
+    precision: Precision
     counter: Counter
     clock: Clock
     decay: Decay

@@ -186,6 +186,7 @@ def _as_dense(picks: Picks) -> Picks:
         counter=Counter.PARAMETER if picks.counter in (Counter.ROW, Counter.PARAMETER_NONEMPTY) else picks.counter,
         merge=Merge.SUM,
         touch=Touch.STORED,
+        eps=Eps.PAPER if picks.eps is Eps.PAPER_STORED else picks.eps,
     )
 
 

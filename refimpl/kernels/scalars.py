@@ -43,6 +43,7 @@ class Scalars(NamedTuple):
 COMPUTED: dict[str, tuple[Enum, ...]] = {
     "objective": tuple(st.Objective),
     "betas": (st.Betas.AS_GIVEN,),
+    "precision": (st.Precision.OWN,),
     "clock": (st.Clock.T,),
     "decay": (
         st.Decay.NONE,

@@ -154,3 +154,5 @@ CHANGE: dict[Eps, dict[Scale, Change]] = {
         Scale.FOLDED: lambda a, d, v, s: d / (a.sqrt(v) / s.root2 / s.step + s.eps / s.step),
     },
 }
+
+CHANGE[Eps.PAPER_STORED] = CHANGE[Eps.PAPER]  # of the rows that are stored; the update takes the others apart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,11 +18,15 @@ from .scalars import Scalars
 
 @dataclass(frozen=True)
 class Merged:
-    """What the update takes in: a gradient per row, and its square where that is not the square of the gradient."""
+    """What the update takes in: a gradient per row, and its square where that is not the square of the gradient.
+
+    stored: how many of the rows, which come first, the gradient stores; by default all.
+    """
 
     rows: Array
     g: Number
     square: Number | None = None
+    stored: int = sys.maxsize
 
     def at(self, positions: Array) -> Merged:
         return Merged(self.rows[positions], self.g[positions], None if self.square is None else self.square[positions])

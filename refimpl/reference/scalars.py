@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from ..arithmetic import Arithmetic, Number
 from ..dialects import Hyper, Picks
-from ..dialects.stages import Amsgrad, Betas, Bias, Clock, DecayRate, Direction
+from ..dialects.stages import Amsgrad, Betas, Bias, Clock, DecayRate, Direction, Precision
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Scalars:
 CLOCK = {
     Clock.T: lambda t: t,
     Clock.T_PLUS_1: lambda t: t + 1,
-    Clock.T_MINUS_1: lambda t: t - 1,
+    Clock.T_MINUS_1: lambda t: max(t - 1, 0),
+    Clock.T_MINUS_1_OR_NONE: lambda t: max(t - 1, 0),
     Clock.TWICE_T: lambda t: 2 * t,
 }
 
@@ -63,6 +66,8 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
 
     m_hat = m / (1 - b1^t), v_hat = v / (1 - b2^t); Nesterov's terms are Dozat's (2016), b1/(1-b1^(t+1)) and (1-b1)/(1-b1^t).
     """
+    if picks.precision is Precision.FLOAT32:
+        hyper = Hyper(**{name: float(np.float32(value)) for name, value in vars(hyper).items()})
     one = a.scalar(1.0)
     lr, eps = a.scalar(hyper.lr), a.scalar(hyper.eps)
     beta1, beta2 = a.scalar(hyper.beta1), a.scalar(hyper.beta2)
@@ -71,6 +76,8 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     t = CLOCK[picks.clock](t)
     c1 = one - a.power(beta1, t)
     c2 = one - a.power(beta2, t)
+    if t == 0 and picks.clock is Clock.T_MINUS_1_OR_NONE:
+        c1 = c2 = one
     # NAdam's terms carry their own corrections of m, and a maximum over v_hat has been corrected already.
     corrects_m = picks.bias in (Bias.BOTH, Bias.FIRST) and picks.direction is not Direction.NADAM
     corrects_v = picks.bias in (Bias.BOTH, Bias.SECOND) and picks.amsgrad is not Amsgrad.MAX_V_HAT

@@ -9,7 +9,7 @@ Kingma and Ba, Adam (2015), algorithm 1. Restricted to the rows that a gradient 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from ..arithmetic import Arithmetic, Number
 from ..case import ARRAYS
 from ..dialects import Picks
-from ..dialects.stages import Amsgrad, Decay, Direction, Merge, Moments, Touch, Update
+from ..dialects.stages import Amsgrad, Decay, Direction, Eps, Merge, Moments, Touch, Update
 from ..gradients import Occurrences
 from .forms import CHANGE, MEAN, SHRINK, SQUARE, Forms, admissible
 from .gradient import Merged, merge, occurrence_rounds, prepare
@@ -73,12 +73,14 @@ def step_parameter(
 def touch(a: Arithmetic, merged: Merged, given: Occurrences, picks: Picks) -> Merged:
     """Which rows the update works on: those that are stored, those that are not all zero, or all of them."""
     if given.dense:
-        return merged
+        return replace(merged, stored=len(merged.rows))
     if picks.touch is Touch.NONZERO:
         total = np.zeros((given.layout[0], given.layout[1]))
         np.add.at(total, given.indices, given.values)
         return merged.at(np.flatnonzero((total[merged.rows] != 0).any(axis=1)))
-    if picks.touch is Touch.ALL or picks.decay is Decay.COUPLED_ALL:
+    if picks.touch is Touch.ALL_UNLESS_EMPTY and not len(given.indices):
+        return merged
+    if picks.touch in (Touch.ALL, Touch.ALL_UNLESS_EMPTY) or picks.decay is Decay.COUPLED_ALL:
         missing = np.setdiff1d(np.arange(given.layout[0]), merged.rows)
         rows = np.r_[merged.rows, missing]
         padded = a.load(np.zeros((len(rows), given.layout[1])))
@@ -86,12 +88,17 @@ def touch(a: Arithmetic, merged: Merged, given: Occurrences, picks: Picks) -> Me
         padded[: len(merged.rows)] = merged.g
         if square is not None:
             square[: len(merged.rows)] = merged.square
-        return Merged(rows, padded, square)
+        return Merged(rows, padded, square, len(merged.rows))
     return merged
 
 
 def update_rows(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> None:
     """The update of rows that occur once each."""
+    if picks.eps is Eps.PAPER_STORED:
+        stored = np.arange(len(merged.rows)) < merged.stored
+        for eps, some in ((Eps.PAPER, stored), (Eps.HAT, ~stored)):
+            update_rows(a, state, merged.at(np.flatnonzero(some)), replace(picks, eps=eps), s, forms)
+        return
     old = state.take(merged.rows)
     new, change = advance(a, old, merged, picks, s, forms)
     new.p = old.p - change

@@ -21,17 +21,24 @@ class Conclusion:
 
 
 def conclude(report: Report) -> Conclusion:
-    """Conformant, not conformant, or nothing said because nothing was run; a waiver that no longer applies is an error."""
+    """Conformant, not conformant, or nothing said because nothing was run; a stale waiver and a program that failed are errors."""
     subject = f"{report.backend} {report.version}".strip()
     if report.count(Status.UNSUPPORTED) == len(report.verdicts):
         why = f"all {counted(len(report.verdicts), 'case')} are unsupported" if report.verdicts else "no case was selected"
         return Conclusion(HARNESS_FAILED, f"nothing was run: {why} ({subject})")
     if any(verdict.status in FAILURES for verdict in report.verdicts):
         return Conclusion(NOT_CONFORMANT, f"{subject} {'; '.join(_against(report))}")
-    if report.problems:
-        stale = "1 waiver no longer applies" if len(report.problems) == 1 else f"{len(report.problems)} waivers no longer apply"
-        return Conclusion(NOT_CONFORMANT, f"{subject} {_in_favour(report, conforming(report))}; but {stale}")
+    but = list(_but(report))
+    if but:
+        return Conclusion(NOT_CONFORMANT, f"{subject} {_in_favour(report, conforming(report))}; but {listed(but)}")
     return Conclusion(OK, f"{subject} {_in_favour(report, conforming(report))}")
+
+
+def _but(report: Report) -> Iterator[str]:
+    if report.problems:
+        yield "1 waiver no longer applies" if len(report.problems) == 1 else f"{len(report.problems)} waivers no longer apply"
+    if report.failure:
+        yield report.failure
 
 
 def by_dialect(report: Report) -> dict[str, list[CaseVerdict]]:

@@ -21,7 +21,9 @@ def to_junit(report: Report) -> str:
     for name, verdicts in suites.items():
         _suite(root, name, (_test(verdict) for verdict in verdicts), sum(verdict.seconds for verdict in verdicts))
     if report.problems:
-        _suite(root, "waivers", (_stale(problem) for problem in report.problems), 0.0)
+        _suite(root, "waivers", (_error("waivers", problem) for problem in report.problems), 0.0)
+    if report.failure:
+        _suite(root, "program", [_error("program", report.failure)], 0.0)
     for count in ("tests", "failures", "errors", "skipped"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     Xml.indent(root)
@@ -46,8 +48,8 @@ def _test(verdict: CaseVerdict) -> Xml.Element:
     return test
 
 
-def _stale(problem: str) -> Xml.Element:
-    test = Xml.Element("testcase", classname="waivers", name=clean(problem), time="0.000")
+def _error(suite: str, problem: str) -> Xml.Element:
+    test = Xml.Element("testcase", classname=suite, name=clean(problem), time="0.000")
     Xml.SubElement(test, "error", message=clean(problem))
     return test
 

@@ -136,7 +136,11 @@ def _cause(diagnosis: Diagnosis) -> Iterator[str]:
 
 def _without_cause(failures: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
     explained = {case for diagnosis in diagnoses for case in diagnosis.cases}
-    left = [verdict.case_id for verdict in failures if verdict.mismatch and verdict.case_id not in explained]
+    unnamed = [verdict for verdict in failures if verdict.mismatch and verdict.case_id not in explained]
+    rounded = [verdict.case_id for verdict in unnamed if verdict.attained]
+    left = [verdict.case_id for verdict in unnamed if not verdict.attained]
+    if rounded:
+        yield from paragraph(f"ROUNDING alone is the cause of {counted(len(rounded), 'failure')}: {first_few(rounded)}", "", "  ")
     if left:
         yield from paragraph(
             f"NO CAUSE KNOWN: no known deviation gives the numbers of {counted(len(left), 'failure')}: {first_few(left)}", "", "  "

@@ -1,0 +1,59 @@
+"""`python -m refimpl.diff A B`: what differs between two dialects, how much, and how to make the second reproduce the first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ..command import guarded, output_file, write_text
+from ..dialects import dialect
+from ..errors import OK
+from ..progress import watched
+from .blocks import to_markdown, to_text
+from .comparison import compared, to_json
+from .page import page
+from .sizes import cases_of, measured
+
+__all__ = ["main"]
+
+EXAMPLES = """examples:
+  python -m refimpl.diff torch.SparseAdam mindspore.LazyAdam
+  python -m refimpl.diff torch.SparseAdam mindspore.LazyAdam.default-target --format md > differences.md
+  python -m refimpl.diff mindspore.Adam torch.Adam --json differences.json
+
+exit codes: 0 described, whether they differ or not; 2 usage or bad input; 3 a proof failed
+"""
+
+FORMATS = {"text": to_text, "md": to_markdown}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = _parser().parse_args(argv)
+    return guarded("refimpl diff", lambda: _run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m refimpl.diff",
+        description="What differs between two dialects, stage by stage, how much, and how to make B reproduce A.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("a", metavar="A", help="the dialect to be reproduced (`refimpl gen --list` names some; any wrong name lists all)")
+    parser.add_argument("b", metavar="B", help="the dialect that is to reproduce it")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="text", help="how to print it (default: text)")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="the comparison as JSON, every case with its distance")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    a, b = dialect(options.a), dialect(options.b)
+    cases = cases_of(a)
+    known = [measured(case, a) for case in watched(cases, len(cases), sys.stderr)]
+    found = compared(a, b, known)
+    if options.json:
+        write_text(options.json, to_json(found))
+    print(FORMATS[options.format](page(found)), end="")
+    return OK

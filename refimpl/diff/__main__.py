@@ -1,0 +1,5 @@
+"""`python -m refimpl.diff`."""
+
+from . import main
+
+raise SystemExit(main())

@@ -1,0 +1,258 @@
+"""A case of one dialect on its way to another: what each call is to bring, with which settings, and what is still to be done by hand.
+
+A *preparation* rewrites a transfer (see `preparations`); `run` hands it to the other dialect and evaluates it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import Arithmetic, Float
+from ..case import Case, Group, Param, Step
+from ..dialects import Dialect, Hyper, Picks, differing_stages
+from ..dialects.stages import Counter
+from ..errors import InvalidHyper
+from ..gradients import Array, gradient_form, is_element_gradient
+from ..reference import FIELDS, scheduled, trajectory
+from .parameters import paired_switches
+from .words import free_roles
+
+DOUBLE = Float("float64")
+
+
+class Refused(Exception):
+    """The other dialect has no way to do this: kind is form, fixed, range or setting; the text says why."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What one parameter is to be updated with at one call: the numbers, and the picks that are left to the optimizer."""
+
+    hyper: Hyper
+    picks: Picks
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call: a gradient (or None) and the settings of each parameter, and what to multiply it by beforehand (decay by hand).
+
+    origin: the step of the case that it belongs to, from 1; t: what the counter of A says there, by parameter.
+    """
+
+    gradients: Mapping[str, Any]
+    wanted: Mapping[str, Wanted]
+    origin: int
+    t: Mapping[str, int]
+    shrink: Mapping[str, Any]
+    before: Mapping[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """The calls of a case, to be made to another dialect. own: each parameter gets an optimizer of its own."""
+
+    case: Case
+    a: Dialect
+    params: tuple[Param, ...]
+    calls: tuple[Call, ...]
+    own: bool = False
+
+
+Results = dict[tuple[str, str], Array]
+"""(parameter, array) to (T, size): the state at the recorded steps of the case, every array flat."""
+
+
+def transfer(case: Case, a: Dialect) -> Transfer:
+    """A case as A means it, before anything is prepared."""
+    resolved = [[Wanted(*a.resolve(hyper)) for hyper in hypers] for hypers in scheduled(case)]
+    groups = {param.name: param.group for param in case.params}
+    ticks = counts(case, [{name: one[group].picks.counter for name, group in groups.items()} for one in resolved])
+    before = _parameters_before(case, a)
+    calls = tuple(
+        Call(step.gradients, {name: one[group] for name, group in groups.items()}, number, ticks[number - 1], {}, before[number - 1])
+        for number, (step, one) in enumerate(zip(case.steps, resolved), start=1)
+    )
+    return Transfer(case, a, tuple(replace(param, group=index) for index, param in enumerate(case.params)), calls)
+
+
+def _parameters_before(case: Case, a: Dialect) -> list[dict[str, Array]]:
+    shapes = {param.name: param.value.shape for param in case.params}
+    start = {param.name: param.value.astype(np.float64) for param in case.params}
+    after = ({name: np.array(states[name].p).reshape(shape) for name, shape in shapes.items()} for states in trajectory(case, DOUBLE, a))
+    return [start, *after]
+
+
+def counts(case: Case, counters: list[dict[str, Counter]]) -> list[dict[str, int]]:
+    """What the bias correction of each parameter counts to at each step; 0 where each row has a count of its own."""
+    return tick([step.gradients for step in case.steps], case.params, counters)
+
+
+def tick(gradients: list[Mapping[str, Any]], params: tuple[Param, ...], counters: list[dict[str, Counter]]) -> list[dict[str, int]]:
+    """The same for calls that are not (yet) a case."""
+    shared = nonempty = params[0].step if params else 0
+    own = {param.name: param.step for param in params}
+    filled = dict(own)
+    found: list[dict[str, int]] = []
+    for given, counter in zip(gradients, counters):
+        shared += 1
+        nonempty += any(not is_empty(one) for one in given.values())
+        for name, gradient in given.items():
+            own[name] += gradient is not None
+            filled[name] += not is_empty(gradient)
+        of = {Counter.CALL: dict.fromkeys(own, shared), Counter.CALL_NONEMPTY: dict.fromkeys(own, nonempty)}
+        of |= {Counter.PARAMETER: dict(own), Counter.PARAMETER_NONEMPTY: dict(filled)}
+        found.append({name: of.get(pick, {}).get(name, 0) for name, pick in counter.items()})
+    return found
+
+
+def is_empty(gradient: Any) -> bool:
+    """Whether a gradient is missing, or stores nothing."""
+    if gradient is None:
+        return True
+    return len(gradient.data) == 0 if is_element_gradient(gradient) else hasattr(gradient, "indices") and len(gradient.indices) == 0
+
+
+def run(given: Transfer, b: Dialect, flips: Mapping[str, Any], a: Arithmetic = DOUBLE, read: Any = np.array) -> Results:
+    """The states that B comes to. flips: settings of B that A has nothing of; raises Refused where B does not take the calls."""
+    names = [[param.name] for param in given.params] if given.own else [[param.name for param in given.params]]
+    found: Results = {}
+    with np.errstate(all="ignore"):
+        for some in names:
+            found.update(_run(given, some, b, flips, a, read))
+    return found
+
+
+def _run(given: Transfer, names: list[str], b: Dialect, flips: Mapping[str, Any], a: Arithmetic, read: Any) -> Results:
+    params = tuple(replace(param, group=index) for index, param in enumerate(p for p in given.params if p.name in names))
+    calls = [call for call in given.calls if not given.own or call.gradients[names[0]] is not None]
+    if calls:
+        settings = list(_settings(given, calls, names, b, flips))
+        case = _case(given, params, calls, settings, names, b)
+        path = _path(case, calls, b, a, read)
+    else:
+        path = [_start(params)]
+    at = [sum(call.origin <= step for call in calls) for step in given.case.record]
+    return {(name, array): np.stack([path[k][name, array] for k in at]) for name in names for array in FIELDS}
+
+
+def _start(params: tuple[Param, ...]) -> dict[tuple[str, str], Array]:
+    found = {}
+    for param in params:
+        for array, value in zip(FIELDS, (param.value, param.exp_avg, param.exp_avg_sq)):
+            found[param.name, array] = (np.zeros(param.value.shape) if value is None else value).astype(np.float64).reshape(-1)
+    return found
+
+
+def _path(case: Case, calls: list[Call], b: Dialect, a: Arithmetic, read: Any) -> list[dict[tuple[str, str], Array]]:
+    """The state at the start and after each call; a decay by hand happens between the calls."""
+    path = [_start(case.params)]
+    first = calls[0].shrink
+    params = tuple(replace(param, value=param.value * first[param.name]) if param.name in first else param for param in case.params)
+    ahead = [*(call.shrink for call in calls[1:]), {}]
+    for states, shrink in zip(trajectory(replace(case, params=params), a, b), ahead):
+        path.append(
+            {(name, array): read(getattr(state, field)).reshape(-1) for name, state in states.items() for array, field in FIELDS.items()}
+        )
+        for name, factor in shrink.items():
+            state = states[name]
+            state.p = state.p * a.load(np.broadcast_to(factor, state.p.shape).copy())
+    return path
+
+
+def _case(
+    given: Transfer, params: tuple[Param, ...], calls: list[Call], settings: list[tuple[dict[str, Any], ...]], names: list[str], b: Dialect
+) -> Case:
+    for call in calls:
+        for name in names:
+            form = None if call.gradients[name] is None else gradient_form(call.gradients[name])
+            if form and form not in b.gradients:
+                raise Refused("form", f"{b.name} refuses {FORM[form]}: {b.refusal(form)}")
+    steps = tuple(Step({name: call.gradients[name] for name in names}, hypers) for call, hypers in zip(calls, settings))
+    groups = tuple(Group(hyper) for hyper in settings[0])
+    return replace(given.case, dialect=b.name, params=params, groups=groups, steps=steps, record=tuple(range(1, len(steps) + 1)))
+
+
+FORM = {"rows": "gradients by rows", "elements": "gradients of single elements", "dense": "dense gradients"}
+
+
+def _settings(
+    given: Transfer, calls: list[Call], names: list[str], b: Dialect, flips: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], ...]]:
+    first: dict[str, Any] | None = None
+    for call in calls:
+        made = tuple(in_names_of(b, call.wanted[name], given.a, flips) for name in names)
+        first = first or made[0]
+        for one in made:
+            _check_fixed(first, one, b)
+        yield made
+
+
+def _check_fixed(first: Mapping[str, Any], now: Mapping[str, Any], b: Dialect) -> None:
+    """Refuse what the framework fixes for all groups when the optimizer is made."""
+    free = free_roles(b)
+    for name, parameter in b.parameters.items():
+        roles = parameter.roles or ("switch",)
+        if first[name] != now[name] and not free.issuperset(roles):
+            raise Refused("fixed", f"{b.name} fixes {name} for all parameters when it is made")
+
+
+def in_names_of(b: Dialect, wanted: Wanted, a: Dialect, flips: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of B that ask for this; raises Refused where B has no such setting, or does not accept the value."""
+    return dict(_in_names_of(b, wanted, a, tuple(sorted(flips.items()))))
+
+
+@lru_cache(maxsize=4096)  # most calls of a case want the same
+def _in_names_of(b: Dialect, wanted: Wanted, a: Dialect, flipped: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    flips = dict(flipped)
+    numbers = vars(wanted.hyper)
+    given = {**b.defaults(), **flips}
+    for name, parameter in b.parameters.items():
+        if len(parameter.roles) > 1:
+            given[name] = tuple(numbers[role] for role in parameter.roles)
+        elif parameter.roles:
+            given[name] = numbers[parameter.roles[0]]
+    for name in paired_switches(a, b):
+        if name not in flips:
+            given[name] = _nearer(b, given, name, wanted.picks)
+    _check_lacking(b, wanted, a, given)
+    try:
+        b.validate(given)
+    except InvalidHyper as error:
+        raise Refused("range", f"{b.name} refuses it: {error.message}") from None
+    return given
+
+
+def _nearer(b: Dialect, given: Mapping[str, Any], name: str, wanted: Picks) -> bool:
+    """The position of a switch that differs in fewer stages; its default where that is the same."""
+    default = bool(b.parameters[name].default)
+    apart = {value: len(list(differing_stages(wanted, b.resolve({**given, name: value})[1]))) for value in (default, not default)}
+    return min(apart, key=lambda value: apart[value])
+
+
+IDLE = {"weight_decay": 0.0, "loss_scale": 1.0, "eps_root": 0.0}
+
+
+def _check_lacking(b: Dialect, wanted: Wanted, a: Dialect, given: Mapping[str, Any]) -> None:
+    roles = {role for one in b.parameters.values() for role in one.roles}
+    for role, idle in IDLE.items():
+        if role not in roles and getattr(wanted.hyper, role) != idle:
+            raise Refused("setting", f"{b.name} has no {role}")
+    switches = {
+        stage: (one.name, pick)
+        for one in a.parameters.values()
+        for stage, pick in one.when_true.items()
+        if pick is not getattr(a.picks, stage)
+    }
+    for stage, want, _ in differing_stages(wanted.picks, b.resolve(given)[1]):
+        name, pick = switches.get(stage, ("", None))
+        if name and want is pick and not a.parameters[name].default:
+            raise Refused("setting", f"{b.name} has no {name}")

@@ -1,0 +1,5 @@
+"""Pages that stand alone: one file each, everything inline, and a policy in its head that forbids every request."""
+
+from .page import environment, page
+
+__all__ = ["environment", "page"]

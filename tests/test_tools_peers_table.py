@@ -1,0 +1,60 @@
+"""What a table of tools/peers/ may say, and what is said of one that says something else."""
+
+import pytest
+from toy_peer import CLAIM, table, toy
+
+from refimpl.errors import UsageError
+
+
+def test_every_table_of_this_repository_is_valid():
+    assert "torch" in table.read_peers()
+
+
+def test_a_table_becomes_a_peer(tmp_path):
+    waiver = {"route": "lazy", "case": "torch.SparseAdam/eps/*", "reason": "known", "link": "https://example.org/1"}
+    peer = toy(tmp_path, claims=[CLAIM], waivers=[waiver], absent=[{"what": "toy.Fast", "why": "needs a GPU"}])
+    assert (peer.id, peer.routes["lazy"].dialects, peer.timeout) == ("toy", ("torch.SparseAdam",), 3600)
+    assert peer.claims == (table.Claim(CLAIM["says"], CLAIM["where"], CLAIM["but"], **CLAIM["evidence"], link=CLAIM["link"]),)
+    assert str(peer.waivers["lazy"][0]) == "known (https://example.org/1)"
+    assert peer.absent == (table.Absent("toy.Fast", "needs a GPU"),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": None}, "'name' is a required property"),
+        ({"speed": 1}, "'speed' was unexpected"),
+        ({"python": [3.10]}, r"python\[0\]: 3.1 is not of type 'string'"),
+        ({"install": ["numpy"]}, r"install\[0\]: 'numpy' does not match"),
+        ({"runner": "torch.py"}, "runner: 'torch.py' does not match"),
+        ({"runner": "run_nothing.py"}, "runner: there is no 'run_nothing.py'"),
+        ({"routes": {}}, "routes: {} "),
+        ({"routes": {"lazy": {"about": "x", "dialects": ["no.Adam"]}}}, "routes: no dialect 'no.Adam'"),
+        ({"claims": [{**CLAIM, "evidence": {**CLAIM["evidence"], "route": "quick"}}]}, r"claims\[0\].evidence.route: there is no 'quick'"),
+        (
+            {"claims": [{**CLAIM, "evidence": {**CLAIM["evidence"], "case": "torch.Adam/eps/one"}}]},
+            "evidence.case: there is no 'torch.Adam'",
+        ),
+        ({"claims": [{**CLAIM, "evidence": {**CLAIM["evidence"], "status": "bad"}}]}, "evidence.status: 'bad' is not one of"),
+        ({"claims": [{key: value for key, value in CLAIM.items() if key != "evidence"}]}, "'evidence' is a required property"),
+        ({"waivers": [{"route": "lazy", "case": "torch.SparseAdam/*", "reason": "so"}]}, "'link' is a required property"),
+        ({"waivers": [{"route": "lazy", "case": "torch.SparseAdam/*", "reason": " ", "link": "https://a.b"}]}, r"waivers\[0\].reason: ' '"),
+        ({"waivers": [{"route": "lazy", "case": "*", "reason": "so", "link": "https://a.b"}]}, r"waivers\[0\].case: there is no '\*'"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_named_with_its_file_and_key(tmp_path, changes, message):
+    with pytest.raises(UsageError, match=rf"toy\.yaml: .*{message}"):
+        toy(tmp_path, **changes)
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path):
+    (tmp_path / "toy.yaml").write_text("name: [")
+    with pytest.raises(UsageError, match=r"toy\.yaml: cannot be read"):
+        table.read_peers(tmp_path)
+
+
+def test_a_peer_that_there_is_not_is_named_with_those_that_there_are(tmp_path):
+    toy(tmp_path)
+    with pytest.raises(UsageError, match="no peer 'other'") as caught:
+        table.find_peer("other", tmp_path)
+    assert "choose from toy" in caught.value.hint

@@ -1,0 +1,38 @@
+"""The vectors that peers are run on are generated once, and again when their sources change."""
+
+from pathlib import Path
+
+import pytest
+from toy_peer import vectors
+
+from refimpl.errors import HarnessError
+
+
+@pytest.fixture
+def generated(monkeypatch):
+    """The arguments of each generation, which here writes a file and nothing more."""
+    made = []
+
+    def main(arguments):
+        made.append(arguments)
+        Path(arguments[-1]).mkdir()
+        return 0
+
+    monkeypatch.setattr(vectors.gen, "main", main)
+    return made
+
+
+def test_vectors_are_generated_once_and_again_when_their_sources_change(tmp_path, generated, monkeypatch):
+    assert vectors.make_vectors("torch.Adam", tmp_path / "v") == tmp_path / "v" / "torch.Adam"
+    vectors.make_vectors("torch.Adam", tmp_path / "v")
+    assert [one[:4] for one in generated] == [["--suite", "full", "--dialect", "torch.Adam"]]
+    monkeypatch.setattr(vectors, "SOURCES", ("oracle.py",))
+    vectors.make_vectors("torch.Adam", tmp_path / "v")
+    assert len(generated) == 2
+
+
+def test_vectors_that_cannot_be_generated_leave_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors.gen, "main", lambda arguments: 3)
+    with pytest.raises(HarnessError, match=r"torch\.Adam could not be generated"):
+        vectors.make_vectors("torch.Adam", tmp_path / "v")
+    assert list((tmp_path / "v").iterdir()) == []

@@ -1,0 +1,34 @@
+"""keras.optimizers.Adam of Keras 3 as a route, with TensorFlow as its backend."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import keras
+from common import main
+from common_keras import KerasRun
+
+
+class Adam(KerasRun):
+    dialects = ("keras.Adam",)
+
+    def made(self, hyper):
+        return keras.optimizers.Adam(**{**hyper, "weight_decay": hyper["weight_decay"] or None})
+
+    def variable(self, value):
+        return keras.Variable(value, dtype=str(value.dtype))
+
+    def apply(self, pairs):
+        self.run.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+
+    def moments(self):
+        return dict(zip(self.params, zip(self.run._momentums, self.run._velocities)))
+
+
+ROUTES = {"adam": Adam}
+
+if __name__ == "__main__":
+    main(ROUTES)

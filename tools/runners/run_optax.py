@@ -1,0 +1,104 @@
+"""optax.adam as routes: with jax_enable_x64 off, as JAX comes, and on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from common import Elements, Rows, Unsupported, main
+from jax.experimental.sparse import BCOO
+
+
+class AdamRun:
+    """A jitted step: update and apply_updates. What changes is given to a new transformation, which takes over the state."""
+
+    dialects = ("optax.adam",)
+    x64: bool
+
+    def __init__(self, case):
+        if case.dtype == "float64" and not self.x64:
+            raise Unsupported("with jax_enable_x64 off every float64 array becomes float32")
+        jax.config.update("jax_enable_x64", self.x64)
+        self.dtypes = {param.name: jnp.dtype(param.dtype) for param in case.params}
+        self.groups = [dict(group) for group in case.groups]
+        self.labels = tuple((param.name, param.group) for param in case.params)
+        self.params = {param.name: jnp.asarray(param.value, self.dtypes[param.name]) for param in case.params}
+        self.run = _transformation(*self._hyper()).init(self.params)
+        if any(param.step or param.exp_avg is not None for param in case.params):
+            self._resume(case.params)
+
+    def _hyper(self):
+        return tuple(tuple(sorted(group.items())) for group in self.groups), self.labels
+
+    def _resume(self, params):
+        def moment(array):
+            return {param.name: jnp.asarray(getattr(param, array), self.dtypes[param.name]) for param in params}
+
+        count = jnp.asarray(params[0].step, jnp.int32)  # one count per optimizer
+        self.run = optax.tree.set(self.run, count=count, mu=moment("exp_avg"), nu=moment("exp_avg_sq"))
+
+    def step(self, step):
+        for group, change in zip(self.groups, step.hyper):
+            group.update(change)
+        gradients = {name: self._gradient(name, gradient) for name, gradient in step.gradients.items()}
+        self.params, self.run = _jitted(*self._hyper())(gradients, self.run, self.params)
+
+    def _gradient(self, name, gradient):
+        if gradient is None:
+            raise Unsupported("update takes a gradient for every parameter: a leaf of None is refused")
+        if isinstance(gradient, (Rows, Elements)):
+            indices = gradient.indices[:, None] if isinstance(gradient, Rows) else gradient.coords.T
+            return BCOO((jnp.asarray(gradient.values), jnp.asarray(indices)), shape=gradient.shape)
+        return jnp.asarray(gradient, self.dtypes[name])
+
+    def state(self):
+        moments = {"exp_avg": self._moment("mu"), "exp_avg_sq": self._moment("nu")}
+        params = {name: _array(value) for name, value in self.params.items()}
+        return {name: {"param": value, **{array: found[name] for array, found in moments.items()}} for name, value in params.items()}
+
+    def _moment(self, field):
+        """A moment of every parameter; with several groups each holds its own parameters', and a mask for the others."""
+        found = {}
+        for _, tree in optax.tree.get_all_with_path(self.run, field):
+            found.update({name: _array(value) for name, value in tree.items() if not isinstance(value, optax.MaskedNode)})
+        return found
+
+
+@lru_cache(maxsize=64)
+def _transformation(groups, labels):
+    """optax.adam, or where parameters fall into groups, one for each, which optax.partition puts together."""
+    adams = {index: optax.adam(**dict(group)) for index, group in enumerate(groups)}
+    return optax.partition(adams, dict(labels)) if len(adams) > 1 else adams[0]
+
+
+@lru_cache(maxsize=64)
+def _jitted(groups, labels):
+    transformation = _transformation(groups, labels)
+
+    @jax.jit
+    def step(gradients, state, params):
+        updates, state = transformation.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state
+
+    return step
+
+
+def _array(value):
+    return np.asarray(value.astype(jnp.float32) if value.dtype == jnp.bfloat16 else value)
+
+
+class X32(AdamRun):
+    x64 = False
+
+
+class X64(AdamRun):
+    x64 = True
+
+
+ROUTES = {"x32": X32, "x64": X64}
+
+if __name__ == "__main__":
+    main(ROUTES)
