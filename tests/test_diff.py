@@ -10,6 +10,7 @@ from refimpl.dialects import dialect, dialects
 from refimpl.diff.blocks import to_markdown, to_text
 from refimpl.diff.comparison import compared, measured_cases, to_json
 from refimpl.diff.page import conclusion, page
+from refimpl.diff.preparations import in_words
 from refimpl.diff.recipes import agrees
 from refimpl.diff.sizes import cases_of, measured
 
@@ -112,6 +113,25 @@ def test_settings_that_the_other_lacks_are_carried_out_on_the_gradient():
     assert all("nesterov" in id for id in stuck)
 
 
+def test_the_recipe_says_with_which_settings_a_preparation_is_meant():
+    sparse = dialect("torch.SparseAdam")
+    assert in_words("shrink", dialect("torch.Adam"), sparse).startswith("with decoupled_weight_decay=True: ")
+    assert in_words("decay", dialect("torch.Adam"), sparse).startswith("with decoupled_weight_decay=False: ")
+    assert in_words("every-row", dialect("mxnet.Adam"), sparse).startswith("with lazy_update=False ")
+    assert in_words("every-row", dialect("mindspore.LazyAdam"), sparse) == "give a dense gradient as one by rows that stores every row"
+    assert "moves those rows too" in in_words("densify", dialect("torch.SparseAdam"), dialect("torch.Adam"))
+    assert "moves those rows too" not in in_words("densify", dialect("mindspore.Adam"), dialect("torch.Adam"))
+
+
+def test_what_rounding_alone_may_do_grows_with_the_steps_and_shrinks_with_the_class():
+    found = of("torch.SparseAdam", "tfa.LazyAdam", "basics")
+    short, long = found.roundings
+    assert short.steps < long.steps
+    assert 0 < short.loose < long.loose < 0.01
+    assert short.tight < short.loose
+    assert short.case in to_text(page(found))
+
+
 def test_a_switch_of_the_other_is_part_of_the_recipe():
     found = of("torch.SparseAdam", "paddle.Adam", "touched")
     assert found.recipe.settings == {"lazy_mode": True}
@@ -139,6 +159,7 @@ def test_the_page_in_markdown_covers_and_corrects_the_one_that_the_project_start
         "SparseAdam does not support dense gradients",
         "mindspore.nn.LazyAdam(",
         "3.065343e-05",
+        "3.065324e-05",  # what MindSpore prints: its scalars are float32
     ):
         assert needed in text
     claim = next(line for line in text.splitlines() if line.startswith("| LazyAdam is consistent"))

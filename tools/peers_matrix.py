@@ -152,8 +152,10 @@ COUNTS = (*(status.value for status in Status), "refusals")
 def _summed(themes: Sequence[Mapping[str, Any]], attained: str | None) -> dict[str, Any]:
     """All themes as one, without the names of causes: each theme has its own."""
     counts = {name: sum(theme.get(name, 0) for theme in themes) for name in COUNTS}
-    failing = sum(sum(theme.get("causes", {}).values()) for theme in themes)
-    return {**counts, "attained": attained, "causes": {"deviates": failing} if failing else {}}
+    rounding = sum(theme.get("causes", {}).get("rounding", 0) for theme in themes)
+    failing = sum(sum(theme.get("causes", {}).values()) for theme in themes) - rounding
+    causes = {"deviates": failing, "rounding": rounding}
+    return {**counts, "attained": attained, "causes": {name: count for name, count in causes.items() if count}}
 
 
 def cell(theme: Mapping[str, Any]) -> str:

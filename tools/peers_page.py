@@ -19,7 +19,8 @@ the golden vectors of its dialects (`refimpl gen --suite full --dialect NAME`), 
 
 LEGEND = """A cell says which class all cases of the theme attain ({classes}),
 and how many cases there are; `12/14` means that 12 of 14 passed, `n/a` counts those that the framework has no way to do.
-Where a case fails, the cell names what the framework does instead: a deviation of the list below, `unexplained`, `refusals` (it
+Where a case fails, the cell names what the framework does instead: a deviation of the list below, `rounding` (only the class required is
+missed, by flushing subnormals say), `unexplained`, `refusals` (it
 accepts what its dialect says it refuses, or refuses with something changed), `errors` (it raised, crashed or hung), `waived`.
 `ok`: nothing to measure, all as it must be. Blank: the dialect has no such theme. In the column `all`, `deviates` stands for
 every named deviation.
@@ -114,6 +115,9 @@ def _bounds(far: float | str) -> str:
 def _nameless(peer: Peer, result: Result) -> Iterator[str]:
     for route, dialect, reduced in judged(result):
         where = f"`{route}` by {dialect}"
+        if "rounding" in reduced:
+            yield f"- {where}: {counted(reduced['rounding']['cases'], 'case')} of rounding alone: a looser class than required is attained"
+            yield from (f"  - {_shown(shown)}" for shown in reduced["rounding"]["first"])
         if "unexplained" in reduced:
             yield f"- {where}: {counted(reduced['unexplained']['cases'], 'case')} that no known deviation explains"
             yield from (f"  - {_shown(shown)}" for shown in reduced["unexplained"]["first"])

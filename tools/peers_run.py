@@ -96,7 +96,8 @@ def reduced(peer: Peer, route: str, report: Report) -> dict[str, Any]:
     """A report without what nobody will ask for: counts, the first few cases of each kind, and the evidence of claims."""
     by_id = {verdict.case_id: verdict for verdict in report.verdicts}
     explained = {case for diagnosis in report.diagnoses for case in diagnosis.cases}
-    unexplained = [one for one in report.verdicts if one.status is Status.FAILED and one.mismatch and one.case_id not in explained]
+    unnamed = [one for one in report.verdicts if one.status is Status.FAILED and one.mismatch and one.case_id not in explained]
+    rounding, unexplained = [one for one in unnamed if one.attained], [one for one in unnamed if not one.attained]
     claimed = {claim.case for claim in peer.claims if claim.route == route and claim.case in by_id}
     kept = {
         "verdict": conclude(report).sentence,
@@ -104,7 +105,8 @@ def reduced(peer: Peer, route: str, report: Report) -> dict[str, Any]:
         "attained": report.attained,
         "themes": _themes(report),
         "deviations": [_deviation(diagnosis, by_id) for diagnosis in report.diagnoses],
-        "unexplained": {"cases": len(unexplained), "first": [_shown(one) for one in unexplained[:FIRST]]} if unexplained else None,
+        "rounding": _counted(rounding),
+        "unexplained": _counted(unexplained),
         "refusals": _grouped(_refusals(report.verdicts)),
         "errors": _grouped(one for one in report.verdicts if one.status is Status.ERROR),
         "unsupported": _grouped(one for one in report.verdicts if one.status is Status.UNSUPPORTED),
@@ -113,6 +115,10 @@ def reduced(peer: Peer, route: str, report: Report) -> dict[str, Any]:
         "problems": [*report.problems, *([report.failure] if report.failure else [])],
     }
     return {key: value for key, value in strict(kept).items() if value}
+
+
+def _counted(verdicts: Sequence[CaseVerdict]) -> dict[str, Any] | None:
+    return {"cases": len(verdicts), "first": [_shown(one) for one in verdicts[:FIRST]]} if verdicts else None
 
 
 def _themes(report: Report) -> dict[str, dict[str, Any]]:
@@ -128,6 +134,7 @@ def _theme(verdicts: Sequence[CaseVerdict], report: Report) -> dict[str, Any]:
     arrays = [one for verdict in verdicts for one in verdict.arrays]
     ids = {verdict.case_id for verdict in verdicts if verdict.status is Status.FAILED}
     causes = {_cause(diagnosis): len(ids.intersection(diagnosis.cases)) for diagnosis in report.diagnoses}
+    causes["rounding"] = sum(one.status is Status.FAILED and one.attained is not None for one in verdicts)
     attained = {array: _attained([one.attained for one in arrays if one.array == array]) for array in ARRAYS}
     furthest = {array: ratio for array in ARRAYS if (ratio := worst(arrays, array, report.required)) is not None}
     kept = {

@@ -130,7 +130,7 @@ class BackendRun:
     def __iter__(self) -> Iterator[Outcome]:
         try:
             for golden in self._goldens:
-                yield self._outcome(golden)
+                yield self.outcome(golden)
         finally:
             self.close()
 
@@ -146,7 +146,8 @@ class BackendRun:
             self._worker.close()
             self._worker = None
 
-    def _outcome(self, golden: Golden) -> Outcome:
+    def outcome(self, golden: Golden) -> Outcome:
+        """What the backend does with one golden; its crash or hang is that golden's outcome."""
         worker = self._worker or self._ready_worker()[0]
         began = time.perf_counter()
         try:

@@ -88,7 +88,7 @@ def to_text(page: Page) -> str:
     """The page for a terminal."""
     parts = [page.title, "=" * len(page.title)]
     for section in page.sections:
-        parts += ["", section.title.upper()]
+        parts += ["", section.title, "-" * len(section.title)]
         for block in section.blocks:
             parts += TEXT[type(block)](block)
     return "\n".join(parts).replace("`", "") + "\n"
@@ -100,11 +100,11 @@ def _wrapped(text: str, first: str, rest: str) -> list[str]:
 
 def _table_text(block: Table) -> list[str]:
     """Columns of even width, the last one wrapped; a table that would be too wide is printed row by row."""
-    rows = [block.head, *block.rows]
+    rows = [tuple(cell.replace("`", "") for cell in row) for row in (block.head, *block.rows)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(block.head) - 1)]
     indent = sum(widths) + 2 * len(widths) + 2
     if indent > WIDTH - 30:
-        return [line for row in block.rows for line in _row_text(block.head, row)]
+        return [line for row in rows[1:] for line in _row_text(block.head, row)]
     lines: list[str] = []
     for row in rows:
         start = "  " + "".join(f"{cell:<{width}}  " for cell, width in zip(row, widths))

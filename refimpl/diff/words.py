@@ -42,5 +42,6 @@ def free_roles(dialect: Dialect) -> frozenset[str]:
 
 def class_path(dialect: Dialect) -> str:
     """Where users import it from, as far as the table knows: torch.optim.SparseAdam."""
-    home = words()["homes"].get(dialect.framework)
+    homes = words()["homes"]
+    home = homes.get(dialect.name) or homes.get(dialect.framework)
     return f"{home}.{dialect.class_name}" if home else dialect.name

@@ -31,7 +31,7 @@ def to_text(report: Report, verbose: bool = False) -> str:
     failures = [verdict for verdict in report.verdicts if verdict.status in FAILURES]
     shown = failures if verbose else failures[:SHOWN]
     blocks: list[Iterable[str]] = [_heading(report), *_tables(report)]
-    blocks += [_failure(verdict, report) for verdict in shown]
+    blocks += [failure(verdict, report) for verdict in shown]
     blocks.append(_hidden(failures[len(shown) :]))
     blocks += [_cause(diagnosis) for diagnosis in report.diagnoses]
     blocks += [_without_cause(failures, report.diagnoses), _grouped(report, Status.UNSUPPORTED), _grouped(report, Status.WAIVED)]
@@ -85,7 +85,8 @@ def _attained(verdicts: Sequence[CaseVerdict]) -> str:
     return part.attained or "-"
 
 
-def _failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
+def failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
+    """All there is to say of one case that fails; the report tells the class that is required and the command."""
     yield from paragraph(f"{verdict.status.name} {verdict.case_id}")
     yield from paragraph(verdict.about, "  ")
     if verdict.reason:

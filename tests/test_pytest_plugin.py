@@ -1,0 +1,130 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import small_vectors
+
+CASES = (
+    "basics/one-step",
+    "basics/five-steps",
+    "duplicates/pair",
+    "options/maximize",
+    "refused/lr-negative",
+    "groups/lr",
+    "eps/eps-near-root",
+)
+
+BACKEND = """
+import numpy as np
+from refimpl.backends import Capabilities, Unsupported
+from refimpl.backends.reference import factory as reference
+
+
+class Wrong:
+    name, version = "wrong", "1"
+    dialects = {"torch.SparseAdam": Capabilities(dtypes=("float32",))}
+
+    def __init__(self, deviations):
+        self.inner = reference(deviations=deviations)
+
+    def start(self, case):
+        if len(case.groups) > 1:
+            raise Unsupported("one group only")
+        return self.inner.start(case)
+
+
+def last_wins(): return Wrong("duplicates-last-wins")
+def no_sign(): return Wrong("maximize-ignored")
+def eps_moved(): return Wrong("eps-beside-sqrt-v-hat")
+def right(): return Wrong("")
+
+
+def test_mine(refimpl_case, refimpl_judge):
+    refimpl_judge(right(), refimpl_case)
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """An author's project: vectors, and a module with three wrong backends of a few lines and a right one."""
+    directory = tmp_path_factory.mktemp("project")
+    small_vectors.write(directory / "vectors", *(f"torch.SparseAdam/{case}" for case in CASES))
+    (directory / "mine.py").write_text(BACKEND)
+    (directory / "test_own.py").write_text("from mine import test_mine")
+    return directory
+
+
+def ran(project: Path, *arguments: str) -> tuple[int, dict[str, str], str]:
+    """The exit code, the end of each vector by its id, and all that was printed."""
+    command = [sys.executable, "-m", "pytest", "-p", "refimpl.pytest_plugin", "-p", "no:cacheprovider", "-rA", "-v", *arguments]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, env=None)
+    ends = dict(re.findall(r"^\S*refimpl::torch\.SparseAdam/(\S+) ([A-Z]+)", done.stdout, re.MULTILINE))
+    return done.returncode, ends, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("factory", "failing", "cause"),
+    [
+        ("last_wins", {"duplicates/pair"}, "duplicates-last-wins"),
+        ("no_sign", {"options/maximize"}, "maximize-ignored"),
+        ("eps_moved", {"eps/eps-near-root"}, "eps-beside-sqrt-v-hat"),
+    ],
+)
+def test_a_wrong_backend_fails_in_exactly_the_tests_that_its_fault_concerns(project, factory, failing, cause):
+    code, ends, text = ran(project, "--refimpl-backend", f"mine:{factory}", "-k", "torch.SparseAdam and not test_mine")
+    assert code == 1
+    assert {case for case, end in ends.items() if end == "FAILED"} == failing
+    assert ends["groups/lr"] == "SKIPPED"
+    assert set(ends) == set(CASES)
+    assert f"CAUSE {cause}: " in text
+    assert "first outside its bound" in text
+    assert f"rerun: refimpl check mine:{factory} --case torch.SparseAdam/{min(failing)}" in " ".join(text.replace("\\\n", " ").split())
+
+
+def test_a_right_backend_passes_and_what_it_does_not_claim_is_skipped_with_the_reason(project):
+    code, ends, text = ran(project, "--refimpl-backend", "mine:right", "-k", "not test_mine")
+    assert code == 0
+    assert {end for case, end in ends.items() if case != "groups/lr"} == {"PASSED"}
+    assert "one group only" in text
+
+
+@pytest.mark.parametrize(("factory", "end", "code"), [("last_wins", "XFAIL", 0), ("right", "FAILED", 1)])
+def test_a_waiver_is_an_expected_failure_that_must_fail(project, tmp_path, factory, end, code):
+    waivers = tmp_path / "waivers.yaml"
+    waivers.write_text(
+        "- {case: '*/duplicates/*', reason: not merged yet, link: 'https://example.org/1', deviation: duplicates-last-wins}\n"
+    )
+    wanted = ["--refimpl-waivers", str(waivers), "--refimpl-case", "*/duplicates/*", "-k", "not test_mine"]
+    found, ends, _ = ran(project, "--refimpl-backend", f"mine:{factory}", *wanted)
+    assert (found, ends) == (code, {"duplicates/pair": end})
+
+
+def test_a_test_of_ones_own_runs_once_per_vector(project):
+    code, ends, text = ran(project, "test_own.py")
+    assert code == 0
+    assert ends == {}
+    assert "6 passed, 1 skipped" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--refimpl-backend", "mine:nothing"], "nothing"),
+        (["--refimpl-backend", "mine:right", "--refimpl-vectors", "nowhere"], "nowhere"),
+        (["--refimpl-backend", "mine:right", "--refimpl-waivers", "none.yaml"], "none.yaml"),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error_that_says_why(project, arguments, said):
+    code, _, text = ran(project, *arguments)
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert said in text
+
+
+def test_without_the_option_nothing_heavy_is_imported(tmp_path):
+    arguments = ["-p", "refimpl.pytest_plugin", "-q", "--co", "-p", "no:cacheprovider", "-o", "addopts=", "nothing"]
+    heavy = "[name for name in sys.modules if name.startswith(('refimpl.vec', 'refimpl.back', 'refimpl.oracle', 'numba'))]"
+    code = f"import sys, pytest; pytest.main({arguments}); print({heavy})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("[]")
