@@ -95,21 +95,10 @@ def _numbers(verdict: CaseVerdict, profiles: Sequence[Profile]) -> Iterator[tupl
         yield "first outside", verdict.mismatch
     for profile in profiles:
         if profile.worst != verdict.mismatch:
-            yield "farthest outside", profile.worst
+            yield f"farthest outside in {profile.array}", profile.worst
 
 
 def _commands(verdict: CaseVerdict, report: Report) -> Iterator[tuple[str, str]]:
     """(what for, command) to look into a case that fails."""
-    if verdict.status not in (*FAILURES, Status.WAIVED):
-        return
-    case = shlex.quote(verdict.case_id)
-    if "command" in report.environment:
-        yield "run this case alone", f"{report.environment['command']} --case {case}"
-    if verdict.mismatch:
-        yield "work its first wrong element through", " ".join(["refimpl explain", case, *_element(verdict.mismatch)])
-
-
-def _element(mismatch: Mismatch) -> Iterator[str]:
-    yield f"--step {mismatch.step} --param {shlex.quote(mismatch.param)}"
-    if len(mismatch.index) <= 2:  # a column is one number there
-        yield from (f"{flag} {at}" for flag, at in zip(("--row", "--col"), mismatch.index))
+    if verdict.status in (*FAILURES, Status.WAIVED) and "command" in report.environment:
+        yield "run this case alone", f"{report.environment['command']} --case {shlex.quote(verdict.case_id)}"
