@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ CASES = (
     "groups/lr",
     "eps/eps-near-root",
 )
+
+INSTALLED = any(one.value == "refimpl.pytest_plugin" for one in entry_points(group="pytest11"))
+PLUGIN = [] if INSTALLED else ["-p", "refimpl.pytest_plugin"]
+"""What makes pytest know the plugin: nothing, once refimpl is installed."""
 
 BACKEND = """
 import numpy as np
@@ -58,7 +63,7 @@ def project(tmp_path_factory):
 
 def ran(project: Path, *arguments: str) -> tuple[int, dict[str, str], str]:
     """The exit code, the end of each vector by its id, and all that was printed."""
-    command = [sys.executable, "-m", "pytest", "-p", "refimpl.pytest_plugin", "-p", "no:cacheprovider", "-rA", "-v", *arguments]
+    command = [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "-rA", "-v", *arguments]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, env=None)
     ends = dict(re.findall(r"^\S*refimpl::torch\.SparseAdam/(\S+) ([A-Z]+)", done.stdout, re.MULTILINE))
     return done.returncode, ends, done.stdout + done.stderr
@@ -123,7 +128,7 @@ def test_what_cannot_be_is_a_usage_error_that_says_why(project, arguments, said)
 
 
 def test_without_the_option_nothing_heavy_is_imported(tmp_path):
-    arguments = ["-p", "refimpl.pytest_plugin", "-q", "--co", "-p", "no:cacheprovider", "-o", "addopts=", "nothing"]
+    arguments = [*PLUGIN, "-q", "--co", "-p", "no:cacheprovider", "-o", "addopts=", "nothing"]
     heavy = "[name for name in sys.modules if name.startswith(('refimpl.vec', 'refimpl.back', 'refimpl.oracle', 'numba'))]"
     code = f"import sys, pytest; pytest.main({arguments}); print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
