@@ -13,6 +13,7 @@ from .errors import BAD_INPUT, OK
 COMMANDS: dict[str, str] = {
     "gen": "write golden vectors: inputs, exact results and per-element bounds",
     "check": "judge an implementation against golden vectors, and name the cause where it fails",
+    "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
     "diff": "what differs between two dialects, how much, and how to make one reproduce the other",
 }
 """Every command with its one line. The module of the same name holds `main(argv)`, and is imported when it is asked for."""

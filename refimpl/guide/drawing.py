@@ -1,0 +1,82 @@
+"""Figures as SVG inside a page: its text is text, and its colours are the page's, light or dark."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import matplotlib
+from cycler import cycler
+from matplotlib.figure import Figure
+
+COLORS = {"#010101": "currentColor", "#020202": "var(--quiet)", "#030303": "var(--line)", "#040404": "var(--ground)"}
+SERIES = ("#110000", "#220000", "#330000", "#440000", "#550000")
+"""Colours that stand for others: each becomes a variable of the page's style."""
+
+_VARIABLES = COLORS | {color: f"var(--series-{k})" for k, color in enumerate(SERIES, start=1)}
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.4, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (2.5, 1)))
+"""A line style for each series, so that nothing is told by colour alone."""
+
+WIDTH = 4.9  # inches; narrow, with 9 point text, so that a phone shows it without shrinking it
+
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "refimpl",
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8.0,
+    "axes.edgecolor": "#020202",
+    "axes.labelcolor": "#010101",
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=SERIES, linestyle=DASHES),
+    "axes.unicode_minus": True,
+    "grid.color": "#030303",
+    "grid.linewidth": 0.6,
+    "figure.facecolor": "none",
+    "legend.frameon": False,
+    "legend.fontsize": 9.0,
+    "legend.handlelength": 2.6,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "text.color": "#010101",
+    "xtick.color": "#020202",
+    "ytick.color": "#020202",
+    "xtick.labelcolor": "#010101",
+    "ytick.labelcolor": "#010101",
+}
+
+
+def figure(panels: int = 1, height: float = 2.5, **options: Any) -> tuple[Figure, list[Any]]:
+    """A figure with panels above each other, as wide as a page's column. height: of a panel; options: of subplots."""
+    made = Figure(figsize=(WIDTH, height * panels), layout="constrained")
+    axes = made.subplots(panels, 1, squeeze=False, **options)[:, 0]
+    for one in axes:
+        one.xaxis.get_major_locator().set_params(integer=True)  # steps and columns are whole numbers
+    return made, list(axes)
+
+
+def svg(draw: Callable[[], Figure], name: str, caption: str) -> str:
+    """A drawn figure as an <svg> element. name: what its ids start with; caption: what a screen reader says instead."""
+    out = io.StringIO()
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]  # the stubs want each key spelt out
+        made = draw()
+        made.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    found = re.search(r"<svg [^>]*viewBox=\"([^\"]+)\"[^>]*>(.*)</svg>", out.getvalue(), re.DOTALL)
+    if not found:
+        raise ValueError("matplotlib wrote no svg element with a viewBox")
+    box, inner = found.groups()
+    inner = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", inner, flags=re.DOTALL)
+    inner = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', inner)
+    inner = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", inner)
+    inner = re.sub(r"'DejaVu Sans'(, [^;\"]+)?", "var(--sans)", inner)
+    inner = re.sub(r"#[0-9a-f]{6}", lambda color: _VARIABLES.get(color.group(0), color.group(0)), inner)
+    left, top, width, height = box.split()
+    return f'<svg role="img" aria-label="{escape(caption)}" viewBox="{left} {top} {width} {height}">{inner.strip()}</svg>'

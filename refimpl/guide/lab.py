@@ -1,0 +1,96 @@
+"""A small bench for the guide: a table of one column, gradients written by hand, and any choice of any stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import Arithmetic, Bound, Float, numpy_dtype
+from ..case import Case, Group, Param, Step
+from ..dialects import STAGES, Deviation, dialect
+from ..gradients import Array, RowGradient
+from ..reference import FIELDS, ONE, Forms, trajectory
+
+Given = Sequence[tuple[int, float]] | Array | None
+"""A step's gradient: (row, value) pairs, in which a row may come twice; or a dense column; or None, no gradient at all."""
+
+
+@dataclass(frozen=True)
+class History:
+    """A parameter and its moments before the first step and after each: arrays of shape (steps + 1, rows), in double.
+
+    bound: field ("p", "m", "v") to how far an admissible result may be off, shape (steps + 1, classes, rows), if it was computed.
+    """
+
+    p: Array
+    m: Array
+    v: Array
+    bound: Mapping[str, Array]
+
+
+def run(
+    gradients: Sequence[Given],
+    *,
+    rows: int = 1,
+    start: float | Sequence[float] = 0.0,
+    like: str = "torch.SparseAdam",
+    change: Mapping[str, str] | None = None,
+    schedule: Mapping[int, Mapping[str, Any]] | None = None,
+    dtype: str = "float64",
+    arithmetic: Arithmetic | None = None,
+    forms: Forms = ONE,
+    resumed: tuple[float, float, int] | None = None,
+    **hyper: Any,
+) -> History:
+    """Run the reference: a dialect (`like`), with the picks of some stages exchanged (`change`).
+
+    schedule: step, from 1, to the hyper-parameters that change there; hyper: hyper-parameters in the dialect's own names.
+    arithmetic: the number system; by default floats of `dtype`. resumed: m, v and the count of steps to go on from.
+    """
+    table = dialect(like)
+    m, v, steps = resumed or (0.0, 0.0, 0)
+    zero = np.zeros((rows, 1), numpy_dtype(dtype))
+    exp_avg, exp_avg_sq = (zero + zero.dtype.type(m), zero + zero.dtype.type(v)) if resumed else (None, None)
+    param = Param("w", np.full((rows, 1), np.reshape(start, (-1, 1)), zero.dtype), 0, exp_avg, exp_avg_sq, steps)
+    given = tuple(
+        Step({"w": _gradient(one, rows, dtype)}, (dict((schedule or {}).get(t, {})),)) for t, one in enumerate(gradients, start=1)
+    )
+    case = Case("guide/lab/run", "", like, (param,), (Group({**table.defaults(), **hyper}),), given, tuple(range(1, len(given) + 1)))
+    exchanged = (
+        (Deviation("exchanged", "D", "", {stage: STAGES[stage][pick.upper()] for stage, pick in change.items()}, ()),) if change else ()
+    )
+    states = trajectory(case, arithmetic or Float(dtype), table, exchanged, forms)
+    kept: dict[str, list[Array]] = {field: [] for field in FIELDS.values()}
+    bounds: dict[str, list[Array]] = {}
+    for state in states:
+        for field in FIELDS.values():
+            value = getattr(state["w"], field)
+            kept[field].append(_double(value))
+            if isinstance(value, Bound):
+                bounds.setdefault(field, []).append(np.maximum.accumulate(value.e[..., 0], axis=0))
+    first = {"p": param.value[:, 0].astype(np.float64), "m": np.full(rows, m), "v": np.full(rows, v)}
+    history = {field: np.stack([first[field], *steps]) for field, steps in kept.items()}
+    return History(**history, bound={field: np.stack([0 * steps[0], *steps]) for field, steps in bounds.items()})
+
+
+def _gradient(given: Given, rows: int, dtype: str) -> Any:
+    if given is None:
+        return None
+    if isinstance(given, np.ndarray):
+        return given.astype(numpy_dtype(dtype)).reshape(rows, 1)
+    indices = np.array([row for row, _ in given], np.int64)
+    return RowGradient(indices, np.array([[value] for _, value in given], numpy_dtype(dtype)).reshape(-1, 1), (rows, 1))
+
+
+def _double(value: Any) -> Array:
+    """A tensor of any number system as doubles, one per row."""
+    if isinstance(value, Bound):
+        return value.x[:, 0].copy()
+    if value.dtype == object:
+        from ..arithmetic.balls import midpoint
+
+        return midpoint(value)[:, 0]
+    return np.array(value[:, 0], np.float64)

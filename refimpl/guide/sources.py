@@ -1,0 +1,34 @@
+"""The lines of refimpl that a text shows: found in the source as it is now, or the text is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+ROOT = Path(__file__).parent.parent.parent
+"""What the paths in the text start from: the directory that holds the package."""
+
+
+class NotFound(Exception):
+    """The lines are not in the file, or are there more than once."""
+
+
+def line_of(path: str, snippet: str) -> int:
+    """The number of the first of these lines in a file of refimpl, told apart from others of the same words.
+
+    Indentation as a whole does not count. Raises NotFound where they do not stand there exactly once.
+    """
+    file = (ROOT / path).resolve()
+    if not path.startswith("refimpl/") or not file.is_relative_to(ROOT / "refimpl") or not file.is_file():
+        raise NotFound(f"there is no file {path} in refimpl")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    wanted = _normal(snippet.splitlines())
+    found = [k for k in range(len(lines) - len(wanted) + 1) if _normal(lines[k : k + len(wanted)]) == wanted]
+    if len(found) != 1:
+        times = "is not" if not found else f"stands {len(found)} times"
+        raise NotFound(f"{wanted[0].strip()!r} {times} in {path}")
+    return found[0] + 1
+
+
+def _normal(lines: list[str]) -> list[str]:
+    return dedent("\n".join(line.rstrip() for line in lines)).splitlines()
