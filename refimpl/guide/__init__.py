@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
     for failure in failures:
         print(failure)
     if failures:
-        say(f"{len(failures)} places in the text do not hold; nothing was written")
+        say(f"the text does not hold in {len(failures)} place{'s' * (len(failures) > 1)}; nothing was written")
         return NOT_CONFORMANT
     if options.check:
         say(f"everything in {len(built)} chapters holds")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ class _Build:
                 if child.type == "html_inline":
                     child = self._claimed(child, kept, line)
                 elif child.type == "math_inline":
-                    child = Token("html_inline", "", 0, content=mathml(child.content))
+                    child = _formula(child, token.children or [])
                 elif child.type == "link_open":
                     child.attrs["href"] = self._target(str(child.attrs["href"]), line)
                 kept.append(child)
@@ -273,6 +274,17 @@ DIRECTIVES: dict[str, Callable[[_Build, str, list[Token], int], Iterator[Token]]
 
 def _wide(table: str) -> str:
     return html("div", table, class_="wide", tabindex="0", role="region", aria_label="Table")
+
+
+def _formula(token: Token, among: list[Token]) -> Token:
+    """An equation in the text, and with it the punctuation behind it, which a browser would let fall to the next line."""
+    after = next((other for one, other in pairwise(among) if one is token), None)
+    found = re.match(r"[.,;:)]+", after.content) if after is not None and after.type == "text" else None
+    content = mathml(token.content)
+    if after is not None and found:
+        after.content = after.content[found.end() :]
+        content = html("span", content + found.group(0), class_="together")
+    return Token("html_inline", "", 0, content=content)
 
 
 def _line(token: Token) -> int:

@@ -75,7 +75,7 @@ def svg(draw: Callable[[], Figure], name: str, caption: str) -> str:
     box, inner = found.groups()
     inner = re.sub(r"<metadata>.*?</metadata>|<style .*?</style>|<!--.*?-->", "", inner, flags=re.DOTALL)
     inner = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', inner)
-    inner = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", inner)
+    inner = re.sub(r'(?:xlink:)?(href="#|url\(#)', rf"\g<1>{name}-", inner)
     inner = re.sub(r"'DejaVu Sans'(, [^;\"]+)?", "var(--sans)", inner)
     inner = re.sub(r"#[0-9a-f]{6}", lambda color: _VARIABLES.get(color.group(0), color.group(0)), inner)
     left, top, width, height = box.split()

@@ -36,7 +36,7 @@ def _choices(stage: str) -> str:
         if always[pick] > MANY:
             names = ["all others", *names[always[pick] :]] if any(who[other] for other in who if other is not pick) else ["every dialect"]
         rows.append((_text(pick.value), ", ".join(names) or "none", ", ".join(html("code", escape(id)) for id in reported) or "none"))
-    return _table(("Choice", "Who", "Known as a deviation"), rows, caption=stage.replace("_", " "))
+    return _table(("Choice", "Who", "Deviation"), rows, caption=stage.replace("_", " "))
 
 
 OF_ROWS = ("merge", "touch")
@@ -105,6 +105,9 @@ def _text(text: str) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
     """A table whose cells know their heading, so that a narrow page can set them below each other."""
     top = html("tr", "".join(html("th", escape(title), scope="col") for title in head))
-    body = "".join(html("tr", "".join(html("td", cell, data_label=title) for title, cell in zip(head, row))) for row in rows)
+    body = "".join(
+        html("tr", html("td", first) + "".join(html("td", html("div", cell), data_label=title) for title, cell in zip(head[1:], others)))
+        for first, *others in rows
+    )
     named = html("caption", escape(caption)) if caption else ""
     return html("table", named + html("thead", top) + html("tbody", body), class_="stacked")

@@ -17,7 +17,7 @@ def late_row() -> Figure:
         axes.plot(at, length, label=label)
     axes.set(
         xscale="log",
-        ylim=(0.8, 3.4),
+        ylim=(0, 3.4),
         title="Length of the row's first step, in units of lr",
         xlabel="t of the optimizer when the row is first touched",
     )

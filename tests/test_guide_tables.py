@@ -1,0 +1,41 @@
+import re
+
+from refimpl.dialects import deviations, dialects
+from refimpl.guide.tables import choices, known_deviations, parameters, sources
+
+
+def row(table, choice):
+    """The cells of the row of a choice, without tags."""
+    (found,) = [one for one in re.findall(r"<tr>(.*?)</tr>", table) if f">{choice}</td>" in one]
+    return [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", found)]
+
+
+def test_who_chooses_what_comes_from_the_tables_of_dialects():
+    _, who, reported = row(choices("merge"), "each from the old state, updates added, last moments win")
+    assert who == "mindspore.LazyAdam.default-target"
+    assert reported == "duplicates-from-old-state"
+
+
+def test_an_option_stands_with_the_choice_that_it_makes():
+    assert "mindspore.LazyAdam with use_nesterov" in row(choices("direction"), "b1 m + (1-b1) g")[1]
+
+
+def test_an_option_that_is_on_by_default_stands_where_it_is_turned_off():
+    assert "mxnet.Adam without lazy_update" in row(choices("touch"), "all rows, as if the gradient were dense")[1]
+
+
+def test_a_dialect_of_dense_gradients_has_no_say_about_rows():
+    assert "torch.Adam" not in choices("merge")
+
+
+def test_every_dialect_and_every_deviation_is_listed():
+    assert all(f">{name}</code>" in sources() for name in dialects("full"))
+    assert all(f">{id}</code>" in known_deviations() for id in deviations())
+
+
+def test_parameters_stand_side_by_side():
+    assert row(parameters("torch.SparseAdam", "mindspore.LazyAdam"), "<code>beta1</code>") == [
+        "beta1",
+        "betas = 0.9, accepted: [0, 1)",
+        "beta1 = 0.9, accepted: (0, 1)",
+    ]
