@@ -83,16 +83,21 @@ def output_file(text: str) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
+    """`write_bytes`, in UTF-8."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file under its name only when it is complete; what stood there before stays until then.
 
     Raises UsageError where the file cannot be written. A device or a pipe (/dev/stdout) is written to, never replaced.
     """
     try:
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
         else:
             mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
-            replace_file(path.resolve(), text.encode("utf-8"), mode)
+            replace_file(path.resolve(), content, mode)
     except BrokenPipeError:
         raise
     except OSError as error:

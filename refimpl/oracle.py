@@ -63,7 +63,7 @@ def _truths(case: Case, table: Dialect) -> dict[str, dict[str, _Truth]]:
     outside = {name: np.zeros((1, 1), bool) for name in shapes}
     for number, (balls, bounds) in enumerate(runs, start=1):
         for name in shapes:
-            outside[name] = outside[name] | _leaves_range(bounds[name])
+            outside[name] = outside[name] | leaves_range(bounds[name])
             if number not in case.record:
                 continue
             wild[name].append(np.broadcast_to(outside[name], bounds[name].p.x.shape).reshape(shapes[name]))
@@ -91,7 +91,7 @@ def bounded(dtype: str, scalars: str | None = None) -> Bounded:
     return Bounded(dtype, scalars)
 
 
-def _leaves_range(state: State) -> Array:
+def leaves_range(state: State) -> Array:
     """Elements of which some formulation is not finite, or may not be."""
     parts = (state.p, state.m, state.v, state.v_max)
     outside: Array = np.logical_or.reduce([~np.isfinite(part.x) | ~np.isfinite(part.e).all(axis=0) for part in parts])
@@ -112,9 +112,14 @@ def _expected(case: Case, truth: _Truth, runs: list[Array]) -> Expected:
         value = np.where(truth.wild & (allowed == kinds(runs[0])), runs[0].astype(np.float64), value)  # all runs agree on the kind
         value = np.where(truth.wild & ~np.isfinite(value), _some_finite(value, runs), value)
         e = np.where(truth.wild, _reach(case, value, e, runs), e)
+    return Expected(value, stored_bounds(value, e), allowed)
+
+
+def stored_bounds(value: Array, e: Array) -> dict[str, Array]:
+    """Class to bound as vectors store it: about the exact result as it is rounded to double, and itself rounded up."""
     with np.errstate(invalid="ignore"):
-        e = e + np.where(np.isfinite(value), np.abs(value), 0.0) * FORMATS["float64"].u  # value is rounded to double
-    return Expected(value, {name: round_up(e[k]) for k, name in enumerate(CLASSES)}, allowed)
+        e = e + np.where(np.isfinite(value), np.abs(value), 0.0) * FORMATS["float64"].u
+    return {name: round_up(e[k]) for k, name in enumerate(CLASSES)}
 
 
 class _Envelope:

@@ -64,11 +64,16 @@ class Ball:
         """The first alternative, after proof that all of them overlap: they are the same real number."""
         first = alternatives[0]
         for other in alternatives[1:]:
-            apart = np.argwhere(~np.asarray(_overlaps(first, other), bool) & _finite(first) & _finite(other))
-            if len(apart):
-                at = tuple(int(i) for i in apart[0])
+            places = np.argwhere(apart(first, other))
+            if len(places):
+                at = tuple(int(i) for i in places[0])
                 raise HarnessError(f"two formulations are not the same real number: they part at {at}")
         return first
+
+
+def apart(one: Number, other: Number) -> Array:
+    """Which of these are proven to be different real numbers."""
+    return ~np.asarray(_overlaps(one, other), bool) & _finite(one) & _finite(other)
 
 
 def _finite(x: Number) -> Array:

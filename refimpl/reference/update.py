@@ -22,6 +22,7 @@ from ..gradients import Occurrences
 from .forms import CHANGE, MEAN, SHRINK, SQUARE, Forms, admissible
 from .gradient import Merged, merge, occurrence_rounds, prepare
 from .scalars import Scalars
+from .trace import tell
 
 
 @dataclass
@@ -52,9 +53,11 @@ def step_parameter(
 
     centralize: whether the shape of the parameter qualifies for MindSpore's rule.
     """
+    tell(a, "begins", state=state, given=given, picks=picks, s=s)
     if picks.decay is Decay.DECOUPLED_ALL:
         state.p = a.store(shrink(a, state.p, s, forms))
     g = prepare(a, given, state.p[given.indices], picks, s, forms, centralize)
+    tell(a, "prepared", g=g)
     merged = touch(a, merge(a, given.indices, g, picks.merge), given, picks)
     if picks.decay is Decay.DECOUPLED_TOUCHED:
         rows = np.unique(merged.rows)
@@ -130,6 +133,7 @@ def advance(a: Arithmetic, old: State, merged: Merged, picks: Picks, s: Scalars,
         v_used = old.v
     formulas = CHANGE[picks.eps]
     change = a.join([formulas[form](a, d, v_used, s) for form in forms.scale if form in formulas] or [_only(formulas)(a, d, v_used, s)])
+    tell(a, "advanced", rows=merged.rows, g=g, m=m, v=v, v_max=v_max, d=d, change=change)
     return State(old.p, m, v, v_max), change
 
 

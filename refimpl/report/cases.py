@@ -13,6 +13,7 @@ from .causes import Cause
 from .conclusion import FAILURES
 from .grid import ORDER, TONES, loosest
 from .plots import Plot, over_elements, over_steps
+from .text import explaining
 
 PLOTTED = 60
 """Cases that are drawn; the numbers are given of every one."""
@@ -100,5 +101,9 @@ def _numbers(verdict: CaseVerdict, profiles: Sequence[Profile]) -> Iterator[tupl
 
 def _commands(verdict: CaseVerdict, report: Report) -> Iterator[tuple[str, str]]:
     """(what for, command) to look into a case that fails."""
-    if verdict.status in (*FAILURES, Status.WAIVED) and "command" in report.environment:
+    if verdict.status not in (*FAILURES, Status.WAIVED):
+        return
+    if "command" in report.environment:
         yield "run this case alone", f"{report.environment['command']} --case {shlex.quote(verdict.case_id)}"
+    if verdict.mismatch:
+        yield "work its first wrong element through", explaining(verdict, report)

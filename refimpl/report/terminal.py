@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..case import ARRAYS
 from ..verdict import CaseVerdict, Diagnosis, Report, Status
 from .conclusion import FAILURES, by_dialect, conclude
-from .text import WIDTH, counted, facts, first_few, paragraph, place, printable, ratio, worst
+from .text import WIDTH, counted, explaining, facts, first_few, paragraph, place, printable, ratio, worst
 
 SHOWN = 5
 """Failures that are shown in full unless all are asked for."""
@@ -105,17 +105,20 @@ def failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
     if outside:
         yield from paragraph(f"worst: {first_few(outside)}", "  ", "    ")
     if "command" in report.environment:
-        yield from _rerun(printable(report.environment["command"]), f"--case {shlex.quote(printable(verdict.case_id))}")
+        yield from _command("rerun", report.environment["command"], f"--case {shlex.quote(verdict.case_id)}")
+    command, step, where = explaining(verdict, report).partition(" --step")
+    if command:
+        yield from _command("explain", command, (step + where).strip())
 
 
-def _rerun(command: str, selection: str) -> Iterator[str]:
-    """The command for this case alone, to be copied; over two lines, as a shell reads them, where one is too long."""
-    line = f"  rerun: {command} {selection}"
+def _command(what: str, command: str, rest: str) -> Iterator[str]:
+    """A command to be copied; over two lines, as a shell reads them, where one is too long."""
+    line = printable(f"  {what}: {command} {rest}")
     if len(line) <= WIDTH:
         yield line
     else:
-        yield f"  rerun: {command} \\"
-        yield f"    {selection}"
+        yield printable(f"  {what}: {command} \\")
+        yield printable(f"    {rest}")
 
 
 def _hidden(failures: Sequence[CaseVerdict]) -> Iterator[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from ..verdict import ArrayVerdict, Mismatch
+from ..verdict import ArrayVerdict, CaseVerdict, Mismatch, Report
 
 WIDTH = 100
 
@@ -74,6 +75,27 @@ def facts(mismatch: Mismatch) -> Iterator[tuple[str, str]]:
 def place(mismatch: Mismatch) -> str:
     """Which element of which array, at which step."""
     return f"{mismatch.array} of {mismatch.param!r}, step {mismatch.step}, {position(mismatch.index)}"
+
+
+def explaining(verdict: CaseVerdict, report: Report) -> str:
+    """The command that works the first wrong element of a case through; "" where there is none."""
+    if not verdict.mismatch:
+        return ""
+    row, *col = verdict.mismatch.index or (None,)
+    words = {
+        "--step": verdict.mismatch.step,
+        "--param": verdict.mismatch.param,
+        "--row": row,
+        "--col": ",".join(map(str, col)) or None,
+        "--class": None if report.required == DEFAULT_CLASS else report.required,
+        "--vectors": None if report.vectors in ("", "vectors") else report.vectors,
+    }
+    options = [word for name, value in words.items() if value is not None for word in (name, str(value))]
+    return shlex.join(["refimpl", "explain", verdict.case_id, *options])
+
+
+DEFAULT_CLASS = "tensor-faithful"
+"""Whose bounds `explain` shows unless it is told otherwise."""
 
 
 def worst(arrays: Sequence[ArrayVerdict], name: str, numerics_class: str) -> float | None:

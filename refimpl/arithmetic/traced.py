@@ -1,0 +1,126 @@
+"""Traced: several number systems in lockstep, and with every number the expression that it came of.
+
+The text of the reference runs in it as in any other; what it wrote with + - * / can be read back afterwards, formula by formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from operator import add, mul, neg, sub, truediv
+from typing import Any
+
+import numpy as np
+
+from ..gradients import Array
+from .interface import Arithmetic, Number
+
+_SERIAL = count()
+
+
+class Term:
+    """One operation: its operands, its result in each number system, and a name if somebody gives it one.
+
+    index: the rows of a "take" or a "write", the slots of a "sum", the exponent of a "power"; serial: orders terms as they were computed.
+    """
+
+    __slots__ = ("index", "name", "operation", "parts", "serial", "values")
+
+    def __init__(self, operation: str, parts: tuple[Term, ...], values: tuple[Number, ...], index: Any = None, name: str = "") -> None:
+        self.operation, self.parts, self.values, self.index, self.name = operation, parts, values, index, name
+        self.serial = next(_SERIAL)
+
+
+class Traced:
+    """A number of all systems. What is assigned to its rows changes the number, never a term that was made of it before."""
+
+    __slots__ = ("term",)
+
+    def __init__(self, operation: str, parts: tuple[Traced, ...], values: tuple[Number, ...], index: Any = None) -> None:
+        self.term: Term = Term(operation, tuple(part.term for part in parts), values, index)
+
+    @property
+    def values(self) -> tuple[Number, ...]:
+        return self.term.values
+
+    def __len__(self) -> int:
+        return len(self.values[0])
+
+    def __getitem__(self, index: Any) -> Traced:
+        return Traced("take", (self,), tuple(value[index] for value in self.values), index)
+
+    def __setitem__(self, index: Any, new: Traced) -> None:
+        for mine, theirs in zip(self.values, new.values):
+            mine[index] = theirs
+        self.term = Term("write", (self.term, new.term), self.values, index)
+
+    def __neg__(self) -> Traced:
+        return Traced("neg", (self,), tuple(map(neg, self.values)))
+
+    def __add__(self, other: Traced) -> Traced:
+        return self._with("+", add, other)
+
+    def __sub__(self, other: Traced) -> Traced:
+        return self._with("-", sub, other)
+
+    def __mul__(self, other: Traced) -> Traced:
+        return self._with("*", mul, other)
+
+    def __truediv__(self, other: Traced) -> Traced:
+        return self._with("/", truediv, other)
+
+    def _with(self, operation: str, compute: Callable[[Number, Number], Number], other: Traced) -> Traced:
+        return Traced(operation, (self, other), tuple(map(compute, self.values, other.values)))
+
+
+class Lockstep:
+    """The number systems that a trace runs in, the first of which is shown.
+
+    The first alternative of a `join` is the one that is written down and that the first system computes; the others are all that
+    are joined in the remaining systems. So a form to be shown is named twice: in front, and in its place.
+    """
+
+    def __init__(self, *systems: Arithmetic) -> None:
+        self.systems = systems
+
+    def _made(self, operation: str, parts: tuple[Traced, ...], compute: Callable[..., Number], index: Any = None) -> Traced:
+        operands = [part.values for part in parts]
+        values = tuple(compute(system, *(of[k] for of in operands)) for k, system in enumerate(self.systems))
+        return Traced(operation, parts, values, index)
+
+    def scalar(self, value: float) -> Number:
+        return self._made("scalar", (), lambda system: system.scalar(value))
+
+    def power(self, base: Traced, exponent: int) -> Number:
+        return self._made("power", (base,), lambda system, of: system.power(of, exponent), exponent)
+
+    def meet(self, scalar: Traced) -> Number:
+        return self._made("meet", (scalar,), lambda system, of: system.meet(of))
+
+    def load(self, array: Array) -> Number:
+        return self._made("load", (), lambda system: system.load(array))
+
+    def store(self, tensor: Number) -> Number:
+        return tensor
+
+    def sqrt(self, x: Traced) -> Number:
+        return self._made("sqrt", (x,), lambda system, of: system.sqrt(of))
+
+    def maximum(self, a: Traced, b: Traced) -> Number:
+        return self._made("max", (a, b), lambda system, one, other: system.maximum(one, other))
+
+    def lerp(self, old: Traced, new: Traced, weight: Traced) -> Number:
+        return self._made("lerp", (old, new, weight), lambda system, *of: system.lerp(*of))
+
+    def sum_rows(self, values: Traced, slot: Array, n: int) -> Number:
+        return self._made("sum", (values,), lambda system, of: system.sum_rows(of, slot, n), np.asarray(slot))
+
+    def row_mean(self, values: Traced) -> Number:
+        return self._made("mean", (values,), lambda system, of: system.row_mean(of))
+
+    def join(self, alternatives: Sequence[Traced]) -> Number:
+        shown, rest = alternatives[0], alternatives[1:]
+        joined = (system.join([one.values[k] for one in rest]) for k, system in enumerate(self.systems[1:], start=1))
+        made = Traced(shown.term.operation, (), (shown.values[0], *joined), shown.term.index)
+        made.term.parts, made.term.name = shown.term.parts, shown.term.name
+        return made

@@ -1,0 +1,5 @@
+"""`python -m refimpl.explain`."""
+
+from . import main
+
+raise SystemExit(main())

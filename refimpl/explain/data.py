@@ -1,0 +1,92 @@
+"""What an explanation says, as data: for the terminal, for `--json`, for the guide, and for whoever wants the numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from ..command import version
+from ..gradients import row_layout
+from ..report.json_report import strict
+
+FORMAT = 1
+"""The version of the layout of `--json`."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number as the tensor's dtype computes it, and exactly, with what a correct implementation may be off by, per class.
+
+    computed, exact: decimal digits, `computed` those that its dtype needs to be read back; nearest: the double nearest to the exact
+    value; allowed: the kinds that are admissible where some formulation leaves the range of the dtype.
+    """
+
+    computed: str
+    exact: str
+    nearest: float
+    bound: Mapping[str, float]
+    allowed: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named number: what it is, its formula ("" where it is given), the formula with its numbers, and its value."""
+
+    name: str
+    about: str
+    formula: str
+    numbers: str
+    value: Value
+
+    @property
+    def base(self) -> str:
+        """The name without the place of an occurrence: `m` of m[2]."""
+        return self.name.partition("[")[0]
+
+
+def index_of(shape: tuple[int, ...], row: int, col: int) -> tuple[int, ...]:
+    """Where an element stands in its parameter. col: its place in the row laid out flat."""
+    return tuple(int(i) for i in np.unravel_index(row * row_layout(shape)[1] + col, shape)) if shape else ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The update of one element at one step.
+
+    t: what the powers of the betas read; touched: which rows are updated and why, in sentences; given: the names that the lines start
+    from; lines: the stages in the order of computation; state: what the vectors hold after the step, array name to value;
+    refused: why there is no update, where the dialect refuses the case.
+    """
+
+    case: str
+    about: str
+    dialect: str
+    deviations: tuple[str, ...]
+    param: str
+    dtype: str
+    shape: tuple[int, ...]
+    step: int
+    steps: int
+    row: int
+    col: int
+    t: int | None = None
+    clock: str = ""
+    touched: tuple[str, ...] = ()
+    given: tuple[Line, ...] = ()
+    lines: tuple[Line, ...] = ()
+    state: Mapping[str, Value] = field(default_factory=dict)
+    refused: str = ""
+
+    @property
+    def index(self) -> tuple[int, ...]:
+        """Where the element stands in its parameter."""
+        return index_of(self.shape, self.row, self.col)
+
+
+def to_json(*explanations: Explanation) -> str:
+    """One explanation, or two that stand side by side, as strict JSON."""
+    document = {"format": FORMAT, "refimpl": version(), "explanations": [asdict(one) for one in explanations]}
+    return json.dumps(strict(document), indent=1, allow_nan=False) + "\n"

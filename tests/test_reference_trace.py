@@ -1,0 +1,34 @@
+from dataclasses import replace
+
+import numpy as np
+
+from refimpl.arithmetic import Float
+from refimpl.dialects import dialect
+from refimpl.reference import trajectory
+
+
+class Ear(Float):
+    def __init__(self):
+        super().__init__("float32")
+        self.events = []
+
+    def hear(self, event, what):
+        self.events.append((event, sorted(what)))
+
+
+def case(core):
+    return next(golden.case for golden in core["torch.SparseAdam"] if golden.case.id.endswith("duplicates/pair"))
+
+
+def test_the_reference_says_what_it_has_computed_in_order(core):
+    ear = Ear()
+    for _ in trajectory(replace(case(core), steps=case(core).steps[:1]), ear, dialect("torch.SparseAdam")):
+        pass
+    assert [event for event, _ in ear.events] == ["begins", "prepared", "advanced"]
+    assert ear.events[2][1] == ["change", "d", "g", "m", "rows", "v", "v_max"]
+
+
+def test_listening_changes_no_number(core):
+    *_, deaf = trajectory(case(core), Float("float32"), dialect("torch.SparseAdam"))
+    *_, heard = trajectory(case(core), Ear(), dialect("torch.SparseAdam"))
+    assert np.array_equal(deaf["w"].p, heard["w"].p)
