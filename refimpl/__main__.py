@@ -13,9 +13,9 @@ from .errors import BAD_INPUT, OK
 COMMANDS: dict[str, str] = {
     "gen": "write golden vectors: inputs, exact results and per-element bounds",
     "check": "judge an implementation against golden vectors, and name the cause where it fails",
-    "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
     "explain": "one element's update worked through, stage by stage, with every number",
     "diff": "what differs between two dialects, how much, and how to make one reproduce the other",
+    "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
 }
 """Every command with its one line. The module of the same name holds `main(argv)`, and is imported when it is asked for."""
 
@@ -32,11 +32,12 @@ options:
   --version   the version of refimpl
 
 examples:
-  refimpl gen                                      golden vectors into vectors/
+  refimpl gen                                      golden vectors into vectors/ (do this first: check needs them)
   refimpl check torch                              judge torch against them
   refimpl check my_package.my_module:make_backend  judge your own
   refimpl explain                                  one update, worked through
   refimpl diff torch.SparseAdam mindspore.LazyAdam what changes between the two
+  refimpl guide --out guide                        pages to read, from guide/index.html on
 
 exit codes: 0 all well; 1 the check says no; 2 usage or bad input; 3 refimpl could not do its work, or nothing was run
 """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import small_vectors
 
-from refimpl import check, diff, gen
+from refimpl import check, diff, explain, gen
 from refimpl.arithmetic import CLASSES
 from refimpl.dialects import deviations, dialects
 from refimpl.waivers import read_waivers
@@ -86,7 +86,7 @@ def test_the_waivers_of_the_text_are_a_waiver_file(tmp_path):
 
 
 def test_every_command_of_the_text_is_one_that_the_parsers_take():
-    parsers = {"check": check._parser(), "gen": gen._parser(), "diff": diff._parser()}
+    parsers = {"check": check._parser(), "gen": gen._parser(), "diff": diff._parser(), "explain": explain._parser()}
     found = commands()
     assert len(found) >= 5
     for _, name, *arguments in found:

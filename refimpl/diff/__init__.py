@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Sequence
 
 from ..command import guarded, output_file, write_text
-from ..dialects import dialect
+from ..dialects import dialect, dialects
 from ..errors import OK
 from ..progress import watched
 from .blocks import to_markdown, to_text
@@ -38,10 +39,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m refimpl.diff",
         description="What differs between two dialects, stage by stage, how much, and how to make B reproduce A.",
-        epilog=EXAMPLES,
+        epilog=f"dialects:\n{textwrap.fill(', '.join(dialects('full')), 100, initial_indent='  ', subsequent_indent='  ')}\n\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("a", metavar="A", help="the dialect to be reproduced (`refimpl gen --list` names some; any wrong name lists all)")
+    parser.add_argument("a", metavar="A", help="the dialect to be reproduced")
     parser.add_argument("b", metavar="B", help="the dialect that is to reproduce it")
     parser.add_argument("--format", choices=tuple(FORMATS), default="text", help="how to print it (default: text)")
     parser.add_argument("--json", type=output_file, metavar="FILE", help="the comparison as JSON, every case with its distance")

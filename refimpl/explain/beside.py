@@ -54,7 +54,7 @@ def _known(one: Explanation) -> list[Line]:
 
 def _paired(left: list[Line], right: list[Line]) -> Iterator[tuple[Line | None, Line | None]]:
     """Lines of the same name, occurrences of a row among them by their order; what one side alone has stands by itself."""
-    matcher = difflib.SequenceMatcher(None, _keys(left), _keys(right), autojunk=False)
+    matcher = difflib.SequenceMatcher(None, _keys(left, right), _keys(right, left), autojunk=False)
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
             yield from zip(left[i1:i2], right[j1:j2])
@@ -63,9 +63,15 @@ def _paired(left: list[Line], right: list[Line]) -> Iterator[tuple[Line | None, 
             yield from ((None, line) for line in right[j1:j2])
 
 
-def _keys(lines: list[Line]) -> list[tuple[str, int]]:
-    """What each line is, and how many of these stand before it."""
-    names = [line.base for line in lines]
+def _keys(lines: list[Line], others: list[Line]) -> list[tuple[str, str, int]]:
+    """What each line is paired by: its name where the other side has it too, else the name without the place of an occurrence."""
+    exact, theirs = _numbered([line.name for line in lines]), _numbered([line.name for line in others])
+    by_base = _numbered([line.base for line in lines])
+    return [("name", *name) if name in theirs else ("base", *base) for name, base in zip(exact, by_base)]
+
+
+def _numbered(names: list[str]) -> list[tuple[str, int]]:
+    """Each name, with how often it stands before."""
     return [(name, names[:k].count(name)) for k, name in enumerate(names)]
 
 

@@ -13,7 +13,9 @@ from .data import Explanation, Line, Value
 HYPER = ("lr", "b1", "b2", "eps", "eps_root", "wd", "ls")
 """Names that are given in one line, without their exact values: they are doubles that somebody has written down."""
 
-NAME, COMPUTED, EXACT = 8, 17, 28
+NAME, EXACT = 8, 28
+COMPUTED = {"float64": 25}
+"""Columns of the computed value, by dtype; where it is not listed, 17 have room for it."""
 
 
 def to_text(one: Explanation, numerics_class: str, note: str = "") -> str:
@@ -42,9 +44,9 @@ def heading(one: Explanation) -> Iterator[str]:
 
 
 def _given(one: Explanation, numerics_class: str) -> Iterator[str]:
-    yield f"{'given':<{NAME}}{one.dtype:<{COMPUTED}}{'exactly':<{EXACT}}{'bound':<9} ({numerics_class})"
+    yield f"{'given':<{NAME}}{one.dtype:<{_wide(one)}}{'exactly':<{EXACT}}{'bound':<9} ({numerics_class})"
     for line, left_out in _few([line for line in one.given if line.name not in HYPER]):
-        yield from _numbers(line, line.name, numerics_class)
+        yield from _numbers(line, line.name, numerics_class, _wide(one))
         if left_out:
             yield f"{'...':<{NAME}}{counted(left_out, 'more gradient')} of this row"
     hyper = ", ".join(f"{line.name} = {line.value.computed}" for line in one.given if line.name in HYPER)
@@ -55,7 +57,7 @@ def _given(one: Explanation, numerics_class: str) -> Iterator[str]:
 def _lines(one: Explanation, numerics_class: str) -> Iterator[str]:
     for line, left_out in _few(one.lines):
         yield from _formula(line)
-        yield from _numbers(line, "", numerics_class)
+        yield from _numbers(line, "", numerics_class, _wide(one))
         if left_out:
             yield f"... {left_out} more like this, one for each further time that the row is stored; the last:"
 
@@ -88,10 +90,14 @@ def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=f"{later}  ", break_long_words=False, break_on_hyphens=False)
 
 
-def _numbers(line: Line, name: str, numerics_class: str) -> Iterator[str]:
+def _wide(one: Explanation) -> int:
+    return COMPUTED.get(one.dtype, 17)
+
+
+def _numbers(line: Line, name: str, numerics_class: str, wide: int) -> Iterator[str]:
     """The value in its columns, and beside it what it is."""
     value = line.value
-    columns = f"{name + ' ':<{NAME}}{value.computed:<{COMPUTED}}{value.exact:<{EXACT}}{value.bound[numerics_class]:<9.2g} "
+    columns = f"{name + ' ':<{NAME}}{value.computed:<{wide}}{value.exact:<{EXACT}}{value.bound[numerics_class]:<9.2g} "
     first, *more = textwrap.wrap(line.about, WIDTH - len(columns), break_on_hyphens=False) or [""]
     yield (columns + first).rstrip()
     for rest in more:

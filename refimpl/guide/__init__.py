@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m refimpl.guide",
-        description="Build the guide: what Adam is, what implementations make of it, and how refimpl judges them. "
+        description="Build the guide: what Adam is, what implementations make of it, and how refimpl judges them.\n"
         "Every snippet is run, every figure drawn and every number compared with the text while it is built.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
