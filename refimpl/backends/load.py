@@ -14,6 +14,7 @@ from ..errors import HarnessError, RefimplError, UsageError
 from .protocol import Backend, claims
 
 BUILTIN = {
+    "mindspore": "refimpl.backends.mindspore:factory",
     "numba": "refimpl.backends.numba:factory",
     "reference": "refimpl.backends.reference:factory",
     "torch": "refimpl.backends.torch:factory",
