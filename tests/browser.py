@@ -1,8 +1,7 @@
 """A real Chromium for the tests of pages: started once, and strict: a request, an error or a dialog is a failure.
 
-A test asks for the fixture `chromium` (conftest.py makes it known), and shows a page with `opened`. Its module is marked
-`pytestmark = pytest.mark.xdist_group("chromium")`, so that one worker runs all of them over one browser. Where there is no
-Chromium the tests are skipped; where the environment variable CI is set they fail.
+A test asks for the fixture `chromium` (conftest.py makes it known), and shows a page with `opened`. Each worker has a browser of its
+own. Where there is no Chromium the tests are skipped; where the environment variable CI is set they fail.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ from markupsafe import Markup
 
 from refimpl.html import page
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 
 @pytest.fixture
 def show(chromium, tmp_path):

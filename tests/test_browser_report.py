@@ -8,8 +8,6 @@ from test_report_html import HOSTILE, profile
 from refimpl.report.html import to_html
 from refimpl.verdict import Status
 
-pytestmark = pytest.mark.xdist_group("chromium")
-
 THEMES = ("basics", "duplicates", "ranges", "eps")
 
 
