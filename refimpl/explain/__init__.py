@@ -1,4 +1,9 @@
-"""`python -m refimpl.explain`: one element's update worked through, stage by stage, in the notation of the paper."""
+"""`python -m refimpl.explain`: one element's update worked through, stage by stage, in the notation of the paper.
+
+The way of an explanation: `choosing` says which element (`numbers` makes a case of numbers), `listening` runs the reference and hears
+what it computes, `formulas` reads expressions back out of that trace, `working` and `rows` put one element's lines together as `data`,
+`explaining` knows refusals and counterparts; `text`, `beside` and `plot` show it.
+"""
 
 from __future__ import annotations
 
