@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from .command import guarded, say, version
-from .errors import BAD_INPUT, OK
+from .errors import BAD_INPUT, OK, did_you_mean
 
 COMMANDS: dict[str, str] = {
     "gen": "write golden vectors: inputs, exact results and per-element bounds",
@@ -67,9 +66,9 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _unknown(name: str) -> int:
-    near = difflib.get_close_matches(name, COMMANDS, n=3)
+    everything = f"the commands are {', '.join(COMMANDS)}; see refimpl --help"
     say(f"refimpl: no command {name!r}")
-    say(f"  hint: did you mean {' or '.join(near)}?" if near else f"  hint: the commands are {', '.join(COMMANDS)}; see refimpl --help")
+    say(f"  hint: {did_you_mean(name, COMMANDS) or everything}")
     return BAD_INPUT
 
 

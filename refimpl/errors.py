@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 OK = 0
 NOT_CONFORMANT = 1
 BAD_INPUT = 2
 HARNESS_FAILED = 3
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint at the known names that are near to one that is not known, "" where none is."""
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 class RefimplError(Exception):

@@ -8,18 +8,21 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from ..report.text import WIDTH, paragraph, ratio
+from ..report.text import WIDTH, joined, paragraph, ratio
 from .data import Explanation, Line
 from .explaining import Counterpart
-from .text import HYPER, heading
+from .text import heading
+from .words import HYPER
 
 MARK = ">"
 
 
 def beside(one: Explanation, found: Counterpart, numerics_class: str) -> str:
     """Both in columns: each line's formula and its exact value; MARK stands where they part."""
-    blocks = [heading(one), _table(one, found.explanation), _apart(one, found, numerics_class)]
-    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
+    rows = list(_rows(one, found.explanation))
+    first = parting(rows)
+    blocks = [heading(one), _table((title(one),), (title(found.explanation),), rows, first), _apart(one, found, first, numerics_class)]
+    return joined(blocks)
 
 
 def title(one: Explanation) -> str:
@@ -82,11 +85,9 @@ def _texts(line: Line | None, name: str) -> Side:
     return (f"{own}{line.formula}", f"  {line.value.exact}") if line.formula else (f"{own}{line.value.exact}",)
 
 
-def _table(one: Explanation, other: Explanation) -> Iterator[str]:
-    rows = list(_rows(one, other))
+def _table(left_title: Side, right_title: Side, rows: Sequence[Row], first: Row | None) -> Iterator[str]:
     label = max(len(name) for name, _, _ in rows) + len(MARK) + 2
-    yield from _row("", (title(one),), (title(other),), label)
-    first = parting(rows)
+    yield from _row("", left_title, right_title, label)
     for row in rows:
         name, left, right = row
         yield from _row(f"{MARK if row is first else ' '} {name}", left, right, label)
@@ -110,10 +111,9 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text.strip(), width, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
 
 
-def _apart(one: Explanation, found: Counterpart, numerics_class: str) -> Iterator[str]:
+def _apart(one: Explanation, found: Counterpart, first: Row | None, numerics_class: str) -> Iterator[str]:
     """How far apart they end, in each array."""
     other = found.explanation
-    first = parting(list(_rows(one, other)))
     if first is None:
         yield "They are the same, line by line."
         return

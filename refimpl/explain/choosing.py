@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 from ..case import Case, Golden, Param
 from ..cases import SUITES, drafts
 from ..dialects import dialect
-from ..errors import UsageError
-from ..gradients import Array, laid_out, row_layout
+from ..errors import InvalidGradient, UsageError, did_you_mean
+from ..gradients import Array, check_gradient, laid_out, row_layout
 
 DEFAULT = "torch.SparseAdam/duplicates/pair"
 """What is explained where nothing is asked for: a row that occurs twice."""
@@ -62,8 +61,7 @@ def _drafted(id: str, name: str, theme: str) -> Golden:
 
 
 def _unknown(id: str, known: Iterable[str]) -> NoReturn:
-    near = difflib.get_close_matches(id, list(known), n=3)
-    raise UsageError(f"no case {id!r}", f"did you mean {' or '.join(near)}?" if near else "`refimpl gen --list` prints every id")
+    raise UsageError(f"no case {id!r}", did_you_mean(id, known) or "`refimpl gen --list` prints every id")
 
 
 @dataclass(frozen=True)
@@ -142,9 +140,6 @@ def _times(case: Case, param: Param, step: int) -> Array:
 
 
 def _fits(gradient: object, param: Param) -> bool:
-    from ..errors import InvalidGradient
-    from ..gradients import check_gradient
-
     try:
         check_gradient(gradient, param.value.shape, param.name)
     except InvalidGradient:

@@ -47,9 +47,14 @@ class Line:
         return self.name.partition("[")[0]
 
 
-def index_of(shape: tuple[int, ...], row: int, col: int) -> tuple[int, ...]:
-    """Where an element stands in its parameter. col: its place in the row laid out flat."""
-    return tuple(int(i) for i in np.unravel_index(row * row_layout(shape)[1] + col, shape)) if shape else ()
+def flat_of(shape: tuple[int, ...], row: int, col: int) -> int:
+    """The place of an element in its parameter laid out flat. col: its place in the row laid out flat."""
+    return row * row_layout(shape)[1] + col
+
+
+def index_of(shape: tuple[int, ...], flat: int) -> tuple[int, ...]:
+    """Where an element stands in its parameter. flat: its place in the parameter laid out flat."""
+    return tuple(int(i) for i in np.unravel_index(flat, shape)) if shape else ()
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,14 @@ class Explanation:
     refused: str = ""
 
     @property
+    def flat(self) -> int:
+        """The place of the element in its parameter laid out flat."""
+        return flat_of(self.shape, self.row, self.col)
+
+    @property
     def index(self) -> tuple[int, ...]:
         """Where the element stands in its parameter."""
-        return index_of(self.shape, self.row, self.col)
+        return index_of(self.shape, self.flat)
 
 
 def to_json(*explanations: Explanation) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,8 +11,7 @@ from ..arithmetic import CLASSES
 from ..backends.given import Given
 from ..case import Case, Expected, Golden, Group, Step
 from ..dialects import Deviation, Dialect, deviations, dialect, dialects
-from ..errors import InvalidGradient, InvalidHyper, UsageError
-from ..gradients import row_layout
+from ..errors import InvalidGradient, InvalidHyper, UsageError, did_you_mean
 from ..reference import FIELDS, scheduled, trajectory
 from .choosing import Place, place
 from .data import Explanation, Value
@@ -34,7 +32,7 @@ def explain(
     refused = _refusal(case, chosen.step)
     if refused:
         return _refused(case, chosen, tuple(deviating), refused)
-    until = replace(case, error=None) if case.error is None else replace(case, error=None, steps=case.steps[: chosen.step])
+    until = case if case.error is None else replace(case, error=None, steps=case.steps[: chosen.step])
     return Working.of(until, chosen.param, chosen.step, tuple(deviating)).explain(chosen.row, chosen.col)
 
 
@@ -71,9 +69,9 @@ def _refused(case: Case, at: Place, deviating: tuple[Deviation, ...], reason: st
 
 @dataclass(frozen=True, eq=False)
 class Counterpart:
-    """The same inputs in other hands: another dialect's, or those of the same with a deviation. Its explanation, and the step at
+    """The same inputs in other hands, another dialect's or those of the same with a deviation, and what comes of them there.
 
-    which the two proved to be different in this element for the first time (None: not up to here).
+    since: the step after which the two are proven to differ in this element for the first time (None: not up to here).
     """
 
     case: Case
@@ -90,12 +88,8 @@ def against(case: Case, mine: Explanation, name: str) -> Counterpart:
     elif name in dialects("full"):
         other = _translated(case, dialect(name))
     else:
-        near = difflib.get_close_matches(name, [*dialects("full"), *deviations()], n=3)
-        hint = (
-            f"did you mean {' or '.join(near)}?"
-            if near
-            else f"dialects: {', '.join(dialects('full'))}; deviations: {', '.join(deviations())}"
-        )
+        every = f"dialects: {', '.join(dialects('full'))}; deviations: {', '.join(deviations())}"
+        hint = did_you_mean(name, [*dialects("full"), *deviations()]) or every
         raise UsageError(f"--against {name}: neither a dialect nor a deviation", hint)
     theirs = explain(other, param=mine.param, step=mine.step, row=mine.row, col=mine.col, deviating=deviating)
     since = None if mine.refused or theirs.refused else _parting(case, other, deviating, mine)
@@ -107,11 +101,10 @@ def _parting(case: Case, other: Case, deviating: tuple[Deviation, ...], at: Expl
     from ..arithmetic.balls import Ball, apart
 
     a = Ball()
-    flat = at.row * row_layout(at.shape)[1] + at.col
     until = [replace(one, error=None, steps=one.steps[: at.step]) for one in (case, other)]
     runs = (trajectory(one, a, dialect(one.dialect), found) for one, found in zip(until, ((), deviating)))
     for number, states in enumerate(zip(*runs), start=1):
-        arrays = [[getattr(of[at.param], field).reshape(-1)[flat] for of in states] for field in FIELDS.values()]
+        arrays = [[getattr(of[at.param], field).reshape(-1)[at.flat] for of in states] for field in FIELDS.values()]
         if any(apart(mine, theirs) for mine, theirs in arrays):
             return number
     return None

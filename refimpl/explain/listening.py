@@ -18,6 +18,7 @@ from ..oracle import bounded, leaves_range
 from ..reference import ALL, ONE, Forms, State, scheduled, trajectory
 from ..reference.forms import Scale
 from ..reference.scalars import Scalars
+from .words import HYPER
 
 SYMBOLS = {
     "lr": "lr",
@@ -190,7 +191,7 @@ def _christen(term: Term, name: str) -> None:
         term.name = name
 
 
-LEAVES = ("lr", "b1", "b2", "eps", "eps_root", "wd", "ls", "given")
+LEAVES = (*HYPER, "given")
 
 
 def inside(term: Term) -> list[Term]:

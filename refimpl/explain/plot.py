@@ -124,7 +124,7 @@ class _Curve:
 def _curves(one: Explanation, case: Case, other: Counterpart | None) -> Iterator[_Curve]:
     """The element that is explained, the same in other hands, and one that rests."""
     width = row_layout(one.shape)[1]
-    at = one.row * width + one.col
+    at = one.flat
     mine = history(case, one.param)
     yield _curve(mine, at, f"{_name(one.shape, at)}" + (f", {one.dialect}" if other else ""))
     if other and not other.explanation.refused:
@@ -169,4 +169,4 @@ def _line(panel: Axes, values: Array, curve: _Curve, color: str, dash: Any) -> N
 
 
 def _name(shape: tuple[int, ...], element: int) -> str:
-    return position(index_of(shape, *divmod(element, row_layout(shape)[1])))
+    return position(index_of(shape, element))

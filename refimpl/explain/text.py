@@ -7,11 +7,9 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..report.text import WIDTH, counted, paragraph, position
+from ..report.text import WIDTH, counted, joined, paragraph, position
 from .data import Explanation, Line, Value
-
-HYPER = ("lr", "b1", "b2", "eps", "eps_root", "wd", "ls")
-"""Names that are given in one line, without their exact values: they are doubles that somebody has written down."""
+from .words import HYPER
 
 NAME, EXACT = 8, 28
 COMPUTED = {"float64": 25}
@@ -25,7 +23,7 @@ def to_text(one: Explanation, numerics_class: str, note: str = "") -> str:
         blocks.append([*paragraph(one.refused, "  "), *paragraph(REFUSED, "  ")])
     else:
         blocks += [_given(one, numerics_class), _lines(one, numerics_class), [*_end(one, numerics_class), *paragraph(note)]]
-    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
+    return joined(blocks)
 
 
 REFUSED = "A correct implementation raises an error, and leaves every array as it was before."

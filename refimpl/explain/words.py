@@ -29,6 +29,9 @@ NAMES = {
 }
 """Name to what it is."""
 
+HYPER = ("lr", "b1", "b2", "eps", "eps_root", "wd", "ls")
+"""The names of hyper-parameters: doubles that somebody has written down, so that their exact values say nothing."""
+
 STAGES = {"d": "direction", "v_max": "amsgrad"}
 """Names whose formula a stage decides: its pick is said beside them."""
 

@@ -15,10 +15,9 @@ from ..arithmetic import CLASSES, numpy_dtype
 from ..case import KINDS, Case, Param
 from ..dialects import Deviation
 from ..dialects.stages import Clock
-from ..gradients import row_layout
 from ..oracle import expectations, stored_bounds
 from ..reference import FIELDS
-from .data import Explanation, Line, Value, index_of
+from .data import Explanation, Line, Value, flat_of, index_of
 from .formulas import Element, Expression, element, spelled, written
 from .listening import Heard, heard
 from .rows import touched
@@ -80,7 +79,7 @@ class Working:
     def _wild(self, row: int, col: int, values: Mapping[str, Value]) -> dict[str, Value]:
         """For an element that some admissible formulation takes out of the range of the dtype, what the oracle makes of that."""
         shape = self.param.value.shape
-        index = (0, *index_of(shape, row, col))
+        index = (0, *index_of(shape, flat_of(shape, row, col)))
         found = {}
         for array, of in expectations(replace(self.case, record=(self.step,)))[self.param.name].items():
             allowed = "" if of.allowed is None else " or ".join(kind for kind, bit in KINDS.items() if of.allowed[index] & bit)
@@ -90,8 +89,7 @@ class Working:
 
     def position(self, row: int, col: int) -> tuple[int, int]:
         """Where the element stands in the trace, whose rows are single elements where some gradient is of single elements."""
-        place = row * row_layout(self.param.value.shape)[1] + col
-        row, col = divmod(place, self.heard.wild.shape[1])
+        row, col = divmod(flat_of(self.param.value.shape, row, col), self.heard.wild.shape[1])
         return row, col
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..case import ARRAYS
 from ..verdict import CaseVerdict, Diagnosis, Report, Status
 from .conclusion import FAILURES, by_dialect, conclude
-from .text import WIDTH, counted, explaining, facts, first_few, paragraph, place, printable, ratio, worst
+from .text import WIDTH, counted, explaining, facts, first_few, joined, paragraph, place, printable, ratio, worst
 
 SHOWN = 5
 """Failures that are shown in full unless all are asked for."""
@@ -37,7 +37,7 @@ def to_text(report: Report, verbose: bool = False) -> str:
     blocks += [_without_cause(failures, report.diagnoses), _grouped(report, Status.UNSUPPORTED), _grouped(report, Status.WAIVED)]
     blocks += [paragraph(f"PROBLEM: {problem}", "", "  ") for problem in report.problems]
     blocks.append(paragraph(conclude(report).sentence))
-    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
+    return joined(blocks)
 
 
 def _heading(report: Report) -> Iterator[str]:

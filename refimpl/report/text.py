@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..verdict import ArrayVerdict, CaseVerdict, Mismatch, Report
 
@@ -26,6 +26,11 @@ def paragraph(text: str, indent: str = "", hanging: str | None = None) -> list[s
         lines += textwrap.wrap(line, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
         first = rest
     return lines
+
+
+def joined(blocks: Iterable[Iterable[str]]) -> str:
+    """Blocks of lines as a text, an empty line between them; what has no lines leaves none."""
+    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
 
 
 def counted(number: int, noun: str) -> str:
