@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from .gradients import Array, Gradients
 
 
 @dataclass(frozen=True, eq=False)
 class Param:
-    """A parameter at the start: its value, its group, and, where training is resumed, both moments and the steps taken."""
+    """A parameter at the start: its value, its group, and, where training is resumed, its moments and the steps taken.
+
+    max_exp_avg_sq: the running maximum of amsgrad, where training that keeps one is resumed.
+    """
 
     name: str
     value: Array
@@ -18,6 +23,7 @@ class Param:
     exp_avg: Array | None = None
     exp_avg_sq: Array | None = None
     step: int = 0
+    max_exp_avg_sq: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -95,5 +101,15 @@ LAYOUTS = ("contiguous", "strided", "read-only", "fortran")
 KINDS = {"finite": 1, "nan": 2, "+inf": 4, "-inf": 8}
 """Kinds of a floating-point number, as bits of `Expected.allowed`."""
 
-ARRAYS = ("param", "exp_avg", "exp_avg_sq")
+ARRAYS = ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 """The arrays of a parameter's state that are compared, in the order in which a verdict lists them."""
+
+ALWAYS_KEPT = ARRAYS[:3]
+"""What every dialect keeps; the last array exists where amsgrad is on."""
+
+
+def kinds(x: Array) -> Array:
+    """The kind of each element, as a bit of KINDS."""
+    x = np.asarray(x, np.float64)
+    inf = np.where(x > 0, KINDS["+inf"], KINDS["-inf"])
+    return np.where(np.isfinite(x), KINDS["finite"], np.where(np.isnan(x), KINDS["nan"], inf)).astype(np.uint8)

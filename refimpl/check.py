@@ -17,18 +17,19 @@ import numpy as np
 
 from .arithmetic import CLASSES
 from .backends import BUILTIN, judge_program, read_results, run_backend
+from .backends.outcome import Outcome
 from .case import Golden
 from .command import guarded, output_file, say, version, write_text
-from .compare import judge
-from .diagnose import diagnose
 from .dialects import dialect
 from .errors import HarnessError, UsageError
-from .profiles import profiles
+from .judging.compare import judge
+from .judging.diagnose import diagnose
+from .judging.error_profiles import profiles
+from .judging.verdict import CaseVerdict, Report, Status
+from .judging.waivers import read_waivers, waive
 from .progress import watched
 from .report import conclude, to_json, to_junit, to_text
 from .vectors import Vectors, read_manifest, read_vectors
-from .verdict import CaseVerdict, Outcome, Report, Status
-from .waivers import read_waivers, waive
 
 EXAMPLES = """examples:
   python -m refimpl.check torch                                          the installed PyTorch on the CPU

@@ -15,9 +15,10 @@ import pytest
 
 if TYPE_CHECKING:
     from .backends import BackendRun
+    from .backends.outcome import Outcome
     from .case import Golden
-    from .verdict import CaseVerdict, Outcome, Report
-    from .waivers import Waiver
+    from .judging.verdict import CaseVerdict, Report
+    from .judging.waivers import Waiver
 
 REGISTERED = "refimpl-vectors"
 
@@ -56,7 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def refimpl_judge(request: pytest.FixtureRequest) -> Callable[[Any, Golden], None]:
     """refimpl_judge(backend, refimpl_case): run the case in this process, and fail, skip or pass as its verdict says."""
     from .backends.execute import execute
-    from .compare import judge
+    from .judging.compare import judge
 
     def judged(backend: Any, golden: Golden) -> None:
         required = _required(request.config)
@@ -94,7 +95,7 @@ class Vectors:
 
     @cached_property
     def waivers(self) -> tuple[Waiver, ...]:
-        from .waivers import read_waivers
+        from .judging.waivers import read_waivers
 
         file = self.config.getoption("refimpl_waivers")
         return _told(lambda: read_waivers(Path(file))) if file else ()
@@ -114,7 +115,7 @@ class Vectors:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The causes of all failures together; where the tests ran in processes of their own, each test has told its own."""
-        from .diagnose import diagnose
+        from .judging.diagnose import diagnose
         from .report.text import counted
 
         if not self.judged:
@@ -127,7 +128,7 @@ class Vectors:
             terminalreporter.line(f"CAUSE {' with '.join(cause.deviations)}: {cause.about} (explains {explained})")
 
     def judge(self, golden: Golden) -> None:
-        from .compare import judge
+        from .judging.compare import judge
 
         required = _required(self.config)
         outcome = self.run.outcome(golden)
@@ -204,9 +205,9 @@ def _conclude(
     golden: Golden, outcome: Outcome, verdict: CaseVerdict, required: str, environment: dict[str, str], waiver: Waiver | None = None
 ) -> None:
     """Pass, skip with the reason, or raise with all that is known of the failure."""
-    from .diagnose import diagnose
+    from .judging.diagnose import diagnose
+    from .judging.verdict import Report, Status
     from .report.terminal import failure
-    from .verdict import Report, Status
 
     if verdict.status is Status.PASSED:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from refimpl.arithmetic import CLASSES
-from refimpl.verdict import ArrayVerdict, CaseVerdict, Diagnosis, Mismatch, Report, Status
+from refimpl.judging.verdict import ArrayVerdict, CaseVerdict, Diagnosis, Mismatch, Report, Status
 
 
 def array(name="param", worst=0.5, attained="exact-faithful", param="w"):

@@ -6,10 +6,10 @@ from backend_cases import Toy, case, elements, golden, rows, table
 
 from refimpl.backends.execute import execute
 from refimpl.backends.layouts import handed_out
+from refimpl.backends.outcome import End
 from refimpl.case import LAYOUTS
 from refimpl.errors import Unsupported
 from refimpl.gradients import RowGradient
-from refimpl.verdict import End
 
 
 def run(backend, made, layout="contiguous"):

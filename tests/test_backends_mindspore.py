@@ -5,8 +5,8 @@ from importlib.util import find_spec
 import pytest
 
 from refimpl.backends import run_backend
+from refimpl.backends.outcome import End
 from refimpl.errors import HarnessError, UsageError
-from refimpl.verdict import End
 
 HERE = find_spec("mindspore") is not None
 
@@ -21,7 +21,7 @@ def test_where_it_is_not_installed_the_message_says_what_to_install():
 class TestInstalled:
     @pytest.mark.parametrize("name", ["mindspore.LazyAdam", "mindspore.LazyAdam.default-target", "mindspore.Adam"])
     def test_each_dialect_is_run_by_the_route_that_it_describes(self, core, name):
-        from refimpl.compare import judge
+        from refimpl.judging.compare import judge
 
         golden = next(golden for golden in core[name] if golden.case.slug == "pair")
         with run_backend("mindspore", [golden]) as run:

@@ -4,11 +4,11 @@ from backend_cases import case, elements, golden, rows, table
 
 from refimpl.backends.execute import execute
 from refimpl.backends.numba import factory
+from refimpl.backends.outcome import End
 from refimpl.backends.reference import factory as reference
 from refimpl.case import Step
 from refimpl.dialects import dialects
 from refimpl.errors import InvalidGradient, InvalidHyper
-from refimpl.verdict import End
 
 MOMENTS = {"exp_avg": np.full((4, 3), 0.25, np.float32), "exp_avg_sq": np.full((4, 3), 0.5, np.float32), "step": 7}
 LAZY = "mindspore.LazyAdam"

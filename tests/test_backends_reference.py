@@ -4,12 +4,12 @@ from backend_cases import case, elements, golden, rows, table
 
 from refimpl.arithmetic import Float
 from refimpl.backends.execute import execute
+from refimpl.backends.outcome import End
 from refimpl.backends.reference import factory
 from refimpl.case import Step
 from refimpl.dialects import deviations, dialect, dialects
 from refimpl.errors import InvalidGradient, InvalidHyper, UsageError
 from refimpl.reference import trajectory
-from refimpl.verdict import End
 
 MOMENTS = {"exp_avg": np.full((4, 3), 0.25, np.float32), "exp_avg_sq": np.full((4, 3), 0.5, np.float32), "step": 7}
 

@@ -9,9 +9,9 @@ import pytest
 from backend_cases import case, dies, elements, golden, is_alive, rows, with_slug
 
 from refimpl.backends import BUILTIN, runner
+from refimpl.backends.outcome import End
 from refimpl.backends.runner import run_backend
 from refimpl.errors import BAD_INPUT, HARNESS_FAILED, HarnessError, UsageError
-from refimpl.verdict import End
 
 TESTS = Path(__file__).parent
 

@@ -4,10 +4,10 @@ from backend_cases import case, elements, golden, rows, table
 
 from refimpl.arithmetic import CLASSES, Bounded, numpy_dtype
 from refimpl.backends.execute import execute
+from refimpl.backends.outcome import End
 from refimpl.dialects import dialect
 from refimpl.errors import UsageError
 from refimpl.reference import ALL, trajectory
-from refimpl.verdict import End
 
 torch = pytest.importorskip("torch")
 

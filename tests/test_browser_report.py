@@ -5,8 +5,8 @@ import pytest
 from browser import DESKTOP, PHONE, fits, opened
 from test_report_html import HOSTILE, profile
 
+from refimpl.judging.verdict import Status
 from refimpl.report.html import to_html
-from refimpl.verdict import Status
 
 THEMES = ("basics", "duplicates", "ranges", "eps")
 

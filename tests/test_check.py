@@ -11,10 +11,11 @@ import small_vectors
 from jsonschema import Draft202012Validator
 
 from refimpl import check
+from refimpl.backends.outcome import End, Outcome
 from refimpl.check import default_class, examine
 from refimpl.errors import HarnessError
+from refimpl.judging.verdict import Status
 from refimpl.vectors import Vectors, read_vectors
-from refimpl.verdict import End, Outcome, Status
 
 SPARSE = ["--dialect", "torch.SparseAdam"]
 LAST_WINS = ["--option", "deviations=duplicates-last-wins"]

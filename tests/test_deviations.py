@@ -7,10 +7,10 @@ import pytest
 from refimpl.backends.execute import execute
 from refimpl.backends.reference import factory
 from refimpl.case import Golden
-from refimpl.compare import judge
-from refimpl.diagnose import diagnose
 from refimpl.dialects import deviations, dialects
-from refimpl.verdict import Status
+from refimpl.judging.compare import judge
+from refimpl.judging.diagnose import diagnose
+from refimpl.judging.verdict import Status
 
 # Deviations that leave a dialect as it is, each with the reason. All others must be caught by some case of the dialect.
 IDLE = {

@@ -8,7 +8,7 @@ import small_vectors
 from refimpl import check, diff, explain, gen
 from refimpl.arithmetic import CLASSES
 from refimpl.dialects import deviations, dialects
-from refimpl.waivers import read_waivers
+from refimpl.judging.waivers import read_waivers
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 from made_reports import failed, other, passed, report
 
 from refimpl.errors import HARNESS_FAILED, NOT_CONFORMANT, OK
+from refimpl.judging.verdict import Diagnosis, Status
 from refimpl.report import conclude
-from refimpl.verdict import Diagnosis, Status
 
 
 def test_all_passed_names_the_dialects_the_count_and_the_class():

@@ -10,10 +10,10 @@ import small_vectors
 from refimpl import check
 from refimpl.arithmetic import CLASSES
 from refimpl.dialects import deviations
+from refimpl.judging.verdict import Diagnosis, Profile, Status
 from refimpl.report.cases import PLOTTED
 from refimpl.report.conclusion import conclude
 from refimpl.report.html import WORDS, to_html
-from refimpl.verdict import Diagnosis, Profile, Status
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> ' \" ]]> </pre> \x00 \x1b[2J \ud800 {{ 7*7 }}"
 

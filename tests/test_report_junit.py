@@ -2,9 +2,9 @@ from xml.etree import ElementTree
 
 from made_reports import everything, failed, other, passed, report
 
+from refimpl.judging.verdict import Status
 from refimpl.report import to_junit
 from refimpl.report.junit import clean
-from refimpl.verdict import Status
 
 
 def parsed(one):

@@ -8,7 +8,7 @@ from made_reports import everything, failed, other, passed
 from toy_peer import CLAIM, LAST_WINS, matrix, page, result, table, toy
 
 from refimpl.errors import UsageError
-from refimpl.verdict import Status
+from refimpl.judging.verdict import Status
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from make_golden import golden
 from toy_peer import HERE, runs, toy
 
 from refimpl.errors import HarnessError
+from refimpl.judging.verdict import Status
 from refimpl.vectors import write_manifest, write_theme
-from refimpl.verdict import Status
 
 RUNNER = """
     import os, pathlib, signal, sys, time

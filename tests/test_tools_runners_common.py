@@ -14,10 +14,10 @@ from make_golden import golden, refused
 from scipy.sparse import coo_array
 
 from refimpl.backends import read_results
+from refimpl.backends.outcome import End
 from refimpl.case import LAYOUTS, Step
 from refimpl.gradients import RowGradient, is_element_gradient
 from refimpl.vectors import roundtrip, write_manifest, write_theme
-from refimpl.verdict import End
 
 RUNNERS = Path(__file__).resolve().parent.parent / "tools" / "runners"
 

@@ -9,8 +9,8 @@ import variants
 
 from refimpl.backends.execute import execute
 from refimpl.case import Golden
-from refimpl.compare import judge
-from refimpl.verdict import CaseVerdict, Status
+from refimpl.judging.compare import judge
+from refimpl.judging.verdict import CaseVerdict, Status
 
 
 def verdicts(run: type, goldens: list[Golden]) -> Iterator[CaseVerdict]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from made_reports import report
 
-from refimpl.verdict import Diagnosis
+from refimpl.judging.verdict import Diagnosis
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 if str(TOOLS) not in sys.path:

@@ -25,7 +25,7 @@ from refimpl.cases.random_cases import Size, random_case
 from refimpl.command import guarded, output_file, say, write_text
 from refimpl.dialects import dialects
 from refimpl.errors import NOT_CONFORMANT, OK
-from refimpl.margins import Margin, computations, margins
+from refimpl.oracle.bound_usage import Margin, computations, margins
 
 SIZES = (Size(32, 32, 4), Size(32, 32, 4), Size(64, 16, 2), Size(8, 32, 30))
 BATCH = 40  # cases between two looks at the total; a constant, so that --jobs does not change which cases are run

@@ -18,8 +18,8 @@ from peers_vectors import make_vectors
 
 from refimpl.command import guarded, say, write_text
 from refimpl.errors import NOT_CONFORMANT, OK, RefimplError, UsageError
+from refimpl.judging.verdict import Report, Status
 from refimpl.report import to_text
-from refimpl.verdict import Report, Status
 
 WORK = REPOSITORY / ".peers"
 KEPT = REPOSITORY / "vectors" / "peers"

@@ -13,7 +13,7 @@ from peers_table import Claim, Peer
 
 from refimpl.cases import THEMES
 from refimpl.errors import UsageError
-from refimpl.verdict import Status
+from refimpl.judging.verdict import Status
 
 Result = Mapping[str, Any]
 """The document of a vectors/peers/NAME.json."""

@@ -18,14 +18,15 @@ from peers_table import REPOSITORY, RUNNERS, Peer, Route
 
 from refimpl.arithmetic import CLASSES
 from refimpl.backends import judge_program
+from refimpl.backends.outcome import End, Outcome
 from refimpl.case import ARRAYS
 from refimpl.check import Judged, default_class, examine
+from refimpl.judging.verdict import CaseVerdict, Diagnosis, Report, Status
+from refimpl.judging.waivers import waive
 from refimpl.report import conclude
 from refimpl.report.json_report import strict
 from refimpl.report.text import printable, worst
 from refimpl.vectors import read_vectors
-from refimpl.verdict import CaseVerdict, Diagnosis, End, Outcome, Report, Status
-from refimpl.waivers import waive
 
 FORMAT = 1
 FIRST = 3

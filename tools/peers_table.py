@@ -15,7 +15,7 @@ from jsonschema.exceptions import best_match
 
 from refimpl.dialects import deviations, dialect
 from refimpl.errors import UsageError
-from refimpl.waivers import Waiver
+from refimpl.judging.waivers import Waiver
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TABLES = REPOSITORY / "tools" / "peers"

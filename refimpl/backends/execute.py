@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from ..backends.outcome import End, Outcome
 from ..case import Case, Golden
 from ..errors import Unsupported
-from ..verdict import End, Outcome
 from .layouts import handed_out
 from .protocol import Backend, Run, claims, outside_claim
 from .states import States, copied, inconsistencies, problems, stacked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..case import ARRAYS, Case, Param, Step
+from ..case import Case, Param, Step
 from ..dialects import Dialect, dialect
 from ..errors import InvalidGradient
 from ..gradients import Array, Gradient, check_gradient, gradient_form
@@ -41,9 +41,9 @@ class Given:
         check_gradient(gradient, self.params[name].value.shape, name)
 
 
-def at_start(param: Param) -> dict[str, Array]:
-    """Copies of the arrays of a parameter, in C order; moments that are not given are zero."""
-    given = dict(zip(ARRAYS, (param.value, param.exp_avg, param.exp_avg_sq)))
+def at_start(param: Param, kept: tuple[str, ...]) -> dict[str, Array]:
+    """Copies of the arrays that are kept of a parameter, in C order; moments that are not given are zero."""
+    given = {name: param.value if name == "param" else getattr(param, name) for name in kept}
     return {
         name: np.zeros(param.value.shape, param.value.dtype) if array is None else np.array(array, order="C")
         for name, array in given.items()

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numba
 import numpy as np
 
 from .. import kernels
-from ..case import ARRAYS, Case, Param, Step
+from ..case import ALWAYS_KEPT, Case, Param, Step
 from ..command import version
-from ..dialects import Picks, dialects
+from ..dialects import dialects
 from ..dialects.stages import Amsgrad, Counter
 from ..errors import Unsupported
 from ..gradients import Array
+from ..reference import kept_arrays
 from .given import Given, at_start
 from .protocol import Capabilities
 
 
 @dataclass
 class _Track:
-    """A parameter on its way: its arrays, the steps it has taken, and the maximum of v where one is kept."""
+    """A parameter while it is trained: its arrays, and the steps that it has taken."""
 
     arrays: dict[str, Array]
     steps: int
-    v_max: Array | None = field(default=None)
-
-    def maximum(self, picks: Picks) -> Array | None:
-        if picks.amsgrad is Amsgrad.OFF:
-            return None
-        if self.v_max is None:
-            self.v_max = np.zeros_like(self.arrays["exp_avg_sq"])
-        return self.v_max
 
 
 class NumbaRun:
@@ -39,7 +32,8 @@ class NumbaRun:
 
     def __init__(self, case: Case) -> None:
         self._given = Given(case)
-        self._tracks = {param.name: _Track(at_start(param), param.step) for param in case.params}
+        kept = kept_arrays(case)
+        self._tracks = {param.name: _Track(at_start(param, kept[param.name]), param.step) for param in case.params}
         self._calls = _first(case.params)
 
     def step(self, step: Step) -> None:
@@ -55,8 +49,9 @@ class NumbaRun:
             track.steps += 1
             hyper, picks = resolved[given.params[name].group]
             t = {Counter.CALL: self._calls, Counter.PARAMETER: track.steps}[picks.counter]
-            p, m, v = (track.arrays[array] for array in ARRAYS)
-            kernels.step(p, m, v, track.maximum(picks), gradient, hyper, picks, t, name)
+            p, m, v = (track.arrays[array] for array in ALWAYS_KEPT)
+            v_max = None if picks.amsgrad is Amsgrad.OFF else track.arrays["max_exp_avg_sq"]
+            kernels.step(p, m, v, v_max, gradient, hyper, picks, t, name)
 
     def state(self) -> dict[str, dict[str, Array]]:
         return {name: dict(track.arrays) for name, track in self._tracks.items()}

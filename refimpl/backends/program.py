@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from ..arithmetic import numpy_dtype
+from ..backends.outcome import End, Outcome
 from ..case import Case, Golden
 from ..errors import HarnessError, UsageError, VectorError
 from ..gradients import Array
 from ..vectors.npz import read_npz
-from ..verdict import End, Outcome
 from .runner import in_words, kill
 from .states import problems
 

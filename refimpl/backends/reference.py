@@ -16,7 +16,7 @@ from ..command import version
 from ..dialects import Deviation, deviations, dialects
 from ..errors import UsageError
 from ..gradients import Array
-from ..reference import FIELDS, Forms, State, trajectory
+from ..reference import FIELDS, Forms, State, kept_arrays, trajectory
 from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
 from .given import Given, at_start
 from .protocol import Capabilities
@@ -43,7 +43,8 @@ class ReferenceRun:
         live = replace(case, steps=cast("tuple[Step, ...]", self._steps))  # a list, so that it can be replaced item by item
         arithmetic = Float(case.dtype, tensor_scalars=how.tensor_scalars, reverse=how.reverse)
         self._trajectory = trajectory(live, arithmetic, self._given.table, deviating, how.forms)
-        self._states: dict[str, dict[str, Array]] = {param.name: at_start(param) for param in case.params}
+        self._kept = kept_arrays(case)
+        self._states: dict[str, dict[str, Array]] = {param.name: at_start(param, self._kept[param.name]) for param in case.params}
 
     def step(self, step: Step) -> None:
         """Check all that is given before anything changes, then make the step."""
@@ -51,14 +52,14 @@ class ReferenceRun:
         self._steps[self._made : self._made + 1] = [step]
         self._made += 1
         for name, state in next(self._trajectory).items():
-            self._states[name] = _in_shape(self._given.params[name], state)
+            self._states[name] = _in_shape(self._given.params[name], state, self._kept[name])
 
     def state(self) -> dict[str, dict[str, Array]]:
         return {name: dict(arrays) for name, arrays in self._states.items()}
 
 
-def _in_shape(param: Param, state: State) -> dict[str, Array]:
-    return {array: np.array(getattr(state, field)).reshape(param.value.shape) for array, field in FIELDS.items()}
+def _in_shape(param: Param, state: State, kept: tuple[str, ...]) -> dict[str, Array]:
+    return {array: np.array(getattr(state, FIELDS[array])).reshape(param.value.shape) for array in kept}
 
 
 class ReferenceBackend:

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
+from ..backends.outcome import End, Outcome
 from ..case import Golden
 from ..errors import HarnessError, RefimplError, UsageError
-from ..verdict import End, Outcome
 from .channel import Failed, Load, Ready, receive, send
 from .load import factory_path
 from .protocol import Capabilities

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from ..arithmetic import FORMATS, numpy_dtype
-from ..case import ARRAYS, Case, Param, Step
+from ..case import Case, Param, Step
 from ..errors import Unsupported, UsageError
 from ..gradients import Array, Gradient, gradient_form
+from ..reference import kept_arrays
 from .protocol import Capabilities
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here
@@ -39,6 +40,7 @@ class TorchRun:
 
     def __init__(self, case: Case, device: str, variant: Mapping[str, bool]) -> None:
         self._device = device
+        self._kept = kept_arrays(case)
         self._params = {param.name: torch.nn.Parameter(_tensor(param.value, device)) for param in case.params}
         self._dtypes = {param.name: param.value.dtype for param in case.params}
         groups: list[dict[str, Any]] = [{"params": [], **group.hyper} for group in case.groups]
@@ -58,11 +60,9 @@ class TorchRun:
         state["step"] = param.step
         if isinstance(self._optimizer, torch.optim.Adam):
             state["step"] = torch.tensor(float(param.step), dtype=torch.float32, device=self._device if group["fused"] else "cpu")
-        for name in ("exp_avg", "exp_avg_sq"):
+        for name in self._kept[param.name][1:]:
             moment = getattr(param, name)
             state[name] = torch.zeros_like(tensor) if moment is None else _tensor(moment, self._device)
-        if group.get("amsgrad"):
-            state["max_exp_avg_sq"] = torch.zeros_like(tensor)
 
     def step(self, step: Step) -> None:
         gradients = {name: self._gradient(name, step.gradients.get(name)) for name in self._params}
@@ -77,7 +77,7 @@ class TorchRun:
 
     def state(self) -> dict[str, dict[str, Array]]:
         """Moments that the optimizer has not made yet, because no gradient came, are zero."""
-        return {name: {array: self._array(name, array) for array in ARRAYS} for name in self._params}
+        return {name: {array: self._array(name, array) for array in self._kept[name]} for name in self._params}
 
     def _array(self, name: str, array: str) -> Array:
         param = self._params[name]

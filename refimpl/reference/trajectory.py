@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Arithmetic
-from ..case import Case, Param, Step
-from ..dialects import Deviation, Dialect, Hyper, Picks
-from ..dialects.stages import Counter, Resume, Schedule, Touch
+from ..case import ALWAYS_KEPT, ARRAYS, Case, Param, Step
+from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
+from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Touch
 from ..gradients import Array, Occurrences, is_element_gradient, occurrences, row_layout
 from .forms import ONE, Forms
 from .scalars import scalars
@@ -33,18 +33,18 @@ class Track:
     last_touch: Array = field(repr=False)
 
 
-def trajectory(case: Case, a: Arithmetic, dialect: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE) -> Iterator[States]:
+def trajectory(case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE) -> Iterator[States]:
     """The states of every parameter after each step of a case, computed in one number system.
 
     The arrays are laid out as (rows, width) and change with the next step: take a copy of what is to be kept.
     Raises InvalidGradient for a gradient that does not fit; hyper-parameters are taken as they are (Dialect.validate refuses them).
     """
-    picks = [dialect.resolve(group.hyper, deviations)[1] for group in case.groups]
+    picks = [table.resolve(group.hyper, deviations)[1] for group in case.groups]
     tracks = {param.name: _start(param, a, _uses_elements(case, param.name), picks[param.group]) for param in case.params}
     calls = shared = case.params[0].step if _keeps_step(picks) and case.params else 0
     with np.errstate(all="ignore"):  # overflow, underflow and nan are results here
         for step, hypers in zip(case.steps, scheduled(case, picks)):
-            resolved = [dialect.resolve(given, deviations) for given in hypers]
+            resolved = [table.resolve(given, deviations) for given in hypers]
             calls += any(_counts_call(pick, step) for _, pick in resolved)
             for name, track in tracks.items():
                 gradient = step.gradients.get(name)
@@ -59,6 +59,15 @@ def trajectory(case: Case, a: Arithmetic, dialect: Dialect, deviations: tuple[De
                 t = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}.get(pick.counter, track.steps)
                 _step(a, track, given, hyper, pick, t, forms)
             yield {name: track.state for name, track in tracks.items()}
+
+
+def kept_arrays(case: Case) -> dict[str, tuple[str, ...]]:
+    """The arrays that the dialect keeps of each parameter: the maximum of amsgrad only where some step takes one."""
+    table = dialect(case.dialect)
+    takes_maximum = {
+        index for hypers in scheduled(case) for index, hyper in enumerate(hypers) if table.resolve(hyper)[1].amsgrad is not Amsgrad.OFF
+    }
+    return {param.name: ARRAYS if param.group in takes_maximum else ALWAYS_KEPT for param in case.params}
 
 
 def scheduled(case: Case, picks: Sequence[Picks] = ()) -> Iterator[list[dict[str, Any]]]:
@@ -89,7 +98,8 @@ def _start(param: Param, a: Arithmetic, elements: bool, picks: Picks) -> Track:
             rounded = given.astype(np.float16) if picks.resume is Resume.MOMENTS_HALVED else given
         return rounded.astype(np.float64).reshape(layout)
 
-    state = State(a.load(param.value.reshape(layout)), a.load(moment(param.exp_avg)), a.load(moment(param.exp_avg_sq)), a.load(zeros))
+    moments = [a.load(moment(given)) for given in (param.exp_avg, param.exp_avg_sq, param.max_exp_avg_sq)]
+    state = State(a.load(param.value.reshape(layout)), *moments)
     steps = 0 if picks.resume is Resume.STEP_DROPPED else param.step
     return Track(param, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))
 

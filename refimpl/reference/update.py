@@ -42,7 +42,7 @@ class State:
         self.v[rows], self.v_max[rows] = a.store(new.v), a.store(new.v_max)
 
 
-FIELDS = dict(zip(ARRAYS, ("p", "m", "v")))
+FIELDS = dict(zip(ARRAYS, ("p", "m", "v", "v_max")))
 """The name of an array, as vectors have it, to the field of State that holds it."""
 
 

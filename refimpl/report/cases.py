@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..verdict import CaseVerdict, Mismatch, Profile, Report, Status
+from ..judging.verdict import CaseVerdict, Mismatch, Profile, Report, Status
 from .causes import Cause
 from .conclusion import FAILURES
 from .grid import ORDER, TONES, loosest

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..dialects import Deviation, deviations, dialects
-from ..verdict import Diagnosis, Report
+from ..judging.verdict import Diagnosis, Report
 
 KINDS = {"D": "another dialect", "B": "a bug"}
 MEANING = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import HARNESS_FAILED, NOT_CONFORMANT, OK
-from ..verdict import CaseVerdict, Report, Status
+from ..judging.verdict import CaseVerdict, Report, Status
 from .text import counted, listed
 
 FAILURES = (Status.FAILED, Status.ERROR)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..arithmetic import CLASSES
 from ..case import ARRAYS
-from ..verdict import CaseVerdict, Report, Status
+from ..judging.verdict import CaseVerdict, Report, Status
 from .conclusion import FAILURES, by_dialect
 from .text import ratio, worst
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ..arithmetic import CLASSES
 from ..html import environment, page
-from ..verdict import Report, Status
+from ..judging.verdict import Report, Status
 from . import cases, text
 from .causes import KINDS, MEANING, causes
 from .conclusion import conclude

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..command import version
-from ..verdict import CaseVerdict, Report, Status
+from ..judging.verdict import CaseVerdict, Report, Status
 from .conclusion import conclude
 
 FORMAT = 1

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from xml.etree import ElementTree as Xml
 
-from ..verdict import CaseVerdict, Report, Status
+from ..judging.verdict import CaseVerdict, Report, Status
 from .text import facts, place
 
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..verdict import Profile
+from ..judging.verdict import Profile
 from .text import counted, ratio
 
 WIDTH, HEIGHT = 340, 140

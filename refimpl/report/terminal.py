@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..case import ARRAYS
-from ..verdict import CaseVerdict, Diagnosis, Report, Status
+from ..judging.verdict import CaseVerdict, Diagnosis, Report, Status
 from .conclusion import FAILURES, by_dialect, conclude
 from .text import WIDTH, counted, explaining, facts, first_few, joined, paragraph, place, printable, ratio, worst
 

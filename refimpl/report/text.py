@@ -7,7 +7,7 @@ import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..verdict import ArrayVerdict, CaseVerdict, Mismatch, Report
+from ..judging.verdict import ArrayVerdict, CaseVerdict, Mismatch, Report
 
 WIDTH = 100
 

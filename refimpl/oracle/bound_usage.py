@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from .arithmetic import CLASSES, Arithmetic, Bound, Bounded, Float
-from .arithmetic.perturbed import Perturbed, Tensor
-from .arithmetic.wide import Wide
-from .case import Case
-from .dialects import dialect
-from .dialects.stages import Touch
-from .gradients import Array, occurrences
-from .reference import ALL, FIELDS, ONE, Forms, each, scheduled, trajectory
+from ..arithmetic import CLASSES, Arithmetic, Bound, Bounded, Float
+from ..arithmetic.perturbed import Perturbed, Tensor
+from ..arithmetic.wide import Wide
+from ..case import Case
+from ..dialects import dialect
+from ..dialects.stages import Touch
+from ..gradients import Array, occurrences
+from ..reference import ALL, FIELDS, ONE, Forms, each, scheduled, trajectory
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _settled(
     case: Case, got: Array, bounds: Sequence[Mapping[str, Bound]], array: str, level: int, step: int, index: tuple[int, ...]
 ) -> float:
     """The ratio of one element, with the exact result out of balls."""
-    from .arithmetic.balls import Ball
+    from ..arithmetic.balls import Ball
 
     ball = _run(case, Ball(), ONE)[step][array][index]
     error, bound = Ball().scalar(got[index]) - ball, float(bounds[step][array].e[level][index])

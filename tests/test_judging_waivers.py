@@ -2,8 +2,8 @@ import pytest
 from made_reports import failed, other, passed
 
 from refimpl.errors import UsageError
-from refimpl.verdict import Diagnosis, Status
-from refimpl.waivers import Waiver, read_waivers, waive
+from refimpl.judging.verdict import Diagnosis, Status
+from refimpl.judging.waivers import Waiver, read_waivers, waive
 
 LINK = "https://example.org/issues/1"
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .arithmetic import CLASSES
-from .case import ARRAYS, KINDS, Expected, Golden
-from .gradients import Array
-from .oracle import kinds
-from .verdict import ArrayVerdict, CaseVerdict, End, Mismatch, Outcome, Status
+from ..arithmetic import CLASSES
+from ..backends.outcome import End, Outcome
+from ..case import ARRAYS, KINDS, Expected, Golden, kinds
+from ..gradients import Array
+from .verdict import ArrayVerdict, CaseVerdict, Mismatch, Status
 
 
 def ratios(got: Array, expected: Expected, numerics_class: str) -> Array:

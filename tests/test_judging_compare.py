@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from refimpl.arithmetic import CLASSES
+from refimpl.backends.outcome import End, Outcome
 from refimpl.case import ARRAYS, KINDS, Case, Expected, Golden, Group, Param, Step
-from refimpl.compare import judge, ratios
-from refimpl.verdict import End, Outcome, Status
+from refimpl.judging.compare import judge, ratios
+from refimpl.judging.verdict import Status
 
 
 def expected(value: list[float], bounds: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0), allowed: list[int] | None = None) -> Expected:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .case import ARRAYS, Golden
+from ..backends.outcome import Outcome
+from ..case import ARRAYS, Golden
+from ..gradients import Array
 from .compare import mismatch_at, ratios
-from .gradients import Array
-from .verdict import Outcome, Profile
+from .verdict import Profile
 
 ELEMENTS = 120
 """Entries that a profile has over the elements at most: of a larger array, each entry is the largest of several."""

@@ -13,13 +13,14 @@ from itertools import combinations
 
 import numpy as np
 
-from .case import ARRAYS, Case, Golden
-from .dialects import Deviation, deviations, dialect
-from .dialects.stages import Precision
-from .gradients import Array, gradient_form
-from .oracle import bounded, changes
-from .reference import ALL, FIELDS, trajectory
-from .verdict import CaseVerdict, Diagnosis, End, Outcome, Status
+from ..backends.outcome import End, Outcome
+from ..case import ARRAYS, Case, Golden
+from ..dialects import Deviation, deviations, dialect
+from ..dialects.stages import Precision
+from ..gradients import Array, gradient_form
+from ..oracle import bounded, changes
+from ..reference import ALL, FIELDS, trajectory
+from .verdict import CaseVerdict, Diagnosis, Status
 
 Failure = tuple[Golden, Outcome]
 Cause = tuple[Deviation, ...]

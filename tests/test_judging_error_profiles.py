@@ -4,8 +4,8 @@ import pytest
 from refimpl.backends.execute import execute
 from refimpl.backends.reference import factory
 from refimpl.case import Golden
-from refimpl.compare import ratios
-from refimpl.profiles import ELEMENTS, profiles
+from refimpl.judging.compare import ratios
+from refimpl.judging.error_profiles import ELEMENTS, profiles
 
 CLASS = "tensor-faithful"
 

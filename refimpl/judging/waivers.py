@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from .dialects import deviations
-from .errors import UsageError
+from ..dialects import deviations
+from ..errors import UsageError
 from .verdict import CaseVerdict, Diagnosis, Status
 
 KEYS = {"case": True, "reason": True, "link": True, "deviation": False}

@@ -8,12 +8,13 @@ import numpy as np
 
 from refimpl.backends import Capabilities
 from refimpl.backends.execute import execute
+from refimpl.backends.outcome import Outcome
 from refimpl.backends.reference import factory
 from refimpl.case import Case, Golden, Step
-from refimpl.compare import judge
-from refimpl.diagnose import diagnose, explains
 from refimpl.dialects import deviations
-from refimpl.verdict import Diagnosis, Outcome
+from refimpl.judging.compare import judge
+from refimpl.judging.diagnose import diagnose, explains
+from refimpl.judging.verdict import Diagnosis
 
 
 def causes(goldens: list[Golden], outcomes: list[Outcome]) -> tuple[Diagnosis, ...]:

@@ -10,7 +10,7 @@ from refimpl.arithmetic import CLASSES, Bound, Bounded, Float
 from refimpl.arithmetic.bounded import Rounding
 from refimpl.cases.random_cases import Size, random_case
 from refimpl.dialects import dialects
-from refimpl.margins import Computation, Margin, computations, margins
+from refimpl.oracle.bound_usage import Computation, Margin, computations, margins
 from refimpl.reference import ONE
 
 ELEMENT_STEPS = 220_000  # per dialect: more than a million in all
