@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..case import ARRAYS
 from ..dialects import Dialect
 from ..dialects.stages import Centralization, Decay, Merge, Objective, Touch, Unscale
 from ..gradients import Array, RowGradient, is_element_gradient, laid_out, row_layout
@@ -156,8 +157,8 @@ def elements_as_rows(given: Transfer, b: Dialect) -> Transfer:
 
 
 def _as_column(param: Any) -> dict[str, Any]:
-    arrays = {"value": param.value, "exp_avg": param.exp_avg, "exp_avg_sq": param.exp_avg_sq}
-    return {key: None if one is None else one.reshape(-1, 1) for key, one in arrays.items()}
+    arrays = {name: getattr(param, name) for name in ("value", *ARRAYS[1:])}
+    return {name: None if array is None else array.reshape(-1, 1) for name, array in arrays.items()}
 
 
 def _as_rows(gradient: Any, shape: tuple[int, ...]) -> Any:

@@ -147,7 +147,7 @@ def _run(given: Transfer, names: list[str], b: Dialect, flips: Mapping[str, Any]
 def _start(params: tuple[Param, ...]) -> dict[tuple[str, str], Array]:
     found = {}
     for param in params:
-        for array, value in zip(FIELDS, (param.value, param.exp_avg, param.exp_avg_sq)):
+        for array, value in zip(FIELDS, (param.value, param.exp_avg, param.exp_avg_sq, param.max_exp_avg_sq)):
             found[param.name, array] = (np.zeros(param.value.shape) if value is None else value).astype(np.float64).reshape(-1)
     return found
 
