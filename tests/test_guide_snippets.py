@@ -37,7 +37,7 @@ def test_a_warning_counts_as_an_error(place):
 
 
 def test_an_expected_error_is_given_back_and_any_other_is_not(place):
-    assert place.raises("int('x')", 1, "ValueError").startswith("ValueError: invalid literal")
+    assert place.raises("int('x')", 1, "ValueError").startswith("ValueError: ")
     with pytest.raises(SnippetFailed, match=r"raised ValueError: .*, not KeyError"):
         place.raises("int('x')", 1, "KeyError")
     with pytest.raises(SnippetFailed, match="should have raised KeyError"):
