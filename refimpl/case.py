@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from .gradients import Array, Gradients
 class Param:
     """A parameter at the start: its value, its group, and, where training is resumed, its moments and the steps taken.
 
-    max_exp_avg_sq: the running maximum of amsgrad, where training that keeps one is resumed.
+    max_exp_avg_sq: the running maximum of amsgrad, where training that keeps one is resumed; dtypes: array of the state -> dtype,
+    where it is not the parameter's.
     """
 
     name: str
@@ -24,6 +25,11 @@ class Param:
     exp_avg_sq: Array | None = None
     step: int = 0
     max_exp_avg_sq: Array | None = None
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+
+    def dtype_of(self, array: str) -> str:
+        """The dtype in which an array of ARRAYS is kept."""
+        return self.dtypes.get(array, str(self.value.dtype))
 
 
 @dataclass(frozen=True)

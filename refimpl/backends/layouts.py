@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..case import LAYOUTS, Case, Group, Param, Step
+from ..case import ARRAYS, LAYOUTS, Case, Group, Param, Step
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient
 
 
@@ -58,8 +58,9 @@ def handed_out(case: Case, layout: str) -> Case:
 
 
 def _param(param: Param, lay: Callable[[Array], Array]) -> Param:
-    exp_avg, exp_avg_sq = (None if moment is None else lay(moment) for moment in (param.exp_avg, param.exp_avg_sq))
-    return replace(param, value=lay(param.value), exp_avg=exp_avg, exp_avg_sq=exp_avg_sq)
+    given = {array: getattr(param, array) for array in ARRAYS[1:]}
+    copies: dict[str, Any] = {array: None if value is None else lay(value) for array, value in given.items()}
+    return replace(param, value=lay(param.value), dtypes={**param.dtypes}, **copies)
 
 
 def _step(step: Step, lay: Callable[[Array], Array]) -> Step:

@@ -15,9 +15,10 @@ import numpy as np
 
 from ..arithmetic import numpy_dtype
 from ..backends.outcome import End, Outcome
-from ..case import Case, Golden
+from ..case import Case, Golden, Param
 from ..errors import HarnessError, UsageError, VectorError
 from ..gradients import Array
+from ..vectors.inputs import without_answers
 from ..vectors.npz import read_npz
 from .runner import in_words, kill
 from .states import problems
@@ -125,7 +126,7 @@ def _run(command: str, vectors: Path, results: Path, timeout: float) -> _Ended:
 def read_results(results: Path, goldens: Sequence[Golden]) -> Iterator[Outcome]:
     """The outcome of each golden, in order, from RESULTS_DIR/DIALECT/THEME.npz; what is wrong with one case leaves the others be.
 
-    A result may be stored in the case's dtype or in a wider one, but must be a number of the case's dtype: that is what a state is.
+    A result may be stored in its array's dtype or in a wider one, but must be a number of the array's dtype: that is what a state is.
     """
     if not results.is_dir():
         raise UsageError(f"no directory {results}", "results lie in RESULTS_DIR/DIALECT/THEME.npz")
@@ -142,7 +143,7 @@ def read_results(results: Path, goldens: Sequence[Golden]) -> Iterator[Outcome]:
         except VectorError as error:
             yield Outcome(golden.case.id, End.MISBEHAVED, message=str(error))
         else:
-            yield _outcome(golden.case, members.get(golden.case.slug), sorted(members.keys() - slugs[theme]))
+            yield _outcome(without_answers(golden).case, members.get(golden.case.slug), sorted(members.keys() - slugs[theme]))
 
 
 def _theme_of(case: Case) -> str:
@@ -173,12 +174,18 @@ def _outcome(case: Case, members: Mapping[str, Array] | None, unknown: list[str]
     for member, values in members.items():
         array, _, name = member.partition(".")
         given.setdefault(name, {})[array] = values
-    found = list(problems(given, case, (len(case.record),), lambda dtype: WIDER[dtype])) or list(_foreign_numbers(case, members))
+    found = list(problems(given, case, (len(case.record),), lambda dtype: WIDER[dtype])) or list(_foreign_numbers(case, given))
     if found:
         return Outcome(case.id, End.MISBEHAVED, message="; ".join(found))
-    dtypes = {param.name: param.value.dtype for param in case.params}
-    states = {name: {array: _cast(np.asarray(values), dtypes[name]) for array, values in arrays.items()} for name, arrays in given.items()}
+    states = {
+        param.name: {array: _cast(np.asarray(values), _dtype(param, array)) for array, values in given[param.name].items()}
+        for param in case.params
+    }
     return Outcome(case.id, End.STATES, states)
+
+
+def _dtype(param: Param, array: str) -> np.dtype[np.generic]:
+    return numpy_dtype(param.dtype_of(array))
 
 
 SAID = {"error": End.RAISED, "unsupported": End.UNSUPPORTED}
@@ -191,15 +198,17 @@ def _text(member: Array) -> str:
     return f"(not a 0-d string: {member.dtype} of shape {member.shape})"
 
 
-def _foreign_numbers(case: Case, members: Mapping[str, Array]) -> Iterator[str]:
-    """A sentence for each array that holds a number which the case's dtype does not have."""
-    dtype = numpy_dtype(case.dtype)
-    for member, values in members.items():
-        back = _cast(values, dtype).astype(values.dtype)
-        foreign = np.argwhere((back != values) & ~np.isnan(values))
-        if len(foreign):
-            at = tuple(int(i) for i in foreign[0])
-            yield f"{member}{list(at)} = {values[at]!r} is no {case.dtype}; store each state as {case.dtype} has it"
+def _foreign_numbers(case: Case, given: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+    """A sentence for each array that holds a number which its dtype does not have."""
+    for param in case.params:
+        for array, member in given[param.name].items():
+            values = np.asarray(member)
+            back = _cast(values, _dtype(param, array)).astype(values.dtype)
+            foreign = np.argwhere((back != values) & ~np.isnan(values))
+            if len(foreign):
+                at = tuple(int(i) for i in foreign[0])
+                dtype = param.dtype_of(array)
+                yield f"{array}.{param.name}{list(at)} = {values[at]!r} is no {dtype}; store each state as {dtype} has it"
 
 
 def _cast(values: Array, dtype: np.dtype[np.generic]) -> Array:

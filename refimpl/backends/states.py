@@ -15,7 +15,7 @@ States = dict[str, dict[str, Array]]
 def problems(given: Mapping[str, object], case: Case, steps: tuple[int, ...], dtypes: Callable[[str], tuple[str, ...]]) -> Iterator[str]:
     """A sentence for each thing that is missing, unknown, or of the wrong kind.
 
-    steps: () for one state, (T,) for states stacked over the recorded steps; dtypes: what a parameter of some dtype may be given in.
+    steps: () for one state, (T,) for states stacked over the recorded steps; dtypes: what an array of some dtype may be given in.
     """
     known = {param.name: param for param in case.params}
     yield from (f"parameter {name!r} is unknown; the case has {', '.join(known)}" for name in given if name not in known)
@@ -33,7 +33,7 @@ def problems(given: Mapping[str, object], case: Case, steps: tuple[int, ...], dt
             if array not in ARRAYS:
                 yield f"parameter {name!r} has an array {array!r}; known are {', '.join(ARRAYS)}"
             else:
-                yield from _array_problems(f"{array} of {name!r}", value, (*steps, *param.value.shape), dtypes(str(param.value.dtype)))
+                yield from _array_problems(f"{array} of {name!r}", value, (*steps, *param.value.shape), dtypes(param.dtype_of(array)))
 
 
 def _array_problems(label: str, value: object, shape: tuple[int, ...], dtypes: tuple[str, ...]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case
+from ..case import ARRAYS, Case
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient
 
 LONG = 64
@@ -97,7 +97,7 @@ def _mapping(label: str, mapping: Mapping[str, object], see: Callable[[object], 
 
 def _of_parameters(case: Case) -> Iterator[_Item]:
     for param in case.params:
-        for array in ("value", "exp_avg", "exp_avg_sq"):
+        for array in ("value", *ARRAYS[1:]):
             given = getattr(param, array)
             if given is not None:
                 yield _array(f"parameter {param.name!r}: {array}", lambda given=given: given)  # type: ignore[misc]  # mypy cannot infer a default

@@ -1,6 +1,7 @@
 """The file format of golden vectors: write, read, validate. README.md beside this is the format's own description."""
 
 from .difference import compare_directories
+from .inputs import write_inputs
 from .manifest import Manifest, read_manifest
 from .npz import pack, read_npz, write_npz
 from .read import Vectors, read_vectors
@@ -15,6 +16,7 @@ __all__ = [
     "read_npz",
     "read_vectors",
     "roundtrip",
+    "write_inputs",
     "write_manifest",
     "write_npz",
     "write_theme",

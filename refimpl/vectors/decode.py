@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..arithmetic import CLASSES
-from ..case import ARRAYS, Case, Expected, Golden, Group, Param, Step
+from ..case import ALWAYS_KEPT, ARRAYS, KINDS, Case, Expected, Golden, Group, Param, Step
 from ..errors import Unsupported, VectorError
 from ..gradients import Array, RowGradient
 from .layout import lay_out
-from .members import INDEX_DTYPES, MOMENTS, Members
+from .members import GIVEN, INDEX_DTYPES, Members
 
 STEP_LIMIT = 100_000
 
@@ -53,7 +53,7 @@ class _Decoder:
                 params=params,
                 groups=tuple(Group(_hyper(group)) for group in self.entry["groups"]),
                 steps=self._steps(params),
-                record=self._record(),
+                record=self._record(expects),
                 catches=tuple(self.entry["catches"]),
                 error=self.entry.get("error"),
             )
@@ -68,12 +68,17 @@ class _Decoder:
         return lay_out(self.members.take_tensor(f"{self.slug}/{name}", dtype, shape), self.entry["layout"])
 
     def _param(self, given: Entry, key: str) -> Param:
-        name, shape, dtype = given["name"], tuple(given["shape"]), given.get("dtype", self.entry["dtype"])
+        name, shape = given["name"], tuple(given["shape"])
+        dtype: str = given.get("dtype", self.entry["dtype"])
         group = given.get("group", 0)
         if group >= len(self.entry["groups"]):
             raise self.refuse(f"{key}.group", f"there is no group {group}")
-        moments = {moment: self._tensor(f"{moment}.{name}", dtype, shape) for moment in MOMENTS if "moments" in given}
-        return Param(name, self._tensor(f"param.{name}", dtype, shape), group, step=given.get("step", 0), **moments)
+        if "maximum" in given and "moments" not in given:
+            raise self.refuse(f"{key}.maximum", "a maximum is given, and no moments")
+        dtypes: dict[str, str] = dict(given.get("dtypes", {}))
+        arrays = [array for announcing, arrays in GIVEN.items() if announcing in given for array in arrays]
+        state: dict[str, Any] = {array: self._tensor(f"{array}.{name}", dtypes.get(array, dtype), shape) for array in arrays}
+        return Param(name, self._tensor(f"param.{name}", dtype, shape), group, step=given.get("step", 0), dtypes=dtypes, **state)
 
     def _steps(self, params: tuple[Param, ...]) -> tuple[Step, ...]:
         names = [param.name for param in params]
@@ -89,11 +94,11 @@ class _Decoder:
             steps.append(Step(gradients, tuple(map(_hyper, changes))))
         return tuple(steps)
 
-    def _record(self) -> tuple[int, ...]:
+    def _record(self, expects: bool) -> tuple[int, ...]:
         record, last = tuple(self.entry["record"]), len(self.steps)
         if list(record) != sorted(set(record)) or (record and record[-1] > last):
             raise self.refuse("record", f"{list(record)} must ascend from 1 to at most {last}, the number of steps")
-        if not record and not self.entry.get("error"):
+        if expects and not record and not self.entry.get("error"):
             raise self.refuse("record", "is empty, so that nothing would be compared")
         return record
 
@@ -129,16 +134,30 @@ class _Decoder:
         return self._tensor(f"{name}.dense", dtype, shape)
 
     def _expected(self, param: Param, records: int) -> dict[str, Expected]:
-        return {array: self._array(f"{array}.{param.name}", (records, *param.value.shape)) for array in ARRAYS}
+        kept = [array for array in ARRAYS if array in ALWAYS_KEPT or f"{self.slug}/expect.{array}.{param.name}" in self.members]
+        return {array: self._array(f"{array}.{param.name}", (records, *param.value.shape)) for array in kept}
 
     def _array(self, name: str, shape: Shape) -> Expected:
         value = self.members.take(f"{self.slug}/expect.{name}", ("float64",), shape)
-        bound = {one: self.members.take(f"{self.slug}/bound.{one}.{name}", ("float32",), shape) for one in CLASSES}
-        for one, array in bound.items():
-            if np.isnan(array).any() or (array < 0).any():
-                raise VectorError(self.file, f"{self.slug}/bound.{one}.{name}", "a bound is negative or not a number")
+        stacked = self.members.take(f"{self.slug}/bound.{name}", ("float32",), (len(CLASSES), *shape))
         allow = f"{self.slug}/allow.{name}"
-        return Expected(value, bound, self.members.take(allow, ("uint8",), shape) if allow in self.members else None)
+        allowed = self.members.take(allow, ("uint8",), shape) if allow in self.members else None
+        for member, reason in _impossible(value, stacked, allowed):
+            raise VectorError(self.file, f"{self.slug}/{member}.{name}", reason)
+        return Expected(value, dict(zip(CLASSES, stacked)), allowed)
+
+
+def _impossible(value: Array, stacked: Array, allowed: Array | None) -> Iterator[tuple[str, str]]:
+    """(member, reason) for each property of an expectation that no oracle can have meant."""
+    if np.isnan(stacked).any() or (stacked < 0).any():
+        yield "bound", "a bound is negative or not a number"
+    if (stacked[1:] < stacked[:-1]).any():
+        yield "bound", f"a class is tighter than one before it; they come in the order {', '.join(CLASSES)}"
+    if allowed is not None and ((allowed == 0) | (allowed > sum(KINDS.values()))).any():
+        yield "allow", f"an element allows nothing or an unknown kind; each is a sum of {', '.join(map(str, KINDS.values()))}"
+    takes_finite = np.True_ if allowed is None else (allowed & KINDS["finite"]) != 0
+    if (takes_finite & ~np.isfinite(value) & np.isfinite(stacked).any(axis=0)).any():
+        yield "expect", "an expectation is not finite where a finite bound asks for a finite result"
 
 
 def _hyper(given: Entry) -> dict[str, object]:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Golden, Param
+from ..arithmetic import CLASSES
+from ..case import Expected, Golden, Param
 from ..errors import VectorError
 from ..gradients import Array, RowGradient, is_element_gradient
-from .members import GRADIENT_MEMBERS, INDEX_DTYPES, MOMENTS, STORED, store
+from .members import FORMAT, GIVEN, GRADIENT_MEMBERS, INDEX_DTYPES, STORED, store
 from .text import flow, quote
 
 Entry = dict[str, Any]
@@ -19,7 +20,7 @@ Entry = dict[str, Any]
 
 def theme_text(dialect: str, theme: str, about: str, entries: Sequence[Entry]) -> str:
     """The YAML of a theme: one key to a line, a list of mappings with one item to a line, everything deeper in flow style."""
-    head = ["# Golden vectors. README.md, two directories up, says what everything means.", "format: 1"]
+    head = ["# Golden vectors. README.md, two directories up, says what everything means.", f"format: {FORMAT}"]
     head += [f"dialect: {flow(dialect)}", f"theme: {flow(theme)}"] + ([f"about: {quote(about)}"] if about else [])
     return "\n".join([*head, "cases:", *(line for entry in entries for line in _lines(entry))]) + "\n"
 
@@ -62,11 +63,14 @@ def encode(golden: Golden, file: object) -> tuple[Entry, dict[str, Array]]:
 def _param(param: Param, dtype: str) -> Entry:
     if (param.exp_avg is None) is not (param.exp_avg_sq is None):
         raise ValueError(f"{param.name} has one moment and not the other")
+    if param.exp_avg is None and param.max_exp_avg_sq is not None:
+        raise ValueError(f"{param.name} has a maximum and no moments")
     optional = {
         "dtype": (str(param.value.dtype), dtype),
+        "dtypes": ({array: name for array, name in param.dtypes.items() if name != str(param.value.dtype)}, {}),
         "group": (param.group, 0),
         "step": (param.step, 0),
-        "moments": (param.exp_avg is not None, False),
+        **{key: (getattr(param, arrays[0]) is not None, False) for key, arrays in GIVEN.items()},
     }
     given = {key: value for key, (value, usual) in optional.items() if value != usual}
     return {"name": param.name, "shape": list(param.value.shape), **given}
@@ -127,10 +131,12 @@ def _index(indices: Array, ndim: int) -> Array:
 def _inputs(golden: Golden) -> Iterator[tuple[str, Array]]:
     case = golden.case
     for param in case.params:
-        tensors: Mapping[str, Array | None] = {"param": param.value, **{name: getattr(param, name) for name in MOMENTS}}
+        tensors: Mapping[str, Array | None] = {"param": param.value} | {
+            array: getattr(param, array) for arrays in GIVEN.values() for array in arrays
+        }
         for array, tensor in tensors.items():
             if tensor is not None:
-                yield f"{array}.{param.name}", _tensor(tensor, param.value.shape, str(param.value.dtype))
+                yield f"{array}.{param.name}", _tensor(tensor, param.value.shape, param.dtype_of(array))
         for t, step in enumerate(case.steps, start=1):
             for member, values in _gradient(step.gradients.get(param.name), param)[1].items():
                 yield f"grad.{t}.{param.name}.{member}", values if member in ("indices", "coords") else store(values)
@@ -148,7 +154,13 @@ def _expectations(golden: Golden) -> Iterator[tuple[str, Array]]:
     for name, arrays in golden.expected.items():
         for array, expected in arrays.items():
             yield f"expect.{array}.{name}", np.asarray(expected.value, np.float64)
-            for numerics_class, bound in expected.bound.items():
-                yield f"bound.{numerics_class}.{array}.{name}", np.asarray(bound, np.float32)
+            yield f"bound.{array}.{name}", _stacked_bounds(expected)
             if expected.allowed is not None:
                 yield f"allow.{array}.{name}", np.asarray(expected.allowed, np.uint8)
+
+
+def _stacked_bounds(expected: Expected) -> Array:
+    """The bounds of every class as one array, the classes along its first axis."""
+    if expected.bound.keys() != set(CLASSES):
+        raise ValueError(f"bounds for the classes {', '.join(expected.bound)}, and the format has {', '.join(CLASSES)}")
+    return np.stack([np.asarray(expected.bound[name], np.float32) for name in CLASSES])

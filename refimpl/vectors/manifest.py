@@ -1,9 +1,9 @@
-"""MANIFEST.yaml: which files a set of vectors has, and a hash of what each of them says."""
+"""MANIFEST.yaml: which files a set of vectors has, how many cases each holds, and a hash of what each of them says."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,38 +13,51 @@ import numpy as np
 from ..errors import VectorError
 from ..gradients import Array
 from . import schema
+from .members import FORMAT
+from .roles import Roles, check_roles
 from .text import flow, load, read_text
 
-FORMAT = 1
 NAME = "MANIFEST.yaml"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The contents of MANIFEST.yaml. files: `DIALECT/THEME.yaml` and `.npz` to the hash of their contents."""
+    """The contents of MANIFEST.yaml.
+
+    themes: `DIALECT/THEME` to its count of cases; roles: dialect to the role of each hyper-parameter; files: `DIALECT/THEME.yaml`
+    and `.npz` to the hash of their contents; expectations: whether the cases say what is right, or are the inputs of a program.
+    """
 
     version: str
-    cases: int
+    themes: Mapping[str, int]
+    roles: Mapping[str, Roles]
     files: Mapping[str, str]
+    expectations: bool = True
     format: int = FORMAT
 
     @property
-    def themes(self) -> list[str]:
-        """`DIALECT/THEME` of every theme, sorted."""
-        return sorted(name.removesuffix(".yaml") for name in self.files if name.endswith(".yaml"))
+    def cases(self) -> int:
+        return sum(self.themes.values())
 
     @property
     def dialects(self) -> list[str]:
         return sorted({name.split("/")[0] for name in self.files})
 
     def text(self) -> str:
-        files = [f"  {name}: {flow(digest)}" for name, digest in sorted(self.files.items())]
-        head = [f"format: {self.format}", f"version: {flow(self.version)}", f"cases: {self.cases}"]
-        return "\n".join([*head, "files:" if files else "files: {}", *files]) + "\n"
+        head = {"format": self.format, "version": self.version, "expectations": self.expectations, "cases": self.cases}
+        tables: dict[str, Mapping[str, Any]] = {"themes": self.themes, "roles": self.roles, "files": self.files}
+        lines = [f"{key}: {flow(value)}" for key, value in head.items()]
+        return "\n".join([*lines, *(line for key, table in tables.items() for line in _table(key, table))]) + "\n"
+
+
+def _table(key: str, table: Mapping[str, Any]) -> Iterator[str]:
+    """A mapping with one entry to a line, sorted."""
+    yield f"{key}:" if table else f"{key}: {{}}"
+    yield from (f"  {name}: {flow(value)}" for name, value in sorted(table.items()))
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """The manifest of a directory of vectors. Raises VectorError where there is none, or one of an unknown format."""
+    """The manifest of a directory of vectors. Raises VectorError where there is none, or where its figures contradict each other."""
     file = directory / NAME
     if not file.is_file():
         raise VectorError(
@@ -55,22 +68,37 @@ def read_manifest(directory: Path) -> Manifest:
 
 def parse_manifest(text: str, file: object) -> Manifest:
     document = checked(text, "manifest", file)
-    manifest = Manifest(document["version"], document["cases"], document["files"])
+    manifest = Manifest(document["version"], document["themes"], document["roles"], document["files"], document["expectations"])
     for name in manifest.files:
+        theme = name.rsplit(".", 1)[0]
         for one in (".yaml", ".npz"):
-            partner = f"{name.rsplit('.', 1)[0]}{one}"
-            if partner not in manifest.files:
-                raise VectorError(file, f"files.{name}", f"stands without {partner}")
+            if f"{theme}{one}" not in manifest.files:
+                raise VectorError(file, f"files.{name}", f"stands without {theme}{one}")
+        if theme not in manifest.themes:
+            raise VectorError(file, f"themes.{theme}", "is missing, and its files are named")
+    for theme in manifest.themes:
+        if f"{theme}.yaml" not in manifest.files:
+            raise VectorError(file, f"files.{theme}.yaml", "is missing, and its cases are counted")
+    if document["cases"] != manifest.cases:
+        raise VectorError(file, "cases", f"{document['cases']} is not the sum over the themes, {manifest.cases}")
+    check_roles(manifest.roles, manifest.dialects, file)
     return manifest
+
+
+def check_count(manifest: Manifest, theme: str, cases: int, file: object) -> None:
+    """Raise VectorError where the manifest counts other than so many cases in a theme."""
+    counted = manifest.themes[theme]
+    if counted != cases:
+        raise VectorError(file, f"themes.{theme}", f"counts {counted} cases, and {theme}.yaml holds {cases}")
 
 
 def checked(text: str, kind: str, file: object) -> Any:
     """A document of a known format that satisfies its schema."""
     document = load(text, file)
-    found = document.get("format") if isinstance(document, dict) else None
-    if found != FORMAT:
+    there = document.get("format") if isinstance(document, dict) else None
+    if there != FORMAT or isinstance(there, (bool, float)):
         raise VectorError(
-            file, "format", f"{found!r} is unknown, this refimpl reads format {FORMAT}", "update refimpl, or generate the vectors again"
+            file, "format", f"{there!r} is unknown, this refimpl reads format {FORMAT}", "update refimpl, or generate the vectors again"
         )
     schema.check(document, kind, file)
     return document

@@ -10,12 +10,16 @@ from ..arithmetic import numpy_dtype
 from ..errors import VectorError
 from ..gradients import Array
 
+FORMAT = 2
+"""The version of the format that is written and read."""
+
 STORED = {"float16": "float16", "bfloat16": "float32", "float32": "float32", "float64": "float64"}
 """The dtype of a tensor to that of its member: NPY has no bfloat16, and float32 holds every one of them exactly."""
 
 INDEX_DTYPES = ("int32", "int64")
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
+GIVEN = {"moments": ("exp_avg", "exp_avg_sq"), "maximum": ("max_exp_avg_sq",)}
+"""The keys of a parameter's entry that announce a state to start from, with its arrays."""
 
 GRADIENT_MEMBERS = {"rows": ("indices", "values"), "elements": ("coords", "values"), "dense": ("dense",), "none": ()}
 """The form of a gradient to the members that hold it."""

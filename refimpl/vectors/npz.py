@@ -153,8 +153,8 @@ def write_npz(file: Path, arrays: Mapping[str, Array]) -> None:
     write_atomically(file, pack(arrays))
 
 
-def pack(arrays: Mapping[str, Array]) -> bytes:
-    """An NPZ as bytes that depend on the arrays alone: fixed dates, sorted members, no compressor but our own."""
+def pack(arrays: Mapping[str, Array], compress: bool = True) -> bytes:
+    """An NPZ as bytes that depend on the arguments alone: fixed dates, sorted members, no compressor but our own."""
     names = sorted(arrays)
     if len(names) > 0xFFFF:
         raise VectorError("NPZ", "", f"{len(names)} members do not fit into one file", "split the theme")
@@ -164,7 +164,7 @@ def pack(arrays: Mapping[str, Array]) -> bytes:
         if len(head) + len(data) > MEMBER_LIMIT:
             raise VectorError("NPZ", name, f"is larger than {MEMBER_LIMIT} bytes, and no reader would take it", "record fewer steps")
         plain = head + data
-        packed = deflate([(head, (1,)), (data, distances)])
+        packed = deflate([(head, (1,)), (data, distances)]) if compress else plain
         method, payload = (_DEFLATED, packed) if len(packed) < len(plain) else (_STORED, plain)
         path = f"{name}.npy".encode("ascii")
         common = (20, 0, method, 0, _DOS_1980, zlib.crc32(plain), len(payload), len(plain), len(path), 0)

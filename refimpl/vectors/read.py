@@ -12,9 +12,10 @@ from ..case import Golden
 from ..errors import Unsupported, UsageError, VectorError
 from ..gradients import Array
 from .decode import decode
-from .manifest import NAME, Manifest, checked, hash_arrays, hash_bytes, read_manifest
+from .manifest import NAME, Manifest, check_count, checked, hash_arrays, hash_bytes, read_manifest
 from .members import Members
 from .npz import read_npz
+from .roles import check_hypers
 from .text import SIZE_LIMIT, decode_text, read_bytes
 
 
@@ -39,13 +40,16 @@ class Vectors(Sequence[Golden]):
         return len(self.goldens)
 
 
-def read_vectors(directory: Path, dialects: Sequence[str] = (), case_globs: Sequence[str] = ()) -> Vectors:
+def read_vectors(directory: Path, dialects: Sequence[str] = (), case_globs: Sequence[str] = (), expects: bool = True) -> Vectors:
     """The cases of a directory, in the order of its themes. Empty filters select everything.
 
     dialects: names; case_globs: patterns for `DIALECT/THEME/SLUG`, where `*` also crosses slashes. A theme of which nothing is
-    selected is not unpacked. Raises UsageError for a dialect that the directory does not hold, and VectorError for anything broken.
+    selected is not unpacked. expects: whether the cases must say what is right; False reads the inputs that a program is handed.
+    Raises UsageError for a dialect that the directory does not hold, and VectorError for anything broken.
     """
     manifest = read_manifest(directory)
+    if manifest.expectations is not expects:
+        raise VectorError(directory / NAME, "expectations", *EXPECTATIONS[expects])
     _refuse_strangers(directory, manifest)
     for name in dialects:
         if name not in manifest.dialects:
@@ -58,6 +62,12 @@ def read_vectors(directory: Path, dialects: Sequence[str] = (), case_globs: Sequ
         for one in _read_theme(directory, theme, manifest, case_globs):
             goldens.append(one) if isinstance(one, Golden) else unreadable.append(one)
     return Vectors(tuple(goldens), tuple(unreadable))
+
+
+EXPECTATIONS = {
+    True: ("is false: the directory holds the inputs of a program, and nothing to judge by", "give the vectors that it was made from"),
+    False: ("is true: the directory holds more than the inputs of a program", "read it with expects=True"),
+}
 
 
 def _refuse_strangers(directory: Path, manifest: Manifest) -> None:
@@ -75,13 +85,17 @@ def _read_theme(directory: Path, theme: str, manifest: Manifest, case_globs: Seq
     _compare(file, hash_bytes(content), manifest.files[f"{theme}.yaml"])
     document = parse_theme(decode_text(content, file), theme, file)
     ids = [entry["id"] for entry in document["cases"]]
+    check_count(manifest, theme, len(ids), directory / NAME)
+    if manifest.expectations:  # else nothing tells a case that expects an error
+        for entry in document["cases"]:
+            check_hypers(entry, manifest.roles[document["dialect"]], file)
     selected = {id for id in ids if not case_globs or any(fnmatchcase(id, glob) for glob in case_globs)}
     if not selected:
         return
     file = directory / f"{theme}.npz"
     arrays = read_npz(file)
     _compare(file, hash_arrays(arrays), manifest.files[f"{theme}.npz"])
-    yield from decode_theme(document, arrays, file, selected)
+    yield from decode_theme(document, arrays, file, selected, manifest.expectations)
 
 
 def parse_theme(text: str, theme: str, file: object) -> Any:
@@ -98,14 +112,16 @@ def parse_theme(text: str, theme: str, file: object) -> Any:
     return document
 
 
-def decode_theme(document: Any, arrays: Mapping[str, Array], file: object, selected: set[str]) -> Iterator[Golden | tuple[str, str]]:
+def decode_theme(
+    document: Any, arrays: Mapping[str, Array], file: object, selected: set[str], expects: bool = True
+) -> Iterator[Golden | tuple[str, str]]:
     """The selected cases of a theme, or (id, reason) for one that cannot be built here."""
     members = Members(file, arrays)
     passed_over = set()
     for entry in document["cases"]:
         if entry["id"] in selected:
             try:
-                yield decode(entry, members, file)
+                yield decode(entry, members, file, expects)
                 continue
             except Unsupported as reason:
                 yield entry["id"], str(reason)

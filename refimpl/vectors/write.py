@@ -10,16 +10,22 @@ from typing import Any
 
 from ..case import Golden
 from ..errors import VectorError
+from ..gradients import Array
 from . import schema
 from .decode import decode
 from .encode import encode, theme_text
-from .manifest import NAME, Manifest, hash_arrays, hash_bytes
+from .manifest import NAME, Manifest, checked, hash_arrays, hash_bytes
 from .members import Members
 from .npz import pack, read_npz, unpack, write_atomically
 from .read import decode_theme, parse_theme
+from .roles import roles_of_themes
 from .text import SIZE_LIMIT, decode_text, read_bytes
 
-VERSION = "1"
+VERSION = "2"
+"""Of the set of vectors that `gen` writes; CHANGELOG.md has a section for each."""
+
+PAGES = ("README.md", "CHANGELOG.md")
+"""What is copied beside the vectors, for those who read them."""
 
 
 def write_theme(directory: Path, goldens: Sequence[Golden], about: str = "") -> None:
@@ -28,30 +34,45 @@ def write_theme(directory: Path, goldens: Sequence[Golden], about: str = "") -> 
     The goldens are of one dialect and one theme. `write_manifest` makes the directory readable afterwards. Raises VectorError
     for what the format cannot hold.
     """
-    text, content, theme = _serialise(goldens, about, expects=True)
-    write_atomically(directory / f"{theme}.npz", content)
-    write_atomically(directory / f"{theme}.yaml", text.encode("utf-8"))
+    theme, text, arrays = serialise(goldens, about)
+    _validate(text, "theme", theme)
+    for _ in decode_theme(parse_theme(text, theme, theme), arrays, theme, {golden.case.id for golden in goldens}):
+        pass  # a case that no reader could decode is refused before anything is written
+    write_files(directory, theme, text, pack(arrays))
 
 
 def write_manifest(directory: Path, version: str = VERSION) -> Manifest:
-    """Write the manifest of the themes that a directory holds, README.md and the schemas. version: of this set of vectors."""
+    """Write the manifest of the themes that a directory holds, README.md, CHANGELOG.md and the schemas. version: of this set.
+
+    Raises UsageError for a dialect that refimpl does not know: nobody could say what its hyper-parameters are.
+    """
     files: dict[str, str] = {}
-    cases = 0
+    themes: dict[str, int] = {}
     for file in sorted(directory.glob("*/*.yaml")):
         theme = file.relative_to(directory).with_suffix("").as_posix()
         content = read_bytes(file, SIZE_LIMIT)
-        if theme.startswith("schema/"):
-            continue
-        cases += len(parse_theme(decode_text(content, file), theme, file)["cases"])
+        themes[theme] = len(parse_theme(decode_text(content, file), theme, file)["cases"])
         files[f"{theme}.yaml"] = hash_bytes(content)
         files[f"{theme}.npz"] = hash_arrays(read_npz(directory / f"{theme}.npz"))
-    manifest = Manifest(version, cases, files)
+    manifest = Manifest(version, themes, roles_of_themes(themes), files)
     _validate(manifest.text(), "manifest", NAME)
+    write_pages(directory, manifest)
+    return manifest
+
+
+def write_pages(directory: Path, manifest: Manifest) -> None:
+    """Write what stands beside the themes of a directory: the schemas, README.md, CHANGELOG.md, and the manifest at last."""
     for name in schema.NAMES:
         write_atomically(directory / "schema" / f"{name}.json", schema.text(name).encode("utf-8"))
-    write_atomically(directory / "README.md", (resources.files(__package__) / "README.md").read_bytes())
+    for name in PAGES:
+        write_atomically(directory / name, (resources.files(__package__) / name).read_bytes())
     write_atomically(directory / NAME, manifest.text().encode("utf-8"))
-    return manifest
+
+
+def write_files(directory: Path, theme: str, text: str, content: bytes) -> None:
+    """Write the YAML and the NPZ of a theme."""
+    write_atomically(directory / f"{theme}.npz", content)
+    write_atomically(directory / f"{theme}.yaml", text.encode("utf-8"))
 
 
 def roundtrip(golden: Golden) -> Golden:
@@ -59,13 +80,13 @@ def roundtrip(golden: Golden) -> Golden:
 
     An expectation that is computed from these holds for every reader.
     """
-    bare = replace(golden, expected={})
-    text, content, theme = _serialise([bare], "", expects=False)
+    theme, text, arrays = serialise([replace(golden, expected={})])
     entry = parse_theme(text, theme, theme)["cases"][0]
-    return decode(entry, Members(theme, unpack(content, theme)), theme, expects=False)
+    return decode(entry, Members(theme, unpack(pack(arrays, compress=False), theme)), theme, expects=False)
 
 
-def _serialise(goldens: Sequence[Golden], about: str, expects: bool) -> tuple[str, bytes, str]:
+def serialise(goldens: Sequence[Golden], about: str = "") -> tuple[str, str, dict[str, Array]]:
+    """`DIALECT/THEME` of some goldens, its YAML, which satisfies the schema, and its arrays by member name."""
     themes = {golden.case.id.rsplit("/", 1)[0] for golden in goldens}
     if len(themes) != 1:
         raise VectorError("vectors", "", f"a file holds the cases of one theme, and these are of {sorted(themes) or 'none'}")
@@ -73,20 +94,13 @@ def _serialise(goldens: Sequence[Golden], about: str, expects: bool) -> tuple[st
     encoded = [encode(golden, theme) for golden in goldens]
     dialect, _, slug = theme.partition("/")
     text = theme_text(dialect, slug, about, [entry for entry, _ in encoded])
-    arrays = {name: array for _, part in encoded for name, array in part.items()}
-    document = parse_theme(text, theme, theme)
-    if expects:
-        _validate(text, "theme", theme)
-        for _ in decode_theme(document, arrays, theme, {golden.case.id for golden in goldens}):
-            pass  # a case that no reader could decode is refused before anything is written
-    return text, pack(arrays), theme
+    parse_theme(text, theme, theme)
+    return theme, text, {name: array for _, part in encoded for name, array in part.items()}
 
 
 def _validate(text: str, kind: str, file: str) -> None:
     """Check a document against the published schema with jsonschema, the standard's own reading of it."""
     from jsonschema import Draft202012Validator
-
-    from .manifest import checked
 
     document: Any = checked(text, kind, file)
     for error in Draft202012Validator(schema.schema(kind)).iter_errors(document):
