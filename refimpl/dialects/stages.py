@@ -14,12 +14,16 @@ from typing import get_type_hints
 class Objective(Enum):
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
+    MAXIMIZE_LAST = "maximize, the sign turned after the decay has been added (bug)"
 
 
 class Resume(Enum):
     AS_GIVEN = "as given"
     MOMENTS_DROPPED = "moments start from zero"
     MOMENTS_HALVED = "moments rounded to half precision on load"
+    FIRST_DROPPED = "the first moment starts from zero (bug)"
+    SECOND_DROPPED = "the second moment starts from zero (bug)"
+    MAXIMUM_DROPPED = "the maximum of amsgrad starts from zero (bug)"
     STEP_DROPPED = "step count starts from zero"
 
 
@@ -80,9 +84,18 @@ class DecayRate(Enum):
     STEP_SIZE = "bias-corrected step size"
 
 
+class DecayOrder(Enum):
+    """When a decoupled decay shrinks the parameter."""
+
+    BEFORE = "before the update"
+    AFTER = "after the update"
+
+
 class Centralization(Enum):
     NONE = "none"
     ROW_MEAN = "mean over axes 1.. subtracted where ndim >= 2 and shape[1] % 16 == 0"
+    ANY_WIDTH = "mean over axes 1.. subtracted, whatever the width (bug)"
+    BEFORE_DECAY = "mean over axes 1.. subtracted before the decay is added (bug)"
 
 
 class Unscale(Enum):
@@ -112,6 +125,8 @@ class Touch(Enum):
 
     STORED = "rows or elements that are stored"
     NONZERO = "stored rows that are not all zero"
+    NONZERO_SUM = "stored rows whose values do not add up to zero (bug)"
+    MOMENTS_OF_ALL = "the moments of all rows decay, the stored rows move (bug)"
     ALL = "all rows, as if the gradient were dense"
     ALL_UNLESS_EMPTY = "all rows, but none where the gradient stores none (bug)"
     CATCH_UP = "stored rows, which first make the steps that they missed"
@@ -121,6 +136,9 @@ class Touch(Enum):
 class Moments(Enum):
     EMA = "exponential moving averages"
     DIVIDED = "m = b1 (m + (1-b1) g / b1), which divides by zero at b1 = 0"
+    UNWEIGHTED = "m = b1 m + g (bug)"
+    CORRECTED = "m_hat is written back as m (bug)"
+    BOTH_CORRECTED = "m_hat and v_hat are written back as m and v (bug)"
 
 
 class Bias(Enum):
@@ -128,6 +146,9 @@ class Bias(Enum):
     NONE = "none"
     FIRST = "first moment only"
     SECOND = "second moment only"
+    EXCHANGED = "1-b2^t for m and 1-b1^t for v (bug)"
+    MULTIPLIED = "multiplied by the corrections instead of divided (bug)"
+    UNROOTED = "sqrt(v) divided by 1-b2^t instead of its root (bug)"
 
 
 class Amsgrad(Enum):
@@ -135,6 +156,7 @@ class Amsgrad(Enum):
     MAX_V = "maximum of v"
     MAX_V_HAT = "maximum of v_hat"
     MAX_LOST = "maximum taken, not kept (bug)"
+    LAST_V = "v kept in the place of the maximum (bug)"
 
 
 class Eps(Enum):
@@ -143,6 +165,10 @@ class Eps(Enum):
     PAPER_STORED = "beside sqrt(v_hat) in the rows that a gradient stores, beside sqrt(v) in the others (bug)"
     INSIDE = "inside the root of v_hat"
     PAPER_ROOTED = "beside sqrt(v_hat), and eps_root inside that root"
+    INSIDE_HAT = "inside the root of v"
+    SQUARED_INSIDE = "its square inside the root of v"
+    SQUARED_INSIDE_PAPER = "its square inside the root of v_hat"
+    AS_MAXIMUM = "sqrt(v), but at least eps"
     SUBTRACTED = "subtracted (bug)"
     DROPPED = "not added (bug)"
     OVER_STEP_SIZE = "divided by the step size, nan at lr = 0"
@@ -154,6 +180,8 @@ class Direction(Enum):
     NADAM = "b1 m/(1-b1^(t+1)) + (1-b1) g/(1-b1^t)"
     RAW = "g"
     OLD_MOMENTS = "m and v from before this gradient"
+    OLD_M = "m from before this gradient, v with it (bug)"
+    OLD_V = "m with this gradient, v from before it (bug)"
 
 
 class Update(Enum):
@@ -174,6 +202,7 @@ class Picks:
     clock: Clock
     decay: Decay
     decay_rate: DecayRate
+    decay_order: DecayOrder
     centralization: Centralization
     unscale: Unscale
     merge: Merge

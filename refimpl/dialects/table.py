@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache, lru_cache
 from importlib import resources
@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from ..errors import InvalidHyper, UsageError
-from .stages import STAGES, Amsgrad, Counter, Decay, DecayRate, Eps, Merge, Picks, Touch, Unscale
+from .stages import STAGES, Amsgrad, Counter, Decay, DecayOrder, DecayRate, Eps, Merge, Objective, Picks, Touch, Unscale
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,11 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Hyper:
-    """Hyper-parameters under the names that the reference uses, as exact doubles."""
+    """Hyper-parameters under the names that the reference uses, as exact doubles.
+
+    decay_lr: what a decoupled decay is multiplied by, where that is not lr; past_betas: (beta1, beta2) of the steps so far, where the
+    powers are products of these. No dialect has either: the diagnosis predicts with them.
+    """
 
     lr: float
     beta1: float
@@ -87,6 +91,8 @@ class Hyper:
     weight_decay: float = 0.0
     loss_scale: float = 1.0
     eps_root: float = 0.0
+    decay_lr: float | None = None
+    past_betas: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: there is one object per name
@@ -137,13 +143,20 @@ class Dialect:
 
 @dataclass(frozen=True, eq=False)
 class Deviation:
-    """What an implementation does instead of its dialect, as picks of the same stages. kind: D, a dialect; B, a bug."""
+    """What an implementation does instead of its dialect, as picks of the same stages. kind: D, a dialect; B, a bug.
+
+    where: the picks that a group must have for the deviation to act on it (stage to alternatives); by default it always acts.
+    """
 
     id: str
     kind: str
     about: str
     picks: Mapping[str, Any]
     sources: tuple[str, ...]
+    where: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def acts_on(self, picks: Picks) -> bool:
+        return all(getattr(picks, stage) in alternatives for stage, alternatives in self.where.items())
 
 
 @lru_cache(maxsize=4096)  # a case is resolved again for every step, group and deviation
@@ -159,10 +172,10 @@ def _resolve(dialect: Dialect, items: tuple[tuple[str, Any], ...], deviations: t
             numbers[parameter.roles[0]] = float(value)
         elif value:
             changes.update(parameter.when_true)
-    hyper = Hyper(**numbers)
-    for deviation in deviations:
-        changes.update(deviation.picks)
-    picks = _without_idle_stages(replace(dialect.picks, **changes), hyper)
+    hyper = Hyper(**numbers)  # type: ignore[arg-type]  # roles are the fields that hold a number
+    own = _without_idle_stages(replace(dialect.picks, **changes), hyper)
+    changes = {stage: pick for deviation in deviations if deviation.acts_on(own) for stage, pick in deviation.picks.items()}
+    picks = _without_idle_stages(replace(own, **changes), hyper) if changes else own
     return hyper, picks if set(dialect.gradients) - {"dense"} else _as_dense(picks)
 
 
@@ -170,7 +183,13 @@ def _without_idle_stages(picks: Picks, hyper: Hyper) -> Picks:
     if hyper.weight_decay == 0:
         picks = replace(picks, decay=Decay.NONE, decay_rate=DecayRate.LR)
     if picks.decay not in (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL):
-        picks = replace(picks, decay_rate=DecayRate.LR)
+        picks = replace(picks, decay_rate=DecayRate.LR, decay_order=DecayOrder.BEFORE)
+    if picks.objective is Objective.MAXIMIZE_LAST and picks.decay not in (
+        Decay.COUPLED_OCCURRENCE,
+        Decay.COUPLED_MERGED,
+        Decay.COUPLED_ALL,
+    ):
+        picks = replace(picks, objective=Objective.MAXIMIZE)
     if hyper.loss_scale == 1:
         picks = replace(picks, unscale=Unscale.DECAY_KEPT)
     if hyper.eps_root == 0 and picks.eps is Eps.PAPER_ROOTED:
@@ -207,6 +226,11 @@ def _picks(table: Mapping[str, str], where: str) -> dict[str, Any]:
         return {stage: STAGES[stage][pick.upper()] for stage, pick in table.items()}
     except KeyError as error:
         raise UsageError(f"{where}: no stage or alternative {error}", f"stages are {', '.join(STAGES)}") from None
+
+
+def _where(table: Mapping[str, str | list[str]], id: str) -> dict[str, tuple[Any, ...]]:
+    alternatives = {stage: [names] if isinstance(names, str) else names for stage, names in table.items()}
+    return {stage: tuple(_picks({stage: name}, id)[stage] for name in names) for stage, names in alternatives.items()}
 
 
 def _parameter(name: str, row: Mapping[str, Any], where: str) -> Parameter:
@@ -281,7 +305,7 @@ def dialect(name: str) -> Dialect:
 def deviations() -> Mapping[str, Deviation]:
     """Every known deviation by id, in the order of the table."""
     return {
-        id: Deviation(id, row["kind"], row["about"], _picks(row["stages"], id), tuple(row["sources"]))
+        id: Deviation(id, row["kind"], row["about"], _picks(row["stages"], id), tuple(row["sources"]), _where(row.get("where", {}), id))
         for id, row in _read("deviations.yaml").items()
     }
 

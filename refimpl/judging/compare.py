@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..arithmetic import CLASSES
+from ..backends import refusals
+from ..backends.features import dtypes_of, needed_features
 from ..backends.outcome import End, Outcome
 from ..case import ARRAYS, KINDS, Expected, Golden, kinds
 from ..gradients import Array
@@ -32,7 +34,8 @@ def ratios(got: Array, expected: Expected, numerics_class: str) -> Array:
 
 def judge(golden: Golden, outcome: Outcome, require: str) -> CaseVerdict:
     """The verdict on one case: whether the outcome satisfies the class `require`, and which class it attains."""
-    verdict = CaseVerdict(golden.case.id, Status.PASSED, golden.case.about, seconds=outcome.seconds)
+    needs = (*needed_features(golden.case), *dtypes_of(golden.case))
+    verdict = CaseVerdict(golden.case.id, Status.PASSED, golden.case.about, seconds=outcome.seconds, needs=needs)
     return ENDS[outcome.end](golden, outcome, require, verdict)
 
 
@@ -45,32 +48,36 @@ def _judge_states(golden: Golden, outcome: Outcome, require: str, verdict: CaseV
     mismatch = None if conforms else first_mismatch(golden, outcome, require)
     reason = "; ".join(outcome.changed)
     status = Status.PASSED if conforms and not outcome.changed else Status.FAILED
-    return replace(verdict, status=status, attained=attained, arrays=arrays, mismatch=mismatch, reason=reason)
+    hidden = tuple(
+        array for array in ARRAYS if any(array in golden.expected[name] and array not in got for name, got in outcome.states.items())
+    )
+    return replace(verdict, status=status, attained=attained, arrays=arrays, mismatch=mismatch, reason=reason, not_shown=hidden)
 
 
 def _judge_arrays(golden: Golden, outcome: Outcome) -> Iterator[ArrayVerdict]:
+    for name, array, got, expected in _shown(golden, outcome):
+        worst = {one: float(np.max(ratios(got, expected, one), initial=0.0)) for one in CLASSES}
+        yield ArrayVerdict(name, array, worst, next((one for one in CLASSES if worst[one] <= 1), None))
+
+
+def _shown(golden: Golden, outcome: Outcome) -> Iterator[tuple[str, str, Array, Expected]]:
+    """(parameter, array, what was got, what is expected) of every array that is expected and shown."""
     for name, got in outcome.states.items():
         for array in ARRAYS:
-            if array not in got:
-                continue
-            expected = golden.expected[name][array]
-            worst = {one: float(np.max(ratios(got[array], expected, one), initial=0.0)) for one in CLASSES}
-            yield ArrayVerdict(name, array, worst, next((one for one in CLASSES if worst[one] <= 1), None))
+            if array in got and array in golden.expected[name]:
+                yield name, array, got[array], golden.expected[name][array]
 
 
 def first_mismatch(golden: Golden, outcome: Outcome, require: str) -> Mismatch | None:
     """The earliest element outside its bound: by step, then array, then parameter, then position."""
     found: list[tuple[int, int, Mismatch]] = []
-    for name, got in outcome.states.items():
-        for order, array in enumerate(ARRAYS):
-            if array not in got:
-                continue
-            expected = golden.expected[name][array]
-            ratio = ratios(got[array], expected, require)
-            outside = np.argwhere(ratio > 1)
-            if len(outside):
-                at = tuple(int(i) for i in outside[0])
-                found.append((at[0], order, mismatch_at(golden, name, array, at, got[array], expected, require, float(ratio[at]))))
+    for name, array, got, expected in _shown(golden, outcome):
+        ratio = ratios(got, expected, require)
+        outside = np.argwhere(ratio > 1)
+        if len(outside):
+            at = tuple(int(i) for i in outside[0])
+            place = (at[0], ARRAYS.index(array))
+            found.append((*place, mismatch_at(golden, name, array, at, got, expected, require, float(ratio[at]))))
     return min(found, key=lambda one: one[:2])[2] if found else None
 
 
@@ -93,11 +100,27 @@ def mismatch_at(
 
 
 def _judge_raised(golden: Golden, outcome: Outcome, require: str, verdict: CaseVerdict) -> CaseVerdict:
-    if golden.case.error is None:
+    if golden.case.error is None or (outcome.raised and outcome.raised.call == "state"):  # only start and step may refuse
         return replace(verdict, status=Status.ERROR, reason=f"raised {outcome.message}")
+    said = outcome.message.partition("\n")[0]
+    misplaced = outcome.raised and refusals.misplaced(golden.case, outcome.raised)
+    if misplaced:
+        return replace(verdict, status=Status.FAILED, reason=f"{misplaced} ({said})")
     if outcome.changed:
         return replace(verdict, status=Status.FAILED, reason=f"refused, but {'; '.join(outcome.changed)}")
-    return replace(verdict, reason=f"refused: {outcome.message}")
+    if outcome.control and outcome.control.end is not End.STATES:
+        return _with_control(golden, outcome.control, verdict)
+    return replace(verdict, reason=f"refused: {said}")
+
+
+def _with_control(golden: Golden, control: Outcome, verdict: CaseVerdict) -> CaseVerdict:
+    """The verdict on a refusal whose control gave no states: what is right is refused too, or the control cannot be run."""
+    mended = refusals.control(golden.case).mended
+    said = control.message.partition("\n")[0]
+    if control.end is End.UNSUPPORTED:
+        reason = f"that it refuses only what is wrong cannot be seen: the same case with {mended} is unsupported ({said})"
+        return replace(verdict, status=Status.UNSUPPORTED, reason=reason)
+    return replace(verdict, status=Status.FAILED, reason=f"it refuses {mended} as well: {control.end.value} ({said})")
 
 
 def _judge_unsupported(golden: Golden, outcome: Outcome, require: str, verdict: CaseVerdict) -> CaseVerdict:

@@ -62,9 +62,10 @@ class ArrayVerdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A named cause: the deviations (ids) whose numbers the backend's match, and the cases that they explain.
+    """A named cause, and the cases that it is proven to explain.
 
-    unexplained: the failing cases that are left; also: other deviations that give the same numbers in all of these cases.
+    deviations: its name, or those of several that act together; about: what is done instead, in a sentence; unexplained: the failing cases
+    that it and the causes before it leave; also: other causes that give the same numbers in all of its cases; family: of the hypothesis.
     """
 
     deviations: tuple[str, ...]
@@ -72,11 +73,16 @@ class Diagnosis:
     cases: tuple[str, ...]
     unexplained: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    family: str = "picks"
 
 
 @dataclass(frozen=True)
 class CaseVerdict:
-    """The verdict on one case. attained: the tightest numerics class, None where it does not conform or none applies."""
+    """The verdict on one case. attained: the tightest numerics class, None where it does not conform or none applies.
+
+    needs: the features and dtypes that the case asks of a backend; not_shown: arrays that were expected of some parameter and
+    that the backend left out.
+    """
 
     case_id: str
     status: Status
@@ -87,6 +93,8 @@ class CaseVerdict:
     reason: str = ""
     waiver: str = ""
     seconds: float = 0.0
+    needs: tuple[str, ...] = ()
+    not_shown: tuple[str, ...] = ()
 
     @property
     def dialect(self) -> str:
@@ -98,11 +106,25 @@ class CaseVerdict:
 
 
 @dataclass(frozen=True)
+class Rerun:
+    """What came of the smallest failing case when it was run again: alone, in a worker of its own, twice.
+
+    alone_passes: it passed, both times; deterministic: both gave the same bits, and, where it passed, it failed again in a worker
+    that had run the cases before it.
+    """
+
+    case_id: str
+    alone_passes: bool
+    deterministic: bool
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that `check` has to say: what was judged, by which class, each verdict, and the named causes.
 
     problems: waivers that no longer apply; failure: how a program ended that failed although it had written every result;
-    profiles: case id to where its arrays are wrong, for a report that draws it.
+    profiles: case id to where its arrays are wrong, for a report that draws it; rerun: what came of running a failing case again;
+    narrowed: only the cases of some ids were asked for; strict: what was not judged is a failure too.
     """
 
     backend: str
@@ -116,6 +138,9 @@ class Report:
     environment: Mapping[str, str] = field(default_factory=dict)
     failure: str = ""
     profiles: Mapping[str, tuple[Profile, ...]] = field(default_factory=dict)
+    rerun: Rerun | None = None
+    narrowed: bool = False
+    strict: bool = False
 
     def count(self, status: Status) -> int:
         return sum(verdict.status is status for verdict in self.verdicts)

@@ -142,6 +142,22 @@ CHANGE: dict[Eps, dict[Scale, Change]] = {
         Scale.INVERSE: lambda a, d, v, s: d * (s.step / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps)),
         Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps)) * s.lr,
     },
+    Eps.INSIDE_HAT: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / a.sqrt(v + s.eps),
+        Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v + s.eps)) * s.hat_step,
+    },
+    Eps.SQUARED_INSIDE: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / a.sqrt(v + s.eps * s.eps),
+        Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v + s.eps * s.eps)) * s.hat_step,
+    },
+    Eps.SQUARED_INSIDE_PAPER: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.step) / a.sqrt(v / s.correction2 + s.eps * s.eps),
+        Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v / s.correction2 + s.eps * s.eps)) * s.step,
+    },
+    Eps.AS_MAXIMUM: {
+        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / a.maximum(a.sqrt(v), s.eps),
+        Scale.LATE: lambda a, d, v, s: (d / a.maximum(a.sqrt(v), s.eps)) * s.hat_step,
+    },
     Eps.SUBTRACTED: {
         Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / (a.sqrt(v) - s.eps),
         Scale.LATE: lambda a, d, v, s: (d / (a.sqrt(v) - s.eps)) * s.hat_step,

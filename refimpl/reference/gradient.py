@@ -43,8 +43,12 @@ def prepare(a: Arithmetic, given: Occurrences, p: Number, picks: Picks, s: Scala
     if picks.objective is Objective.MAXIMIZE:
         g = -g
     decays = picks.decay is Decay.COUPLED_OCCURRENCE
+    if picks.centralization is Centralization.BEFORE_DECAY and centralize:
+        g = g - a.row_mean(g)
     g = a.join([UNSCALE[picks.unscale][form](g, p if decays else None, s) for form in forms.unscaling])
-    if picks.centralization is Centralization.ROW_MEAN and centralize:
+    if picks.objective is Objective.MAXIMIZE_LAST and decays:
+        g = -g
+    if picks.centralization is Centralization.ANY_WIDTH or (picks.centralization is Centralization.ROW_MEAN and centralize):
         g = g - a.row_mean(g)
     return g
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from ..arithmetic import Arithmetic, Number
 from ..dialects import Hyper, Picks
 from ..dialects.stages import Amsgrad, Betas, Bias, Clock, DecayRate, Direction, Precision
+from .trace import altered
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,18 @@ DECAY_RATE = {
 }
 
 
+def _as_they_are(c1: Number, c2: Number, one: Number) -> tuple[Number, Number]:
+    return c1, c2
+
+
+CORRECTIONS: dict[Bias, Callable[[Number, Number, Number], tuple[Number, Number]]] = {
+    Bias.EXCHANGED: lambda c1, c2, one: (c2, c1),
+    Bias.MULTIPLIED: lambda c1, c2, one: (one / c1, one / c2),
+    Bias.UNROOTED: lambda c1, c2, one: (c1, c2 * c2),
+}
+"""What divides m and v where that is not c1 and c2."""
+
+
 @lru_cache(maxsize=4096)  # the same few steps are evaluated again under every deviation
 def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     """Bias correction (Kingma and Ba 2015, section 3) and step sizes at step t, in the scalar arithmetic, then rounded once.
@@ -67,33 +82,35 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     m_hat = m / (1 - b1^t), v_hat = v / (1 - b2^t); Nesterov's terms are Dozat's (2016), b1/(1-b1^(t+1)) and (1-b1)/(1-b1^t).
     """
     if picks.precision is Precision.FLOAT32:
-        hyper = Hyper(**{name: float(np.float32(value)) for name, value in vars(hyper).items()})
+        narrow: dict[str, Any] = {name: float(np.float32(value)) for name, value in vars(hyper).items() if isinstance(value, float)}
+        hyper = replace(hyper, **narrow)
     one = a.scalar(1.0)
     lr, eps = a.scalar(hyper.lr), a.scalar(hyper.eps)
     beta1, beta2 = a.scalar(hyper.beta1), a.scalar(hyper.beta2)
     if picks.betas is Betas.SWAPPED:
         beta1, beta2 = beta2, beta1
     t = CLOCK[picks.clock](t)
-    c1 = one - a.power(beta1, t)
-    c2 = one - a.power(beta2, t)
+    power1, power2 = powers(a, hyper, beta1, beta2, t)
+    c1 = altered(a, "c1", one - power1)
+    c2 = altered(a, "c2", one - power2)
     if t == 0 and picks.clock is Clock.T_MINUS_1_OR_NONE:
         c1 = c2 = one
     # NAdam's terms carry their own corrections of m, and a maximum over v_hat has been corrected already.
-    corrects_m = picks.bias in (Bias.BOTH, Bias.FIRST) and picks.direction is not Direction.NADAM
-    corrects_v = picks.bias in (Bias.BOTH, Bias.SECOND) and picks.amsgrad is not Amsgrad.MAX_V_HAT
-    correction1 = c1 if corrects_m else one
-    correction2 = c2 if corrects_v else one
-    root2 = a.sqrt(correction2)
-    step = lr / correction1
-    hat_step = lr * root2 / correction1
+    corrects_m = picks.bias not in (Bias.NONE, Bias.SECOND) and picks.direction is not Direction.NADAM
+    corrects_v = picks.bias not in (Bias.NONE, Bias.FIRST) and picks.amsgrad is not Amsgrad.MAX_V_HAT
+    correction1, correction2 = CORRECTIONS.get(picks.bias, _as_they_are)(c1 if corrects_m else one, c2 if corrects_v else one, one)
+    root2 = altered(a, "root2", a.sqrt(correction2))
+    step = altered(a, "step", lr / correction1)
+    hat_step = altered(a, "step", lr * root2 / correction1)
     weight_decay, loss_scale = a.scalar(hyper.weight_decay), a.scalar(hyper.loss_scale)
-    decay = DECAY_RATE[picks.decay_rate](weight_decay, lr, hat_step)
+    decay_lr = lr if hyper.decay_lr is None else a.scalar(hyper.decay_lr)
+    decay = DECAY_RATE[picks.decay_rate](weight_decay, decay_lr, hat_step)
     values = Scalars(
         lr=lr,
         beta1=beta1,
         beta2=beta2,
-        one_minus_beta1=one - beta1,
-        one_minus_beta2=one - beta2,
+        one_minus_beta1=altered(a, "one_minus_beta1", one - beta1),
+        one_minus_beta2=altered(a, "one_minus_beta2", one - beta2),
         eps=eps,
         eps_root=a.scalar(hyper.eps_root),
         correction1=correction1,
@@ -116,3 +133,17 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     )
     betas = (hyper.beta2, hyper.beta1) if picks.betas is Betas.SWAPPED else (hyper.beta1, hyper.beta2)
     return Scalars(**{name: betas if name == "betas" else a.meet(value) for name, value in vars(values).items()})
+
+
+def powers(a: Arithmetic, hyper: Hyper, beta1: Number, beta2: Number, t: int) -> tuple[Number, Number]:
+    """b1^t and b2^t; with past betas, the product of those that the last steps had and of the first ones before them."""
+    if hyper.past_betas is None:
+        return a.power(beta1, t), a.power(beta2, t)
+    past = hyper.past_betas[-t:] if t else ()
+    products = []
+    for k in range(2):
+        product = a.power(a.scalar(hyper.past_betas[0][k]), t - len(past))
+        for betas in past:
+            product = product * a.scalar(betas[k])
+        products.append(product)
+    return products[0], products[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arithmetic import Arithmetic
+from ..arithmetic import Arithmetic, Number
 
 
 def tell(a: Arithmetic, event: str, **what: Any) -> None:
@@ -12,3 +12,9 @@ def tell(a: Arithmetic, event: str, **what: Any) -> None:
     hear = getattr(a, "hear", None)
     if hear is not None:
         hear(event, what)
+
+
+def altered(a: Arithmetic, name: str, number: Number) -> Number:
+    """An intermediate result as an arithmetic with `alter(name, number)` changes it (a narrower format, say); as it is in all others."""
+    alter = getattr(a, "alter", None)
+    return number if alter is None else alter(name, number)

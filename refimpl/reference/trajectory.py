@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from ..arithmetic import Arithmetic
 from ..case import ALWAYS_KEPT, ARRAYS, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
 from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Touch
-from ..gradients import Array, Occurrences, is_element_gradient, occurrences, row_layout
+from ..gradients import Array, Gradient, Occurrences, is_element_gradient, occurrences, row_layout
 from .forms import ONE, Forms
+from .hooks import NO_HOOKS, Hooks, Resolved, Tick, Updated
 from .scalars import scalars
 from .update import State, step_parameter
 
@@ -23,7 +24,7 @@ States = Mapping[str, State]
 
 @dataclass
 class Track:
-    """A parameter on its way: its state, and the counts that the counter stage may read."""
+    """A parameter while it is trained: its state, and the counts that the counter stage may read."""
 
     param: Param
     layout: tuple[int, int]
@@ -33,7 +34,9 @@ class Track:
     last_touch: Array = field(repr=False)
 
 
-def trajectory(case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE) -> Iterator[States]:
+def trajectory(
+    case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE, hooks: Hooks = NO_HOOKS
+) -> Iterator[States]:
     """The states of every parameter after each step of a case, computed in one number system.
 
     The arrays are laid out as (rows, width) and change with the next step: take a copy of what is to be kept.
@@ -42,23 +45,80 @@ def trajectory(case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Devi
     picks = [table.resolve(group.hyper, deviations)[1] for group in case.groups]
     tracks = {param.name: _start(param, a, _uses_elements(case, param.name), picks[param.group]) for param in case.params}
     calls = shared = case.params[0].step if _keeps_step(picks) and case.params else 0
+    history: list[Sequence[Resolved]] = []
+    group_calls = dict.fromkeys(range(len(case.groups)), 0)
+    moments: dict[Hashable, State] = {}  # of an implementation whose parameters share them
     with np.errstate(all="ignore"):  # overflow, underflow and nan are results here
-        for step, hypers in zip(case.steps, scheduled(case, picks)):
-            resolved = [table.resolve(given, deviations) for given in hypers]
+        for number, (step, hypers) in enumerate(zip(case.steps, scheduled(case, picks)), start=1):
+            history.append([table.resolve(hyper, deviations) for hyper in hypers])
+            resolved = hooks.read(history) if hooks.read else history[-1]
             calls += any(_counts_call(pick, step) for _, pick in resolved)
-            for name, track in tracks.items():
-                gradient = step.gradients.get(name)
-                if gradient is None:
-                    continue
+            gradients = {name: _laid_out(track, step.gradients[name]) for name, track in tracks.items() if _is_given(step, name)}
+            for group in {tracks[name].param.group for name in gradients}:
+                group_calls[group] += 1
+            for name, gradient in gradients.items():
+                _count(tracks[name], gradient, resolved[tracks[name].param.group][1])
+            for name, gradient in gradients.items():
+                track = tracks[name]
                 shared += 1
                 hyper, pick = resolved[track.param.group]
-                given = occurrences(gradient, track.param.value.shape, name)
-                if len(track.state.p) != given.layout[0]:  # elements among rows: every gradient of a parameter is laid out alike
-                    given = _as_elements(given, track.layout)
-                _count(track, given, pick)
                 t = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}.get(pick.counter, track.steps)
-                _step(a, track, given, hyper, pick, t, forms)
+                if hooks is NO_HOOKS:
+                    _step(a, track, gradient, hyper, pick, t, forms)
+                else:
+                    tick = _tick(tracks, gradients, name, number, t, group_calls)
+                    _hooked_step(a, track, gradient, hyper, pick, tick, forms, hooks, moments)
             yield {name: track.state for name, track in tracks.items()}
+
+
+def _is_given(step: Step, name: str) -> bool:
+    return step.gradients.get(name) is not None
+
+
+def _laid_out(track: Track, gradient: Gradient) -> Occurrences:
+    given = occurrences(gradient, track.param.value.shape, track.param.name)
+    if len(track.state.p) != given.layout[0]:  # elements among rows: every gradient of a parameter is laid out alike
+        return _as_elements(given, track.layout)
+    return given
+
+
+def _tick(tracks: Mapping[str, Track], active: Iterable[str], name: str, number: int, t: int, calls: Mapping[int, int]) -> Tick:
+    return Tick(
+        t=t,
+        name=name,
+        number=number,
+        start=tracks[name].param.step,
+        counts={other: track.steps for other, track in tracks.items()},
+        active=tuple(active),
+        groups={other: track.param.group for other, track in tracks.items()},
+        starts={other: track.param.step for other, track in tracks.items()},
+        calls=dict(calls),
+    )
+
+
+def _hooked_step(
+    a: Arithmetic,
+    track: Track,
+    given: Occurrences,
+    hyper: Hyper,
+    picks: Picks,
+    tick: Tick,
+    forms: Forms,
+    hooks: Hooks,
+    moments: dict[Hashable, State],
+) -> None:
+    """One step under hooks: the moments of the owner, another t, and what changes the state afterwards."""
+    shape = track.param.value.shape
+    if hooks.owner:
+        key = hooks.owner(tick, shape)
+        owned = moments.setdefault(key, track.state)
+        track.state = replace(track.state, **{field: getattr(owned, field) for field in hooks.shared})
+        moments[key] = track.state
+    t = hooks.clock(tick) if hooks.clock else tick.t
+    old = track.state.take(np.arange(track.layout[0])) if hooks.after else None  # indexing by an array copies
+    _step(a, track, given, hyper, picks, t, forms)
+    if hooks.after:
+        hooks.after(Updated(a, old, track.state, given.indices, tick, shape, hyper, picks))
 
 
 def kept_arrays(case: Case) -> dict[str, tuple[str, ...]]:
@@ -91,14 +151,19 @@ def _start(param: Param, a: Arithmetic, elements: bool, picks: Picks) -> Track:
     layout = (math.prod(param.value.shape), 1) if elements else row_layout(param.value.shape)
     zeros = np.zeros(layout)
 
-    def moment(given: Array | None) -> Array:
-        if given is None or picks.resume is Resume.MOMENTS_DROPPED:
+    def moment(given: Array | None, dropped: Resume) -> Array:
+        if given is None or picks.resume in (Resume.MOMENTS_DROPPED, dropped):
             return zeros
         with np.errstate(over="ignore", under="ignore"):
             rounded = given.astype(np.float16) if picks.resume is Resume.MOMENTS_HALVED else given
         return rounded.astype(np.float64).reshape(layout)
 
-    moments = [a.load(moment(given)) for given in (param.exp_avg, param.exp_avg_sq, param.max_exp_avg_sq)]
+    given = (
+        (param.exp_avg, Resume.FIRST_DROPPED),
+        (param.exp_avg_sq, Resume.SECOND_DROPPED),
+        (param.max_exp_avg_sq, Resume.MAXIMUM_DROPPED),
+    )
+    moments = [a.load(moment(values, dropped)) for values, dropped in given]
     state = State(a.load(param.value.reshape(layout)), *moments)
     steps = 0 if picks.resume is Resume.STEP_DROPPED else param.step
     return Track(param, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))

@@ -17,12 +17,12 @@ import numpy as np
 from ..arithmetic import Arithmetic, Number
 from ..case import ARRAYS
 from ..dialects import Picks
-from ..dialects.stages import Amsgrad, Decay, Direction, Eps, Merge, Moments, Touch, Update
-from ..gradients import Occurrences
+from ..dialects.stages import Amsgrad, Decay, DecayOrder, Direction, Eps, Merge, Moments, Objective, Touch, Update
+from ..gradients import Array, Occurrences
 from .forms import CHANGE, MEAN, SHRINK, SQUARE, Forms, admissible
 from .gradient import Merged, merge, occurrence_rounds, prepare
 from .scalars import Scalars
-from .trace import tell
+from .trace import altered, tell
 
 
 @dataclass
@@ -54,16 +54,17 @@ def step_parameter(
     centralize: whether the shape of the parameter qualifies for MindSpore's rule.
     """
     tell(a, "begins", state=state, given=given, picks=picks, s=s)
-    if picks.decay is Decay.DECOUPLED_ALL:
+    first = picks.decay_order is DecayOrder.BEFORE
+    if picks.decay is Decay.DECOUPLED_ALL and first:
         state.p = a.store(shrink(a, state.p, s, forms))
     g = prepare(a, given, state.p[given.indices], picks, s, forms, centralize)
     tell(a, "prepared", g=g)
     merged = touch(a, merge(a, given.indices, g, picks.merge), given, picks)
-    if picks.decay is Decay.DECOUPLED_TOUCHED:
-        rows = np.unique(merged.rows)
-        state.p[rows] = a.store(shrink(a, state.p[rows], s, forms))
+    if picks.decay is Decay.DECOUPLED_TOUCHED and first:
+        shrink_rows(a, state, merged.rows, s, forms)
     if picks.decay in (Decay.COUPLED_MERGED, Decay.COUPLED_ALL):
-        merged = Merged(merged.rows, merged.g + state.p[merged.rows] * s.weight_decay, merged.square)
+        g = merged.g + state.p[merged.rows] * s.weight_decay
+        merged = Merged(merged.rows, -g if picks.objective is Objective.MAXIMIZE_LAST else g, merged.square)
     if picks.merge is Merge.OLD_STATE:
         update_from_old_state(a, state, merged, picks, s, forms)
     elif picks.merge is Merge.SEQUENTIAL:
@@ -71,19 +72,27 @@ def step_parameter(
             update_rows(a, state, merged.at(positions), picks, s, forms)
     else:
         update_rows(a, state, merged, picks, s, forms)
+    if picks.decay in (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL) and not first:
+        shrink_rows(a, state, merged.rows if picks.decay is Decay.DECOUPLED_TOUCHED else np.arange(len(state.p)), s, forms)
+
+
+def shrink_rows(a: Arithmetic, state: State, rows: Array, s: Scalars, forms: Forms) -> None:
+    rows = np.unique(rows)
+    state.p[rows] = a.store(shrink(a, state.p[rows], s, forms))
 
 
 def touch(a: Arithmetic, merged: Merged, given: Occurrences, picks: Picks) -> Merged:
     """Which rows the update works on: those that are stored, those that are not all zero, or all of them."""
     if given.dense:
         return replace(merged, stored=len(merged.rows))
-    if picks.touch is Touch.NONZERO:
+    if picks.touch in (Touch.NONZERO, Touch.NONZERO_SUM):
         total = np.zeros((given.layout[0], given.layout[1]))
         np.add.at(total, given.indices, given.values)
-        return merged.at(np.flatnonzero((total[merged.rows] != 0).any(axis=1)))
+        rows = total[merged.rows]
+        return merged.at(np.flatnonzero((rows != 0).any(axis=1) if picks.touch is Touch.NONZERO else rows.sum(axis=1) != 0))
     if picks.touch is Touch.ALL_UNLESS_EMPTY and not len(given.indices):
         return merged
-    if picks.touch in (Touch.ALL, Touch.ALL_UNLESS_EMPTY) or picks.decay is Decay.COUPLED_ALL:
+    if picks.touch in (Touch.ALL, Touch.ALL_UNLESS_EMPTY, Touch.MOMENTS_OF_ALL) or picks.decay is Decay.COUPLED_ALL:
         missing = np.setdiff1d(np.arange(given.layout[0]), merged.rows)
         rows = np.r_[merged.rows, missing]
         padded = a.load(np.zeros((len(rows), given.layout[1])))
@@ -107,6 +116,8 @@ def update_rows(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Sc
     new.p = old.p - change
     if picks.update is Update.TWICE:
         new.p = new.p - change
+    if picks.touch is Touch.MOMENTS_OF_ALL:
+        new.p[merged.stored :] = old.p[merged.stored :]
     state.put(a, merged.rows, new)
 
 
@@ -125,15 +136,19 @@ def update_from_old_state(a: Arithmetic, state: State, merged: Merged, picks: Pi
 def advance(a: Arithmetic, old: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> tuple[State, Number]:
     """The new moments (with the old p) and the change of p, for rows that are taken out of the table."""
     g = merged.g
-    m = first_moment(a, old.m, g, picks, s, forms)
-    v = second_moment(a, old.v, g, merged.square, s, forms)
+    m = altered(a, "m", first_moment(a, old.m, g, picks, s, forms))
+    v = altered(a, "v", second_moment(a, old.v, g, merged.square, s, forms))
     v_max, v_used = running_maximum(a, old.v_max, v, picks, s)
     d = direction(a, old.m, m, g, picks, s, forms)
-    if picks.direction is Direction.OLD_MOMENTS:
+    if picks.direction in (Direction.OLD_MOMENTS, Direction.OLD_V):
         v_used = old.v
     formulas = CHANGE[picks.eps]
     change = a.join([formulas[form](a, d, v_used, s) for form in forms.scale if form in formulas] or [_only(formulas)(a, d, v_used, s)])
+    change = altered(a, "change", change)
     tell(a, "advanced", rows=merged.rows, g=g, m=m, v=v, v_max=v_max, d=d, change=change)
+    if picks.moments in (Moments.CORRECTED, Moments.BOTH_CORRECTED):
+        m = m / s.correction1
+        v = v / s.correction2 if picks.moments is Moments.BOTH_CORRECTED else v
     return State(old.p, m, v, v_max), change
 
 
@@ -141,6 +156,8 @@ def first_moment(a: Arithmetic, m: Number, g: Number, picks: Picks, s: Scalars, 
     """m <- b1 m + (1 - b1) g."""
     if picks.moments is Moments.DIVIDED:
         return (m + g * s.one_minus_beta1 / s.beta1) * s.beta1
+    if picks.moments is Moments.UNWEIGHTED:
+        return m * s.beta1 + g
     return moving_average(a, m, g, s, forms)
 
 
@@ -161,7 +178,7 @@ def running_maximum(a: Arithmetic, v_max: Number, v: Number, picks: Picks, s: Sc
         return v_max, v
     candidate = v / s.v_hat_divisor if picks.amsgrad is Amsgrad.MAX_V_HAT else v
     largest = a.maximum(v_max, candidate)
-    return (v_max if picks.amsgrad is Amsgrad.MAX_LOST else largest), largest
+    return {Amsgrad.MAX_LOST: v_max, Amsgrad.LAST_V: candidate}.get(picks.amsgrad, largest), largest
 
 
 def direction(a: Arithmetic, m_old: Number, m: Number, g: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
@@ -170,7 +187,7 @@ def direction(a: Arithmetic, m_old: Number, m: Number, g: Number, picks: Picks, 
         return moving_average(a, m, g, s, forms)
     if picks.direction is Direction.NADAM:
         return m * s.nesterov_old + g * s.nesterov_new
-    return {Direction.M: m, Direction.RAW: g, Direction.OLD_MOMENTS: m_old}[picks.direction]
+    return {Direction.RAW: g, Direction.OLD_MOMENTS: m_old, Direction.OLD_M: m_old}.get(picks.direction, m)
 
 
 def shrink(a: Arithmetic, p: Number, s: Scalars, forms: Forms) -> Number:

@@ -1,0 +1,53 @@
+"""An arithmetic whose intermediate results are changed on purpose: rounded to a narrower format, replaced, clipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import FORMATS, Arithmetic, Bound, Number
+from ..arithmetic.perturbed import rounded
+from ..gradients import Array
+
+Alter = Callable[[str, Number], Number]
+
+ROUND = {"to nearest": lambda x, rng: np.rint(x), "cut off": lambda x, rng: np.trunc(x)}
+"""Ways to bring a number to a format, on multiples of its last place."""
+
+_RNG = np.random.default_rng(0)  # `rounded` takes one; these ways of rounding draw nothing from it
+
+
+class Altered:
+    """Another arithmetic, but for what `alter` makes of named intermediate results and `root` of the square root of a tensor."""
+
+    def __init__(self, a: Arithmetic, alter: Alter | None, root: Callable[[Number], Number] | None) -> None:
+        self._a, self._root = a, root
+        if alter is not None:
+            self.alter = alter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._a, name)
+
+    def sqrt(self, x: Number) -> Number:
+        result = self._a.sqrt(x)
+        return result if self._root is None or np.ndim(getattr(x, "x", x)) < 2 else self._root(result)
+
+
+def to_format(x: Number, name: str, way: str = "to nearest") -> Number:
+    """A number as a format holds it. Of a bound, both ends are rounded: where they meet, the result is known exactly."""
+    if isinstance(x, Bound):
+        middle = _array_to_format(x.x, name, way)
+        low, high = (_array_to_format(x.x + sign * 2 * x.e, name, way) for sign in (-1, 1))
+        with np.errstate(invalid="ignore"):
+            e = np.maximum(np.abs(low - middle), np.abs(high - middle))
+        return Bound(middle, np.where(np.isfinite(x.e), e, np.inf), x.rounding)
+    result = _array_to_format(np.asarray(x, np.float64), name, way)
+    return result if np.ndim(x) else np.float64(result)
+
+
+def _array_to_format(x: Array, name: str, way: str) -> Array:
+    with np.errstate(all="ignore"):
+        result = rounded(np.where(np.isfinite(x), x, 0.0), FORMATS[name], ROUND[way], _RNG)
+    return np.where(np.isfinite(x), result, x)

@@ -1,0 +1,92 @@
+"""Conditions: what the cases have in common in which a hypothesis holds, when others refute it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..backends.features import needed_features
+from ..case import Golden
+from ..gradients import RowGradient, gradient_form
+from .evidence import Judged
+
+WORDS: dict[str, str] = {
+    "rows": "gradients by rows",
+    "elements": "gradients by element",
+    "dense": "dense gradients",
+    "groups": "several groups",
+    "schedule": "a schedule",
+    "resume": "a resumed state",
+    "maximize": "maximize",
+    "amsgrad": "amsgrad",
+    "nesterov": "the Nesterov direction",
+    "centralization": "centralization",
+    "decoupled_weight_decay": "decoupled weight decay",
+    "weight_decay": "weight decay",
+    "loss_scale": "a loss scale",
+}
+"""A feature of `backends.FEATURES`, as a sentence names it."""
+
+Holds = Callable[[Golden], bool]
+
+
+def _missing(golden: Golden) -> bool:
+    return any(gradient is None for step in golden.case.steps for gradient in step.gradients.values())
+
+
+def _empty(golden: Golden) -> bool:
+    gradients = (gradient for step in golden.case.steps for gradient in step.gradients.values())
+    return any(isinstance(gradient, RowGradient) and not len(gradient.indices) for gradient in gradients)
+
+
+def _shape_of(test: Callable[[tuple[int, ...]], bool]) -> Holds:
+    return lambda golden: all(test(param.value.shape) for param in golden.case.params)
+
+
+def _form(form: str) -> Holds:
+    def holds(golden: Golden) -> bool:
+        gradients = [gradient for step in golden.case.steps for gradient in step.gradients.values() if gradient is not None]
+        return bool(gradients) and all(gradient_form(gradient) == form for gradient in gradients)
+
+    return holds
+
+
+OTHERS: tuple[tuple[str, Holds], ...] = (
+    ("arrays that are not contiguous", lambda golden: golden.layout in ("strided", "fortran")),
+    ("strided arrays", lambda golden: golden.layout == "strided"),
+    ("arrays in Fortran order", lambda golden: golden.layout == "fortran"),
+    ("read-only arrays", lambda golden: golden.layout == "read-only"),
+    ("float64", lambda golden: golden.case.dtype == "float64"),
+    ("float32", lambda golden: golden.case.dtype == "float32"),
+    ("several parameters", lambda golden: len(golden.case.params) > 1),
+    ("a missing gradient", _missing),
+    ("an empty gradient", _empty),
+    ("vectors", _shape_of(lambda shape: len(shape) == 1)),
+    ("parameters of three or more dimensions", _shape_of(lambda shape: len(shape) > 2)),
+    ("dense gradients alone", _form("dense")),
+    ("gradients by rows alone", _form("rows")),
+    ("gradients by element alone", _form("elements")),
+)
+
+
+def holding(golden: Golden) -> frozenset[str]:
+    """The conditions that hold of a case, in words."""
+    named = {WORDS.get(feature, feature) for feature in needed_features(golden.case)}
+    return frozenset(named | {words for words, holds in OTHERS if holds(golden)})
+
+
+ORDER = (*WORDS.values(), *(words for words, _ in OTHERS))
+
+
+def condition_of(inside: Sequence[Judged], outside: Sequence[Judged]) -> str | None:
+    """What holds of every case inside and of none outside: one condition, or two together; None where nothing does."""
+    common = frozenset.intersection(*(holding(judged.golden) for judged in inside))
+    others = [holding(judged.golden) for judged in outside]
+    candidates = [words for words in ORDER if words in common]
+    for words in candidates:
+        if not any(words in held for held in others):
+            return words
+    for k, first in enumerate(candidates):
+        for second in candidates[k + 1 :]:
+            if not any(first in held and second in held for held in others):
+                return f"{first} and {second}"
+    return None

@@ -1,0 +1,185 @@
+"""Evidence: whether the numbers of a backend are those that a hypothesis predicts, and whether they tell it from the dialect.
+
+A prediction in double screens: it is cheap, and nearly exact. The running error analysis proves: the backend's numbers must lie within
+the bound of the prediction in one class, and that bound must exclude what the dialect gives, or else the dialect explains them too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+
+from ..arithmetic import CLASSES, FORMATS, Bound, Float
+from ..backends.outcome import Outcome
+from ..case import Golden
+from ..gradients import Array, gradient_form
+from ..oracle import bounded
+from ..reference import FIELDS, ONE, States
+from .compare import ratios
+from .hypothesis import Plan, predict
+
+DOUBLE = Float("float64")
+
+FIRST_STEPS = 300
+"""How many steps of a long horizon are compared, unless a failure comes later: what parts from the dialect mostly does so long before."""
+
+WIDE = 30
+"""A prediction in double is this many bounds away before it is given up without a proof."""
+
+SLACK = 1.5
+"""The proof runs one formulation; another one's bound may be this much larger."""
+
+TELLING = 0.9
+"""The share of the wrong elements at which the prediction's bound must exclude the dialect's value."""
+
+Key = tuple[str, str]
+"""A parameter and one of its arrays."""
+
+
+class Fit(Enum):
+    """How a prediction lies to the numbers of a case."""
+
+    NONE = "elsewhere"
+    PLACE = "at the wrong elements alone"
+    FULL = "everywhere"
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A case that gave numbers, with what is wrong in them. required: the class of conformance."""
+
+    golden: Golden
+    outcome: Outcome
+    required: str
+
+    @cached_property
+    def wrong(self) -> Mapping[Key, Array]:
+        """Which elements are outside their bound, per parameter and array, of shape (T, *shape)."""
+        return {(name, array): ratios(self.got(name, array), self.expected(name, array), self.required) > 1 for name, array in self.keys}
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        return [(name, array) for name, got in self.outcome.states.items() for array in got if array in self.golden.expected.get(name, {})]
+
+    @cached_property
+    def touched(self) -> Mapping[str, Array]:
+        """Per parameter, the elements that are wrong in any array at any step, of the parameter's shape."""
+        found: dict[str, Array] = {}
+        for (name, _), wrong in self.wrong.items():
+            of_steps = wrong.any(axis=0)
+            found[name] = found[name] | of_steps if name in found else of_steps
+        return found
+
+    @cached_property
+    def last_step(self) -> int:
+        """The step up to which predictions are made."""
+        record = self.golden.case.record
+        first = [int(np.flatnonzero(wrong.reshape(len(record), -1).any(axis=1))[0]) for wrong in self.wrong.values() if wrong.any()]
+        return max(FIRST_STEPS, record[min(first)] if first else 0)
+
+    @cached_property
+    def forms(self) -> frozenset[str]:
+        """The forms of its gradients. Dense ones and those by rows go through different code: one says nothing of the other."""
+        steps = self.golden.case.steps
+        return frozenset(gradient_form(gradient) for step in steps for gradient in step.gradients.values() if gradient is not None)
+
+    @property
+    def cost(self) -> int:
+        case = self.golden.case
+        return (200 + sum(param.value.size for param in case.params)) * min(len(case.steps), FIRST_STEPS)
+
+    def got(self, name: str, array: str) -> Array:
+        return self.outcome.states[name][array]
+
+    def expected(self, name: str, array: str) -> object:
+        return self.golden.expected[name][array]
+
+    def recorded(self, states: Iterator[States]) -> Iterator[tuple[int, States]]:
+        """(index among the recorded steps, states) of a prediction."""
+        at = 0
+        for number, state in enumerate(states, start=1):
+            if number > self.last_step:
+                return
+            if number in self.golden.case.record:
+                yield at, state
+                at += 1
+
+
+def screen(plan: Plan, judged: Judged) -> Fit:
+    """Where the prediction in double is near enough to the numbers to be worth a proof."""
+    fit = Fit.FULL
+    for at, states in judged.recorded(predict(plan, DOUBLE)):
+        for name, array in judged.keys:
+            far = _far(judged, at, name, array, getattr(states[name], FIELDS[array]))
+            if far.any():
+                if (far & judged.touched[name]).any():
+                    return Fit.NONE
+                fit = Fit.PLACE
+    return fit
+
+
+def _far(judged: Judged, at: int, name: str, array: str, predicted: Array) -> Array:
+    got = judged.got(name, array)[at].astype(np.float64)
+    expected = judged.golden.expected[name][array]
+    x, value, bound = predicted.reshape(got.shape), expected.value[at], expected.bound[CLASSES[-1]][at].astype(np.float64)
+    relative = FORMATS[judged.golden.case.dtype].u ** 0.5 / 2
+    with np.errstate(invalid="ignore"):
+        near = np.abs(got - x) <= WIDE * np.where(np.isfinite(bound), bound, 0.0) + relative * np.abs(x - value)
+        far: Array = ~(near | (got == x) | (np.isnan(got) & np.isnan(x)) | np.isinf(bound))
+    return far
+
+
+def prove(plan: Plan, judged: Judged, loosest: int) -> int | None:
+    """The tightest class, as an index, in which the prediction explains every wrong element; None where none up to `loosest` does.
+
+    Only the elements that are wrong somewhere are looked at: `screen` has compared the others. A nan that matches a nan is allowed, and is
+    evidence of nothing.
+    """
+    dtype = judged.golden.case.dtype
+    possible = np.ones(len(CLASSES), bool)
+    possible[loosest + 1 :] = False
+    telling, counted = np.zeros(len(CLASSES)), 0
+    for at, states in judged.recorded(predict(plan, bounded(dtype), ONE)):
+        for name, array in judged.keys:
+            touched = judged.touched[name]
+            if not touched.any():
+                continue
+            got = judged.got(name, array)[at].astype(np.float64)[touched]
+            wrong = judged.wrong[name, array][at][touched]
+            value = judged.golden.expected[name][array].value[at][touched]
+            bound: Bound = getattr(states[name], FIELDS[array])
+            x = bound.x.reshape(touched.shape)[touched]
+            e = np.maximum.accumulate(bound.e.reshape(len(CLASSES), *touched.shape), axis=0)[:, touched] * SLACK
+            with np.errstate(invalid="ignore"):
+                within = (np.abs(got - x) <= e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(e)
+                excludes = (np.abs(got - value) > e) & np.isfinite(got) & wrong
+            possible &= within.reshape(len(CLASSES), -1).all(axis=1)
+            telling += excludes.sum(axis=1)
+            counted += int((wrong & np.isfinite(got)).sum())
+        if not possible.any():
+            return None
+    good = possible & (telling >= TELLING * counted) if counted else np.zeros(len(CLASSES), bool)
+    return int(np.flatnonzero(good)[0]) if good.any() else None
+
+
+def changed(plan: Plan, judged: Judged) -> Mapping[str, Array]:
+    """Per parameter, the elements that the prediction takes so far from the expectation that a backend which computes it would fail."""
+    found = {name: np.zeros(touched.shape, bool) for name, touched in judged.touched.items()}
+    for at, states in judged.recorded(predict(plan, DOUBLE)):
+        for name, array in judged.keys:
+            expected = judged.golden.expected[name][array]
+            x = getattr(states[name], FIELDS[array]).reshape(found[name].shape)
+            with np.errstate(invalid="ignore"):
+                apart = np.abs(x - expected.value[at]) > 4 * expected.bound[judged.required][at].astype(np.float64)
+            broken = ~np.isfinite(x) & np.isfinite(expected.value[at]) if expected.allowed is None else np.zeros(x.shape, bool)
+            found[name] |= apart | broken
+    return found
+
+
+def is_changed(plan: Plan, judged: Judged) -> bool:
+    """Whether a backend that computes the prediction would fail the case."""
+    return any(elements.any() for elements in changed(plan, judged).values())

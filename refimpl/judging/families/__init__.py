@@ -1,0 +1,26 @@
+"""Families of hypotheses, a module each. `library` gives those that need no data; those that are fitted come from `fits` and `places`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from ...dialects import Dialect, dialect
+from ..hypothesis import Hypothesis
+from . import calls, counters, formats, merging, order, picks, settings
+from .fits import fitted
+
+__all__ = ["fitted", "library"]
+
+FAMILIES = (picks, settings, counters, order, calls, formats, merging)
+
+
+@cache
+def library(name: str) -> tuple[Hypothesis, ...]:
+    """Every hypothesis that a dialect can have, family by family."""
+    return tuple(_of(dialect(name)))
+
+
+def _of(table: Dialect) -> Iterator[Hypothesis]:
+    for family in FAMILIES:
+        yield from family.hypotheses(table)

@@ -1,0 +1,146 @@
+"""Counters: the bias corrections read another function of the calls than the dialect's t."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from ...case import Case
+from ...dialects import Dialect
+from ...reference import scheduled
+from ...reference.hooks import History, Hooks, Resolved, Tick
+from ..hypothesis import Hypothesis, Plan, Planner
+
+Clock = Callable[[Tick], int]
+
+CEILINGS = (100, 127, 128, 200, 250, 255, 256, 500, 512, 1000, 1023, 1024, 2000, 2047, 2048, 4096, 5000, 9999, 10_000, 32_767, 32_768, 65_535, 65_536,
+            100_000, 1_000_000, 2**24)  # fmt: skip
+"""Where counts stop: integers that a narrow type ends at or a format counts to (256 in bfloat16, 2048 in float16, 2^24 in float32), and limits
+that people write down."""
+
+WRAPS = (128, 256, 512, 1000, 1024, 2048, 4096, 10_000, 32_768, 65_536)
+
+UNCORRECTED = 2**62
+"""A count at which every power is 0, and nothing is corrected."""
+
+
+def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
+    for id, words, clock, concerns in CLOCKS:
+        yield Hypothesis(id, "counters", words, _with_clock(clock, concerns), rank=2)
+    for n in CEILINGS:
+        yield Hypothesis("counter-ceiling", "counters", f"the step count stops at {n:,}", _with_clock(_ceiling(n), _exceeds(n)), rank=2)
+        words = f"bias correction is switched off after {n:,} steps"
+        yield Hypothesis("correction-off-after", "counters", words, _with_clock(_off_after(n), _exceeds(n)), rank=3)
+    for n in WRAPS:
+        words = f"the step count wraps at {n:,}"
+        yield Hypothesis("counter-wraps", "counters", f"{words}, to 0", _with_clock(lambda tick, n=n: tick.t % n, _exceeds(n - 1)), rank=3)
+        clock = _with_clock(lambda tick, n=n: (tick.t - 1) % n + 1, _exceeds(n))
+        yield Hypothesis("counter-wraps", "counters", f"{words}, to 1", clock, rank=3)
+    for id, words, read in POWERS:
+        yield Hypothesis(id, "counters", words, _with_powers(read), rank=2)
+
+
+def _ceiling(n: int) -> Clock:
+    return lambda tick: min(tick.t, n)
+
+
+def _off_after(n: int) -> Clock:
+    return lambda tick: UNCORRECTED if tick.t > n else tick.t
+
+
+Concerns = Callable[[Case], bool]
+
+
+def _exceeds(n: int) -> Concerns:
+    return lambda case: max((param.step for param in case.params), default=0) + len(case.steps) > n
+
+
+def _always(case: Case) -> bool:
+    return True
+
+
+def _resumed(case: Case) -> bool:
+    return any(param.step for param in case.params)
+
+
+def _several(case: Case) -> bool:
+    return len(case.params) > 1
+
+
+def _misses(case: Case) -> bool:
+    return any(gradient is None for step in case.steps for gradient in step.gradients.values())
+
+
+def _members(tick: Tick) -> list[str]:
+    return [name for name, group in tick.groups.items() if group == tick.groups[tick.name]]
+
+
+def _active_members(tick: Tick) -> list[str]:
+    return [name for name in tick.active if tick.groups[name] == tick.groups[tick.name]]
+
+
+CLOCKS: tuple[tuple[str, str, Clock, Concerns], ...] = (
+    ("counter-stuck", "the step count stays at 1", lambda tick: 1, _always),
+    ("counter-stuck", "the step count stays where training was resumed, or at 1", lambda tick: max(tick.start, 1), _always),
+    ("counter-advanced-by-missing", "a missing gradient advances the step count", lambda tick: tick.start + tick.number, _misses),
+    ("counter-shared-by-group", "the parameters of a group share a step count", lambda tick: tick.start + tick.calls[tick.groups[tick.name]], _several),
+    ("counter-shared-by-group", "a group counts with its most advanced parameter", lambda tick: max(tick.counts[name] for name in _members(tick)), _several),
+    ("counter-of-first-group", "every group reads the first group's step count", lambda tick: tick.start + tick.calls[0], _several),
+    ("counter-of-last-parameter", "a group reads the step count of its last parameter that has a gradient",
+     lambda tick: tick.counts[_active_members(tick)[-1]], _several),
+    ("counter-of-last-parameter", "every parameter reads the step count of the last one that has a gradient", lambda tick: tick.counts[tick.active[-1]], _several),
+    ("counter-of-last-parameter", "a group reads the step count of its last parameter", lambda tick: tick.counts[_members(tick)[-1]], _several),
+    ("counter-of-last-parameter", "every parameter reads the step count of the last one", lambda tick: tick.counts[[*tick.counts][-1]], _several),
+    ("counter-of-first-parameter", "a group reads the step count of its first parameter", lambda tick: tick.counts[_members(tick)[0]], _several),
+    ("counter-of-first-parameter", "every parameter reads the step count of the first one", lambda tick: tick.counts[[*tick.counts][0]], _several),
+    ("counter-of-first-parameter", "a group reads the step count of its first parameter that has a gradient",
+     lambda tick: tick.counts[_active_members(tick)[0]], _several),
+    ("counter-of-first-parameter", "every parameter reads the step count of the first one that has a gradient", lambda tick: tick.counts[tick.active[0]], _several),
+    ("counter-off-by-one-on-load", "a resumed count is one too high", lambda tick: tick.t + (tick.start > 0), _resumed),
+    ("counter-off-by-one-on-load", "a resumed count is one too low", lambda tick: max(tick.t - (tick.start > 0), 0), _resumed),
+    ("counter-of-first-on-load", "every parameter resumes with the first one's step count", lambda tick: tick.t - tick.start + tick.starts[[*tick.starts][0]], _resumed),
+    ("counter-of-last-on-load", "every parameter resumes with the last one's step count", lambda tick: tick.t - tick.start + tick.starts[[*tick.starts][-1]], _resumed),
+    ("counter-halved", "the step count advances at every second call", lambda tick: tick.start + (tick.t - tick.start + 1) // 2, _always),
+    ("counter-late", "the step count is two behind, at least 1", lambda tick: max(tick.t - 2, 1), _always),
+    ("counter-from-zero-then-one", "t counted from 0, and 1 at the first step", lambda tick: max(tick.t - 1, 1), _always),
+    ("counter-two-ahead", "t + 2", lambda tick: tick.t + 2, _always),
+)  # fmt: skip
+
+
+def _with_clock(clock: Clock, concerns: Concerns) -> Planner:
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        return Plan(case, hooks=Hooks(clock=clock)) if concerns(case) else None
+
+    return plan
+
+
+Betas = Callable[[History, int, Case], "tuple[tuple[float, float], ...]"]
+
+
+def _of(history: History, group: int, step: int) -> tuple[float, float]:
+    hyper = history[step][group][0]
+    return hyper.beta1, hyper.beta2
+
+
+POWERS: tuple[tuple[str, str, Betas], ...] = (
+    ("powers-from-first-betas", "the powers of the betas keep the betas of the first call", lambda history, group, case: (_of(history, group, 0),)),
+    ("powers-by-running-product", "the powers of the betas are running products, of the betas that each step had",
+     lambda history, group, case: tuple(_of(history, group, k) for k in range(len(history)))),
+)  # fmt: skip
+
+
+def _with_powers(betas: Betas) -> Planner:
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        seen = {
+            tuple((hyper.beta1, hyper.beta2) for hyper in hypers)
+            for hypers in ([table.resolve(h)[0] for h in of] for of in scheduled(case))
+        }
+        if len(seen) < 2:
+            return None
+
+        def read(history: History) -> list[Resolved]:
+            return [(replace(hyper, past_betas=betas(history, group, case)), picks) for group, (hyper, picks) in enumerate(history[-1])]
+
+        return Plan(case, hooks=Hooks(read=read))
+
+    return plan

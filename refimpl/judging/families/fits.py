@@ -1,0 +1,163 @@
+"""Fits: a setting, or the gradient, that is off by a factor or a summand, which is found out from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...arithmetic import CLASSES
+from ...case import Case, Param
+from ...dialects import Dialect
+from ...gradients import Array, Gradient, RowGradient, is_element_gradient
+from ...reference import FIELDS
+from ..evidence import DOUBLE, Judged
+from ..hypothesis import Hypothesis, Plan, predict
+from .calls import with_gradients
+from .settings import Place, Table, read, role_places, with_settings, write
+
+FITTED = ("lr", "eps", "beta1", "beta2", "weight_decay", "loss_scale")
+
+ROUNDS = 8
+"""Gauss-Newton steps of a fit."""
+
+GOOD = 20.0
+"""A fit is kept where its root mean square error is at most this many bounds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Something that can be changed by a number: `changed(case, number)` is the case with it, None where it does not take part."""
+
+    id: str
+    words: str
+    neutral: float
+    changed: Callable[[Case, float], Case | None]
+
+
+def fitted(judged: Judged, table: Dialect) -> Iterator[Hypothesis]:
+    """The hypotheses whose number fits a failure."""
+    for scaling in _scalings(table):
+        number = fit(judged, scaling)
+        if number is not None:
+            yield of_number(scaling, number)
+
+
+def of_number(scaling: Scaling, number: float) -> Hypothesis:
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        changed = scaling.changed(case, number)
+        return None if changed is None else Plan(changed)
+
+    return Hypothesis(scaling.id, "settings", scaling.words.format(n=_shown(number)), plan, rank=4, pairs=False)
+
+
+def _shown(number: float) -> str:
+    reciprocal = 1 / number if number else 0.0
+    if abs(number) < 1 and abs(reciprocal - round(reciprocal)) < 1e-4 * abs(reciprocal) and abs(reciprocal) > 1.5:
+        return f"1/{round(reciprocal):,}"
+    return f"{number:.7g}"
+
+
+def _scalings(table: Dialect) -> Iterator[Scaling]:
+    for role, place in role_places(table):
+        if role in FITTED:
+            yield Scaling(f"{role}-scaled", f"{role} is multiplied by {{n}}", 1.0, _settings(place, table, lambda value, n: value * n))
+            yield Scaling(f"{role}-offset", f"{{n}} is added to {role}", 0.0, _settings(place, table, lambda value, n: value + n))
+    yield Scaling("gradient-scaled", "gradients are multiplied by {n}", 1.0, _scaled_gradients)
+
+
+def _settings(place: Place, table: Dialect, combine: Callable[[float, float], float]) -> Callable[[Case, float], Case | None]:
+    def change(settings: Table, number: float) -> None:
+        for group in (group for of_groups in settings for group in of_groups):
+            write(group, place, combine(float(read(group, place)), number))
+
+    return lambda case, number: with_settings(case, lambda settings, _: change(settings, number), table)
+
+
+def _scaled_gradients(case: Case, number: float) -> Case | None:
+    def scaled(_: int, param: Param, gradient: Gradient) -> Gradient:
+        if gradient is None:
+            return None
+        if isinstance(gradient, RowGradient):
+            return RowGradient(gradient.indices, gradient.values.astype(np.float64) * number, gradient.shape)
+        if is_element_gradient(gradient):
+            import copy
+
+            fresh: Any = copy.copy(gradient)
+            fresh.data = gradient.data.astype(np.float64) * number
+            return fresh
+        return gradient.astype(np.float64) * number
+
+    return with_gradients(case, scaled)
+
+
+@np.errstate(all="ignore")  # predictions may overflow where the fit strays
+def fit(judged: Judged, scaling: Scaling) -> float | None:
+    """The number at which the prediction is nearest to the backend's numbers, in bounds; None where it is far from them.
+
+    Gauss-Newton in one variable: the derivative is a difference of two predictions in double.
+    """
+    case = judged.golden.case
+    if judged.cost > 200_000 or scaling.changed(case, 1.5) is None:
+        return None
+    got, weight = _observed(judged)
+    number = scaling.neutral
+    residual = got - _predicted(case, judged)
+    for _ in range(ROUNDS):
+        step = 1e-4 * max(abs(number), 1e-4)
+        base, moved = (scaling.changed(case, value) for value in (number, number + step))
+        here = _predicted(base or case, judged)
+        slope = (_predicted(moved or case, judged) - here) / step
+        residual = got - here
+        usable = np.isfinite(slope) & np.isfinite(residual)
+        power = float(np.sum((slope * weight)[usable] ** 2))
+        if not power:
+            return None
+        change = float(np.sum((slope * residual * weight**2)[usable])) / power
+        if not np.isfinite(change):
+            return None
+        number += change
+        if abs(change) <= 1e-12 * max(abs(number), 1e-12):
+            break
+    final = got - _predicted(scaling.changed(case, number) or case, judged)
+    error = np.sqrt(np.mean(np.where(np.isfinite(final), final * weight, 0.0) ** 2)) if len(final) else np.inf
+    return _rounded(number, 1 / np.sqrt(power), scaling.neutral) if error <= GOOD and number != scaling.neutral else None
+
+
+def _rounded(number: float, uncertainty: float, neutral: float) -> float:
+    """The roundest number within the uncertainty: few digits, or the reciprocal of an integer."""
+    for digits in range(1, 12):
+        round_number = float(f"{number:.{digits - 1}e}")
+        if abs(round_number - number) <= 4 * uncertainty and round_number != neutral:
+            return round_number
+        if number and abs(number) < 1:
+            reciprocal = 1 / float(f"{1 / number:.{digits - 1}e}")
+            if abs(reciprocal - number) <= 4 * uncertainty:
+                return reciprocal
+    return number
+
+
+def _observed(judged: Judged) -> tuple[Array, Array]:
+    """The backend's numbers at the wrong elements, and for each the reciprocal of its bound."""
+    numbers, weights = [], []
+    for at in range(len(judged.golden.case.record)):
+        if judged.golden.case.record[at] > judged.last_step:
+            break
+        for name, array in judged.keys:
+            touched = judged.touched[name]
+            expected = judged.golden.expected[name][array]
+            numbers.append(judged.got(name, array)[at].astype(np.float64)[touched])
+            bound = expected.bound[CLASSES[1]][at].astype(np.float64)[touched]
+            weights.append(np.where((bound > 0) & np.isfinite(bound), 1 / np.where(bound > 0, bound, 1.0), 0.0))
+    return np.concatenate(numbers), np.concatenate(weights)
+
+
+def _predicted(case: Case, judged: Judged) -> Array:
+    parts = []
+    for _, states in judged.recorded(predict(Plan(replace(case)), DOUBLE)):
+        parts += [
+            getattr(states[name], FIELDS[array]).reshape(judged.touched[name].shape)[judged.touched[name]] for name, array in judged.keys
+        ]
+    return np.concatenate(parts)

@@ -1,0 +1,198 @@
+"""Formats: scalars, moments, sums or parameters are kept in another format than the dialect's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from ...arithmetic import FORMATS, Number
+from ...case import Case, Param
+from ...dialects import Dialect
+from ...gradients import Array, Gradient, RowGradient, is_element_gradient, occurrences
+from ...reference.hooks import Hooks, Updated
+from ..altered import Alter, to_format
+from ..hypothesis import Hypothesis, Plan, Planner
+from .calls import with_gradients
+from .settings import Place, Table, read, role_places, with_settings, write
+
+NARROW = ("float16", "bfloat16", "float32")
+"""Formats that a backend may fall back to."""
+
+NUMERIC = ("lr", "beta1", "beta2", "eps", "weight_decay", "loss_scale")
+
+SCALARS = {
+    "root2": ("root-correction", "the root of the second bias correction"),
+    "c1": ("first-correction", "the first bias correction"),
+    "c2": ("second-correction", "the second bias correction"),
+    "step": ("step-size", "the step size"),
+    "one_minus_beta1": ("one-minus-beta1", "1 - beta1"),
+    "one_minus_beta2": ("one-minus-beta2", "1 - beta2"),
+}
+"""Scalars of a step as `reference.scalars` names them: the beginning of the hypothesis's name, and the words."""
+
+STATE = (
+    ("moments", "both moments", ("m", "v", "v_max")),
+    ("exp-avg", "the first moment", ("m",)),
+    ("exp-avg-sq", "the second moment", ("v",)),
+    ("params", "the parameters", ("p",)),
+    ("state", "the parameters and both moments", ("p", "m", "v", "v_max")),
+)
+
+WAYS = {"to nearest": "", "cut off": ", cut off instead of rounded"}
+
+
+def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
+    places = {role: place for role, place in role_places(table) if role in NUMERIC}
+    for name in NARROW:
+        yield Hypothesis(
+            f"scalars-in-{name}", "formats", f"every setting is rounded to {name}", _settings(list(places.values()), name), rank=3
+        )
+        for role, place in places.items():
+            yield Hypothesis(f"{role}-in-{name}", "formats", f"{role} is rounded to {name}", _settings([place], name), rank=2)
+        for scalar, (start, words) in SCALARS.items():
+            yield Hypothesis(
+                f"{start}-in-{name}", "formats", f"{words} is rounded to {name}", _altered({scalar: _nearest(name)}, name), rank=3
+            )
+        everything = {scalar: _nearest(name) for scalar in SCALARS}
+        words = f"every setting and every scalar that follows from it is rounded to {name}"
+        yield Hypothesis(f"scalars-in-{name}", "formats", words, _scalars(list(places.values()), everything, name), rank=4)
+        for way, manner in WAYS.items():
+            yield from _of_state(name, way, manner)
+            yield from _of_gradients(name, way, manner)
+        yield from _of_roots(name)
+
+
+def _nearest(name: str) -> Callable[[Number], Number]:
+    return lambda number: to_format(number, name)
+
+
+def _narrower(case: Case, name: str) -> bool:
+    return FORMATS[name].precision < FORMATS[case.dtype].precision
+
+
+def _settings(places: list[Place], name: str) -> Planner:
+    def change(settings: Table, table: Dialect) -> None:
+        for group in (group for of_groups in settings for group in of_groups):
+            for place in places:
+                write(group, place, float(to_format(np.float64(read(group, place)), name)))
+
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        changed = with_settings(case, change, table) if _narrower(case, name) else None
+        return None if changed is None else Plan(changed)
+
+    return plan
+
+
+def _altered(table: dict[str, Callable[[Number], Number]], name: str) -> Planner:
+    return lambda case, _: Plan(case, alter=_alter(table)) if _narrower(case, name) else None
+
+
+def _alter(table: dict[str, Callable[[Number], Number]]) -> Alter:
+    return lambda name, number: table[name](number) if name in table else number
+
+
+def _scalars(places: list[Place], table: dict[str, Callable[[Number], Number]], name: str) -> Planner:
+    settings = _settings(places, name)
+
+    def plan(case: Case, dialect: Dialect) -> Plan | None:
+        if not _narrower(case, name):
+            return None
+        changed = settings(case, dialect)
+        return Plan(case if changed is None else changed.case, alter=_alter(table))
+
+    return plan
+
+
+def _of_state(name: str, way: str, manner: str) -> Iterator[Hypothesis]:
+    for start, words, fields in STATE:
+        kept = f"{words} {'is' if len(fields) == 1 and fields != ('p',) else 'are'} kept in {name}{manner}"
+        yield Hypothesis(f"{start}-in-{name}", "formats", kept, _stored(fields, name, way), rank=2 if way == "to nearest" else 4)
+        if "m" in fields or "v" in fields:
+            table = {field: lambda number: to_format(number, name, way) for field in fields}
+            plan = _stored(fields, name, way, _alter(table))
+            yield Hypothesis(
+                f"{start}-in-{name}", "formats", f"{kept}, and read back before p moves", plan, rank=3 if way == "to nearest" else 5
+            )
+
+
+def _stored(fields: tuple[str, ...], name: str, way: str, alter: Alter | None = None) -> Planner:
+    def after(updated: Updated) -> None:
+        for field in fields:
+            setattr(updated.new, field, to_format(getattr(updated.new, field), name, way))
+
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        if not _narrower(case, name):
+            return None
+        arrays = {"p": "value", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"}
+        taken = [arrays[field] for field in fields]
+        params = tuple(replace(param, **{array: _in(getattr(param, array), name, way) for array in taken}) for param in case.params)
+        return Plan(replace(case, params=params), hooks=Hooks(after=after), alter=alter)
+
+    return plan
+
+
+def _in(array: Array | None, name: str, way: str) -> Array | None:
+    return None if array is None else np.asarray(to_format(array.astype(np.float64), name, way)).astype(array.dtype).reshape(array.shape)
+
+
+def _of_gradients(name: str, way: str, manner: str) -> Iterator[Hypothesis]:
+    rank = 2 if way == "to nearest" else 4
+    words = f"gradients are rounded to {name}" if not manner else f"gradients are cut off to {name}"
+    yield Hypothesis(f"gradients-in-{name}", "formats", words, _gradients(lambda values: _in(values, name, way), name), rank=rank)
+    if way == "to nearest":
+        words = f"repeated rows are summed in {name}"
+        yield Hypothesis(f"sums-in-{name}", "formats", words, _sums(name, round_first=True), rank=2)
+        words = f"the sum of repeated rows is rounded to {name}"
+        yield Hypothesis(f"sums-in-{name}", "formats", words, _sums(name, round_first=False), rank=3)
+
+
+def _gradients(change: Callable[[Array], Array | None], name: str) -> Planner:
+    def narrow(number: int, param: Param, gradient: Gradient) -> Gradient:
+        if gradient is None:
+            return None
+        if isinstance(gradient, RowGradient):
+            return RowGradient(gradient.indices, change(gradient.values), gradient.shape)  # type: ignore[arg-type]  # values are given
+        if is_element_gradient(gradient):
+            import copy
+
+            fresh = copy.copy(gradient)
+            fresh.data = change(gradient.data)
+            return fresh
+        return change(gradient)
+
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        changed = with_gradients(case, narrow) if _narrower(case, name) else None
+        return None if changed is None else Plan(changed)
+
+    return plan
+
+
+def _sums(name: str, round_first: bool) -> Planner:
+    """Occurrences of a row added one after the other in the format (or in double, and the sum rounded)."""
+
+    def summed(number: int, param: Param, gradient: Gradient) -> Gradient:
+        if not isinstance(gradient, RowGradient) or len(np.unique(gradient.indices)) == len(gradient.indices):
+            return gradient
+        given = occurrences(gradient, param.value.shape, param.name)
+        rows, slot = np.unique(given.indices, return_inverse=True)
+        total = np.zeros((len(rows), given.values.shape[1]))
+        for row, values in zip(slot.reshape(-1), given.values.astype(np.float64)):
+            total[row] = to_format(total[row] + to_format(values, name), name) if round_first else total[row] + values
+        return RowGradient(rows, np.asarray(to_format(total, name)).reshape(len(rows), *param.value.shape[1:]), param.value.shape)
+
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        changed = with_gradients(case, summed) if _narrower(case, name) else None
+        return None if changed is None else Plan(changed)
+
+    return plan
+
+
+def _of_roots(name: str) -> Iterator[Hypothesis]:
+    words = f"the root of v is taken in {name}"
+    plan: Planner = lambda case, table: Plan(case, root=_nearest(name)) if _narrower(case, name) else None  # noqa: E731  # a table's entry
+    yield Hypothesis(f"root-in-{name}", "formats", words, plan, rank=3)
+    yield Hypothesis(
+        f"change-in-{name}", "formats", f"the change of p is rounded to {name}", _altered({"change": _nearest(name)}, name), rank=4
+    )

@@ -1,0 +1,175 @@
+"""Merging: repeated rows that meet, or do not, because of where they stand: buffers, blocks, hashes, narrow row numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from ...case import Case, Param
+from ...dialects import Dialect
+from ...gradients import Array, Gradient, RowGradient
+from ..hypothesis import Hypothesis, Plan
+from .calls import with_gradients
+
+Occurrences = tuple[Array, Array]
+"""Row numbers and values."""
+
+Change = Callable[[Array, Array], Occurrences]
+
+
+def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
+    if "rows" not in table.gradients:
+        return
+    for n in COUNTS:
+        yield _of(
+            "occurrences-after-N",
+            f"the occurrences of a gradient after the first {n:,} are dropped",
+            _first(n),
+            lambda rows, n=n: len(rows) > n,
+        )
+    for n in DISTANCES:
+        yield _of(
+            "distant-occurrences-lost", f"an occurrence of a row is lost where the one before it is {n:,} or more away", _near(n), _repeats
+        )
+        yield _of(
+            "distant-occurrences-lost", f"of a row that occurs in several blocks of {n:,}, the last block counts", _last_block(n), _repeats
+        )
+        yield _of(
+            "distant-occurrences-lost",
+            f"of a row that occurs in several blocks of {n:,}, the first block counts",
+            _first_block(n),
+            _repeats,
+        )
+    for n in MULTIPLICITIES:
+        yield _of("occurrences-after-N", f"the occurrences of a row after its first {n} are dropped", _first_of_row(n), _repeats)
+    for bits in range(2, 25):
+        modulo = 1 << bits
+        over = _over(modulo)
+        yield _of("row-numbers-wrap", f"row numbers are cut to {bits} bits", lambda rows, values, n=modulo: (rows % n, values), over)
+        yield _of("rows-collide", f"rows whose numbers are equal modulo 2^{bits} get the sum of all of them", _shared_sum(modulo), over)
+        yield _of(
+            "rows-collide",
+            f"of rows whose numbers are equal modulo 2^{bits}, the last gets the sum of all of them",
+            _last_takes(modulo),
+            over,
+        )
+
+
+COUNTS = (16, 20, 32, 50, 64, 100, 128, 200, 256, 300, 500, 512, 1000, 1024, 1500, 2000, 2048)
+DISTANCES = (2, 4, 8, 16, 32, 64, 100, 128, 256, 512, 1000, 1024)
+MULTIPLICITIES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 16, 20, 24, 31, 32, 40, 48, 50, 63, 64)
+
+
+def _of(id: str, about: str, change: Change, concerns: Callable[[Array], bool]) -> Hypothesis:
+    def changed(number: int, param: Param, gradient: Gradient) -> Gradient:
+        if not isinstance(gradient, RowGradient) or not len(gradient.indices):
+            return gradient
+        rows = np.asarray(gradient.indices, np.int64)
+        if not concerns(rows):
+            return gradient
+        after, values = change(rows, gradient.values)
+        if len(after) == len(rows) and (after == rows).all():
+            return gradient
+        return RowGradient(after, values, gradient.shape)
+
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        new = with_gradients(case, changed)
+        return None if new is None else Plan(new)
+
+    return Hypothesis(id, "merging", about, plan, rank=3, pairs=False)
+
+
+def _repeats(rows: Array) -> bool:
+    return len(np.unique(rows)) < len(rows)
+
+
+def _over(modulo: int) -> Callable[[Array], bool]:
+    return lambda rows: bool(rows.max() >= modulo)
+
+
+def _first(n: int) -> Change:
+    return lambda rows, values: (rows[:n], values[:n])
+
+
+def _ranks(rows: Array) -> Array:
+    """0 for the first occurrence of a row, 1 for its second, and so on."""
+    order = np.argsort(rows, kind="stable")
+    _, counts = np.unique(rows, return_counts=True)
+    ranks = np.empty(len(rows), np.int64)
+    ranks[order] = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return ranks
+
+
+def _first_of_row(n: int) -> Change:
+    def change(rows: Array, values: Array) -> Occurrences:
+        kept = _ranks(rows) < n
+        return rows[kept], values[kept]
+
+    return change
+
+
+def _near(n: int) -> Change:
+    def change(rows: Array, values: Array) -> Occurrences:
+        order = np.argsort(rows, kind="stable")
+        lost = np.zeros(len(rows), bool)
+        same = rows[order][1:] == rows[order][:-1]
+        lost[order[1:]] = same & (np.diff(order) >= n)
+        return rows[~lost], values[~lost]
+
+    return change
+
+
+def _last_block(n: int) -> Change:
+    def change(rows: Array, values: Array) -> Occurrences:
+        block = np.arange(len(rows)) // n
+        last = np.zeros(rows.max() + 1, np.int64)
+        np.maximum.at(last, rows, block)
+        kept = block == last[rows]
+        return rows[kept], values[kept]
+
+    return change
+
+
+def _first_block(n: int) -> Change:
+    def change(rows: Array, values: Array) -> Occurrences:
+        block = np.arange(len(rows)) // n
+        first = np.full(rows.max() + 1, len(rows), np.int64)
+        np.minimum.at(first, rows, block)
+        kept = block == first[rows]
+        return rows[kept], values[kept]
+
+    return change
+
+
+def _summed(rows: Array, values: Array, modulo: int) -> tuple[Array, Array, Array]:
+    """The distinct rows, the slot of each, and the sum per slot in double."""
+    distinct = np.unique(rows)
+    slots, at = np.unique(rows % modulo, return_inverse=True)
+    total = np.zeros((len(slots), *values.shape[1:]))
+    np.add.at(total, at.reshape(-1), values.astype(np.float64))
+    return distinct, np.searchsorted(slots, distinct % modulo), total
+
+
+def _shared_sum(modulo: int) -> Change:
+    def change(rows: Array, values: Array) -> Occurrences:
+        distinct, slot, total = _summed(rows, values, modulo)
+        return distinct, total[slot]
+
+    return _only_collisions(change, modulo)
+
+
+def _last_takes(modulo: int) -> Change:
+    def change(rows: Array, values: Array) -> Occurrences:
+        distinct, slot, total = _summed(rows, values, modulo)
+        return np.array([distinct[slot == k].max() for k in range(len(total))]), total
+
+    return _only_collisions(change, modulo)
+
+
+def _only_collisions(change: Change, modulo: int) -> Change:
+    def changed(rows: Array, values: Array) -> Occurrences:
+        distinct = np.unique(rows)
+        return change(rows, values) if len(np.unique(distinct % modulo)) < len(distinct) else (rows, values)
+
+    return changed

@@ -1,0 +1,148 @@
+"""Places: where a hypothesis holds, when it does not hold everywhere: columns, rows, elements, tensors or groups from some number on.
+
+A place is read off the elements: every element that the hypothesis changes and that is wrong lies inside, every one that it changes and
+that is right lies outside, in every case that there is, the passing ones among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..case import Case, Param
+from ..gradients import Array, laid_out, row_layout
+from .evidence import Judged
+
+Coordinates = Mapping[str, Array]
+"""Per coordinate, its value at each of some elements."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in words, and the name of its kind."""
+
+    id: str
+    words: str
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Elements that a hypothesis changes: their coordinates, and which of them are wrong."""
+
+    coordinates: Coordinates
+    wrong: Array
+
+
+def seen(judged: Judged, changed: Mapping[str, Array]) -> Seen:
+    """The elements of a case that a hypothesis changes. changed: per parameter, of its shape."""
+    parts = [
+        (_coordinates(judged.golden.case, index, param, changed[param.name]), judged.touched[param.name][changed[param.name]])
+        for index, param in enumerate(judged.golden.case.params)
+        if changed.get(param.name) is not None and changed[param.name].any()
+    ]
+    names = parts[0][0] if parts else ()
+    coordinates = {name: np.concatenate([part[name] for part, _ in parts]) for name in names}
+    return Seen(coordinates, np.concatenate([wrong for _, wrong in parts]) if parts else np.zeros(0, bool))
+
+
+def _coordinates(case: Case, index: int, param: Param, elements: Array) -> dict[str, Array]:
+    """Where each of these elements lies. rank: the order of its row among the distinct rows of the gradient that first touches it."""
+    rows, width = row_layout(param.value.shape)
+    flat = np.flatnonzero(elements)
+    row, column = flat // max(width, 1), flat % max(width, 1)
+    ranks, count = _row_ranks(case, param, rows, width)
+    return {
+        "column": column,
+        "width": np.full(len(flat), width),
+        "row": row,
+        "element": flat,
+        "size": np.full(len(flat), param.value.size),
+        "tensor": np.full(len(flat), index),
+        "group": np.full(len(flat), param.group),
+        "rank": ranks[row],
+        "rows in the gradient": np.full(len(flat), count),
+    }
+
+
+def _row_ranks(case: Case, param: Param, rows: int, width: int) -> tuple[Array, int]:
+    """Per row its rank among the distinct rows, in ascending order, of the largest gradient of the case; and how many these are."""
+    largest = np.zeros(0, np.int64)
+    for step in case.steps:
+        gradient = step.gradients.get(param.name)
+        if gradient is not None:
+            given = laid_out(gradient, param.value.shape)
+            touched = np.unique(given.indices if given.layout[0] == rows else given.indices // max(width, 1))
+            largest = touched if len(touched) > len(largest) else largest
+    ranks = np.full(rows, -1)
+    ranks[largest] = np.arange(len(largest))
+    return ranks, len(largest)
+
+
+LADDERS = (
+    ("later-groups", "group", "groups from number {n} on, counted from 0"),
+    ("tensors-after-N", "tensor", "parameters after the first {n}"),
+    ("columns-after-N", "column", "columns from {n} on"),
+    ("rows-after-N", "rank", "rows after the first {n} of a gradient"),
+    ("elements-after-N", "element", "elements from {n} on"),
+    ("row-numbers-after-N", "row", "row numbers from {n} on"),
+)
+"""Places from some number on: the id, the coordinate, and the words."""
+
+TAILS = (
+    ("column-tails", "column", "width", "the last columns, where the width is no multiple of {n}"),
+    ("element-tails", "element", "size", "the last elements, where their number is no multiple of {n}"),
+    ("row-tails", "rank", "rows in the gradient", "the last rows of a gradient, where their number is no multiple of {n}"),
+)
+"""Places that are what is left over of a whole number of blocks: the id, the coordinate, how many there are, and the words."""
+
+LARGEST_BLOCK = 1024
+
+
+def place_of(evidence: Sequence[Seen]) -> Place | None:
+    """The first place that agrees with everything that was seen; None where none does, or where nothing right was seen beside it."""
+    if all(part.wrong.all() for part in evidence):
+        return None
+    return next(_places(evidence), None)
+
+
+def _places(evidence: Sequence[Seen]) -> Iterator[Place]:
+    wrong = np.concatenate([part.wrong for part in evidence])
+    for id, name, words in LADDERS:
+        where = np.concatenate([part.coordinates[name] for part in evidence if len(part.wrong)])
+        first, last = where[wrong].min(), where[~wrong].max(initial=-1)
+        if first > last:
+            n = f"{first:,}" if last == first - 1 else f"{last + 1:,} to {first:,}"
+            yield Place(id, words.format(n=n))
+    for id, name, count, words in TAILS:
+        where, total = (np.concatenate([part.coordinates[key] for part in evidence if len(part.wrong)]) for key in (name, count))
+        for narrow in (False, True):
+            for n in range(2, LARGEST_BLOCK + 1):
+                inside = (where >= total - total % n) & ((total > n) if narrow else True)
+                if (inside == wrong).all():
+                    also = f" and larger than {n}" if narrow else ""
+                    yield Place(id, words.format(n=n) + also)
+                    break
+    for id, test, text in OTHERS:
+        inside = np.concatenate([test(part.coordinates) for part in evidence if len(part.wrong)])
+        if (inside == wrong).all():
+            yield Place(id, text)
+
+
+Test = Callable[[Coordinates], Array]
+
+OTHERS: tuple[tuple[str, Test, str], ...] = (
+    ("last-column", lambda c: c["column"] == c["width"] - 1, "the last column"),
+    ("first-column", lambda c: c["column"] == 0, "the first column"),
+    ("last-row", lambda c: c["rank"] == c["rows in the gradient"] - 1, "the last row of a gradient"),
+    ("first-row", lambda c: c["rank"] == 0, "the first row of a gradient"),
+    ("row-zero", lambda c: c["row"] == 0, "row 0"),
+    ("first-element", lambda c: c["element"] == 0, "the first element"),
+    ("last-element", lambda c: c["element"] == c["size"] - 1, "the last element"),
+    ("first-tensor", lambda c: c["tensor"] == 0, "the first parameter"),
+    ("first-group", lambda c: c["group"] == 0, "the first group"),
+    ("odd-columns", lambda c: c["column"] % 2 == 1, "odd columns"),
+    ("even-columns", lambda c: c["column"] % 2 == 0, "even columns"),
+    ("odd-rows", lambda c: c["row"] % 2 == 1, "odd rows"),
+)

@@ -1,0 +1,89 @@
+"""The smallest failing case once more: alone and twice, and, where it then passes, after the cases before it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from ..backends import BackendRun
+from ..backends.outcome import End, Outcome
+from ..case import Case, Golden
+from ..errors import HarnessError
+from .compare import judge
+from .verdict import CaseVerdict, Diagnosis, Rerun, Status
+
+NOT_DETERMINISTIC, ONLY_AFTER = "not-deterministic", "only-after-other-cases"
+"""What running a case again may show, as the ids of causes."""
+
+ABOUT = {
+    NOT_DETERMINISTIC: "the same calls do not give the same results: when the case was run again, it came out otherwise, bit for bit",
+    ONLY_AFTER: "the case fails only after other cases: alone in a process of its own it passed, twice, with the same bits; "
+    "after the cases before it, it failed again",
+}
+
+
+def run_again(
+    run: BackendRun, goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: Sequence[CaseVerdict], required: str
+) -> Rerun | None:
+    """What comes of the smallest case that fails by its numbers or by an error; None where there is none, or no worker for it.
+
+    A case that hung is left alone: it would take its time again. The backend's worker is replaced before each run.
+    """
+    failing = [index for index, verdict in enumerate(verdicts) if _is_worth_it(verdict, outcomes[index])]
+    if not failing:
+        return None
+    index = min(failing, key=lambda index: _size(goldens[index].case))
+    try:
+        return _again(run, goldens[: index + 1], required)
+    except HarnessError:  # no worker gets ready any more: that is known of the backend already, or will be said of its next run
+        return None
+
+
+def _again(run: BackendRun, until: Sequence[Golden], required: str) -> Rerun:
+    *before, golden = until
+    first, second = (_after(run, [], golden), _after(run, [], golden))
+    alone_passes = _passes(golden, first, required) and _passes(golden, second, required)
+    deterministic = _same(first, second)
+    if alone_passes and deterministic:
+        # It may be chance that it passed: only if it fails again after the same cases, it is these that matter.
+        deterministic = not _passes(golden, _after(run, before, golden), required)
+    return Rerun(golden.case.id, alone_passes, deterministic)
+
+
+def _after(run: BackendRun, before: Sequence[Golden], golden: Golden) -> Outcome:
+    """The outcome of a golden in a new worker that has run these cases before it."""
+    run.close()
+    for other in before:
+        run.outcome(other)
+    outcome = run.outcome(golden)
+    run.close()
+    return outcome
+
+
+def causes(rerun: Rerun | None) -> Iterator[Diagnosis]:
+    """What a rerun has shown, as causes of that one case."""
+    if rerun is not None and not rerun.deterministic:
+        yield Diagnosis(deviations=(NOT_DETERMINISTIC,), about=ABOUT[NOT_DETERMINISTIC], cases=(rerun.case_id,))
+    elif rerun is not None and rerun.alone_passes:
+        yield Diagnosis(deviations=(ONLY_AFTER,), about=ABOUT[ONLY_AFTER], cases=(rerun.case_id,))
+
+
+def _is_worth_it(verdict: CaseVerdict, outcome: Outcome) -> bool:
+    return (verdict.mismatch is not None or verdict.status is Status.ERROR) and outcome.end is not End.HUNG
+
+
+def _size(case: Case) -> int:
+    return len(case.steps) * sum(math.prod(param.value.shape) for param in case.params)
+
+
+def _passes(golden: Golden, outcome: Outcome, required: str) -> bool:
+    return judge(golden, outcome, required).status is Status.PASSED
+
+
+def _same(one: Outcome, other: Outcome) -> bool:
+    """Whether two outcomes are the same: how they ended, and every bit of the states."""
+    return one.end is other.end and _bits(one) == _bits(other)
+
+
+def _bits(outcome: Outcome) -> dict[tuple[str, str], bytes]:
+    return {(name, array): value.tobytes() for name, arrays in outcome.states.items() for array, value in arrays.items()}

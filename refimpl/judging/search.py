@@ -1,0 +1,188 @@
+"""The search for causes: which hypotheses explain the failures of a dialect, and which of these nothing refutes.
+
+Predictions in double screen every hypothesis on a few small failures; what fits there is screened on all of them; what then explains most
+is proven with bounds, and held against every passing case. A cause that others refute may hold at a place or under a condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ..arithmetic import CLASSES
+from ..dialects import Dialect, dialect
+from .conditions import condition_of
+from .evidence import Fit, Judged, changed, is_changed, prove, screen
+from .families import fitted, library
+from .hypothesis import Hypothesis, Plan
+from .pairs import pairs
+from .places import Place, Seen, place_of, seen
+
+PROBES = 16
+"""Failures on which every hypothesis is screened: the smallest, of different themes first."""
+
+TIED = 6
+"""Hypotheses that compute the same and are named beside the first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """A hypothesis that explains some failures. where: the place or condition in words, empty where it holds everywhere.
+
+    level: the loosest class, as an index, that a proof needed; also: hypotheses that explain the same failures as tightly.
+    """
+
+    hypothesis: Hypothesis
+    explained: tuple[Judged, ...]
+    level: int
+    where: str = ""
+    place: Place | None = None
+    also: tuple[Hypothesis, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The name: of the place where nothing else happens there than that old values are kept."""
+        return self.place.id if self.place and self.hypothesis.id == "nothing-moves" else self.hypothesis.id
+
+    @property
+    def about(self) -> str:
+        if self.place and self.hypothesis.id == "nothing-moves":
+            return f"{self.place.words} keep their old values"
+        return f"{self.hypothesis.about}{self.where}"
+
+
+class Search:
+    """The failures of one dialect, and what has been found out about them. Results are kept: a hypothesis is screened once per case."""
+
+    def __init__(self, table: Dialect, failures: Sequence[Judged], passed: Sequence[Judged], loosest: int) -> None:
+        self.table, self.loosest = table, loosest
+        self.failures = sorted(failures, key=lambda judged: (judged.cost, judged.golden.case.id))
+        self.passed = sorted(passed, key=lambda judged: (judged.cost, judged.golden.case.id))
+        self._plans: dict[tuple[Hypothesis, str], Plan | None] = {}
+        self._fits: dict[tuple[Hypothesis, str], Fit] = {}
+        self._levels: dict[tuple[Hypothesis, str], int | None] = {}
+        self._fails: dict[tuple[Hypothesis, str], bool] = {}
+
+    def findings(self) -> Iterator[Finding]:
+        """The causes, the one that explains most first; each explains failures that those before it do not."""
+        left = list(self.failures)
+        named: list[Hypothesis] = []
+        while left:
+            finding = self._best(self._candidates(left), left) or self._best(self._pairs(left, named), left)
+            if finding is None:
+                return
+            yield finding
+            named.append(finding.hypothesis)
+            explained = {id(judged) for judged in finding.explained}
+            left = [judged for judged in left if id(judged) not in explained]
+
+    def _candidates(self, left: Sequence[Judged]) -> list[Hypothesis]:
+        """What fits one of the probes, proven there: those of the library, and those that are fitted to the probe's numbers."""
+        found: dict[Hypothesis, None] = {}
+        for probe in probes(left):
+            for hypothesis in (*library(self.table.name), *fitted(probe, self.table)):
+                if self.fit(hypothesis, probe) is not Fit.NONE and self.level(hypothesis, probe) is not None:
+                    found[hypothesis] = None
+        return list(found)
+
+    def _pairs(self, left: Sequence[Judged], named: Sequence[Hypothesis]) -> list[Hypothesis]:
+        found: dict[Hypothesis, None] = {}
+        for probe in probes(left)[:3]:
+            for hypothesis in pairs(probe, self.table, named):
+                if self.fit(hypothesis, probe) is Fit.FULL and self.level(hypothesis, probe) is not None:
+                    found[hypothesis] = None
+        return list(found)
+
+    def _best(self, candidates: Iterable[Hypothesis], left: Sequence[Judged]) -> Finding | None:
+        """The candidate that explains most of what is left; of several, the one that needs the tightest class, then the plainest."""
+        findings = [finding for hypothesis in candidates if (finding := self._finding(hypothesis, left)) is not None]
+        if not findings:
+            return None
+        findings.sort(key=lambda finding: (-len(finding.explained), finding.level, bool(finding.where), finding.hypothesis.rank))
+        best = findings[0]
+        same = [
+            other.hypothesis
+            for other in findings[1:]
+            if set(map(id, other.explained)) == set(map(id, best.explained)) and other.level == best.level and other.id != best.id
+        ]
+        distinct = {hypothesis.id: hypothesis for hypothesis in reversed(same)}
+        return replace(best, also=tuple(distinct.values())[::-1][:TIED])
+
+    def _finding(self, hypothesis: Hypothesis, left: Sequence[Judged]) -> Finding | None:
+        full = [judged for judged in left if self.fit(hypothesis, judged) is Fit.FULL]
+        placed = [judged for judged in left if self.fit(hypothesis, judged) is Fit.PLACE]
+        place, where = None, ""
+        if placed:
+            place = place_of([self._seen(hypothesis, judged) for judged in (*full, *placed, *self._concerned(hypothesis, full + placed))])
+        if place is not None:
+            full, where = full + placed, f", at {place.words} only"
+        explained = [judged for judged in full if self.level(hypothesis, judged) is not None]
+        if not explained:
+            return None
+        if place is None:
+            against = [judged for judged in self._concerned(hypothesis, explained) if self.fails(hypothesis, judged)]
+            condition = condition_of(explained, against) if against else ""
+            if condition is None:
+                return None
+            where = f", only with {condition}" if condition else ""
+        level = max(self.level(hypothesis, judged) or 0 for judged in explained)
+        return Finding(hypothesis, tuple(explained), level, where, place)
+
+    def _concerned(self, hypothesis: Hypothesis, explained: Sequence[Judged]) -> list[Judged]:
+        """The passing cases with gradients of the same forms that the hypothesis may change."""
+        forms = {judged.forms for judged in explained}
+        return [judged for judged in self.passed if judged.forms in forms and self.plan(hypothesis, judged) is not None]
+
+    def _seen(self, hypothesis: Hypothesis, judged: Judged) -> Seen:
+        plan = self.plan(hypothesis, judged)
+        return seen(judged, {} if plan is None else changed(plan, judged))
+
+    def plan(self, hypothesis: Hypothesis, judged: Judged) -> Plan | None:
+        key = hypothesis, judged.golden.case.id
+        if key not in self._plans:
+            self._plans[key] = hypothesis.plan(judged.golden.case, self.table)
+        return self._plans[key]
+
+    def fit(self, hypothesis: Hypothesis, judged: Judged) -> Fit:
+        key = hypothesis, judged.golden.case.id
+        if key not in self._fits:
+            plan = self.plan(hypothesis, judged)
+            self._fits[key] = Fit.NONE if plan is None else screen(plan, judged)
+        return self._fits[key]
+
+    def level(self, hypothesis: Hypothesis, judged: Judged) -> int | None:
+        """The tightest class in which the hypothesis is proven to explain a failure that it fits."""
+        key = hypothesis, judged.golden.case.id
+        if key not in self._levels:
+            plan = self.plan(hypothesis, judged)
+            self._levels[key] = None if plan is None else prove(plan, judged, self.loosest)
+        return self._levels[key]
+
+    def fails(self, hypothesis: Hypothesis, judged: Judged) -> bool:
+        """Whether a passing case would fail if the backend did what the hypothesis says."""
+        key = hypothesis, judged.golden.case.id
+        if key not in self._fails:
+            caught = hypothesis.id in judged.golden.case.catches
+            plan = None if caught else self.plan(hypothesis, judged)
+            self._fails[key] = caught or (plan is not None and is_changed(plan, judged))
+        return self._fails[key]
+
+
+def probes(left: Sequence[Judged]) -> list[Judged]:
+    """The smallest failures, of different themes first."""
+    first: dict[str, Judged] = {}
+    for judged in left:
+        first.setdefault(judged.golden.case.theme, judged)
+    chosen = list(first.values())
+    chosen += [judged for judged in left if judged not in chosen]
+    return chosen[:PROBES]
+
+
+def loosest_class(passed: Sequence[str], required: str) -> int:
+    """The class, as an index, in which a cause must be proven: the loosest that the backend needs elsewhere, if it has shown that often."""
+    enough = 10
+    return max(map(CLASSES.index, passed)) if len(passed) >= enough else CLASSES.index(required)
+
+
+def search(name: str, failures: Sequence[Judged], passed: Sequence[Judged], loosest: int) -> list[Finding]:
+    return list(Search(dialect(name), failures, passed, loosest).findings())
