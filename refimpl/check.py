@@ -16,20 +16,24 @@ from pathlib import Path
 import numpy as np
 
 from .arithmetic import CLASSES
-from .backends import BUILTIN, judge_program, read_results, run_backend
+from .backends import BUILTIN, BackendRun, judge_program, read_results, run_backend
 from .backends.outcome import Outcome
 from .case import Golden
 from .command import guarded, output_file, say, version, write_text
-from .dialects import dialect
+from .dialects import dialects
+from .dialects.names import near_dialects
 from .errors import HarnessError, UsageError
 from .judging.compare import judge
 from .judging.diagnose import diagnose
 from .judging.error_profiles import profiles
+from .judging.rerun import causes as rerun_causes
+from .judging.rerun import run_again
 from .judging.verdict import CaseVerdict, Report, Status
 from .judging.waivers import read_waivers, waive
 from .progress import watched
 from .report import conclude, to_json, to_junit, to_text
-from .vectors import Vectors, read_manifest, read_vectors
+from .selection import select
+from .vectors import Vectors, read_manifest, write_inputs
 
 EXAMPLES = """examples:
   python -m refimpl.check torch                                          the installed PyTorch on the CPU
@@ -55,7 +59,7 @@ PER_CASE, PER_PROGRAM = 60.0, 3600.0
 class Judged:
     """What there is to judge: who was run, the vectors that were selected, and the outcome of each as it comes.
 
-    failure: how a program ended, where that was not well.
+    failure: how a program ended, where that was not well; run: the backend, where cases can be run again.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Judged:
     vectors: Vectors
     outcomes: Iterable[Outcome]
     failure: str = ""
+    run: BackendRun | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -105,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the class to satisfy, tightest first: {', '.join(CLASSES)} (default: tensor-faithful, on an accelerator tensor-approx)",
     )
     how.add_argument("--timeout", type=_seconds, metavar="S", help=f"seconds per case ({PER_CASE:g}), or per program ({PER_PROGRAM:g})")
+    how.add_argument("--strict", action="store_true", help="exit with 1 where a selected case or an array of it was not judged")
     how.add_argument("--waivers", type=Path, metavar="FILE", help="known failures: a YAML list of {case, reason, link, [deviation]}")
     say_how = parser.add_argument_group("reports")
     say_how.add_argument("--json", type=output_file, metavar="FILE", help="the report as JSON (layout: refimpl/report/report.schema.json)")
@@ -133,7 +139,9 @@ def _seconds(text: str) -> float:
 
 def _run(options: argparse.Namespace) -> int:
     for name in options.dialect:
-        dialect(name)  # raises UsageError with the names that exist
+        if name not in dialects("full"):
+            hint = near_dialects(name, dialects("full")) or f"choose from {', '.join(dialects('full'))}"
+            raise UsageError(f"no dialect {name!r}", hint)
     waivers = read_waivers(options.waivers) if options.waivers else ()
     files = list(_files(options))
     required = options.require or default_class(options.device)
@@ -145,6 +153,7 @@ def _run(options: argparse.Namespace) -> int:
     environment = {**_environment(), "command": _command(options)}
     device = options.device or ""
     report = replace(report, device=device, vectors=str(options.vectors), verdicts=verdicts, problems=problems, environment=environment)
+    report = replace(report, narrowed=bool(options.case), strict=options.strict)
     for file, text in files:
         write_text(file, text(report))
     print(to_text(report, options.verbose), end="")
@@ -183,24 +192,25 @@ def examine(judged: Judged, required: str, profiled: bool = False) -> Report:
         )
     verdicts = [judge(golden, outcome, required) for golden, outcome in zip(goldens, outcomes)]
     unreadable = (CaseVerdict(id, Status.UNSUPPORTED, reason=reason) for id, reason in judged.vectors.unreadable)
-    causes = diagnose(goldens, outcomes, verdicts)
+    rerun = run_again(judged.run, goldens, outcomes, verdicts, required) if judged.run else None
+    causes = (*diagnose(goldens, outcomes, verdicts, required), *rerun_causes(rerun))
     wrong = {
         verdict.case_id: profiles(golden, outcome, required)
         for golden, outcome, verdict in zip(goldens, outcomes, verdicts)
         if profiled and verdict.mismatch
     }
     every = (*verdicts, *unreadable)
-    return Report(judged.name, judged.version, "", required, "", every, causes, failure=judged.failure, profiles=wrong)
+    return Report(judged.name, judged.version, "", required, "", every, causes, failure=judged.failure, profiles=wrong, rerun=rerun)
 
 
 @contextmanager
 def _judged(options: argparse.Namespace) -> Iterator[Judged]:
     if options.backend:
         yield from _backend(options)
-    elif options.program:
+    elif options.program is not None:
         yield from _program(options)
     else:
-        vectors = read_vectors(options.vectors, options.dialect, options.case)
+        vectors = select(options.vectors, options.dialect, options.case)
         yield Judged(f"results in {options.results}", "", vectors, read_results(options.results, vectors))
 
 
@@ -209,7 +219,7 @@ def _backend(options: argparse.Namespace) -> Iterator[Judged]:
     with run_backend(options.backend, goldens, options.device, dict(options.option), options.timeout or PER_CASE) as run:
         vectors = _claimed(options, run.name, tuple(run.dialects))
         goldens += vectors
-        yield Judged(run.name, run.version, vectors, run)
+        yield Judged(run.name, run.version, vectors, run, run=run)
 
 
 def _claimed(options: argparse.Namespace, name: str, claimed: Sequence[str]) -> Vectors:
@@ -221,14 +231,16 @@ def _claimed(options: argparse.Namespace, name: str, claimed: Sequence[str]) -> 
     missing = [one for one in claimed if one not in there]
     if missing and not options.dialect:
         say(f"{name} claims {', '.join(missing)}, of which {options.vectors} has no vectors")
-    dialects = options.dialect or [one for one in claimed if one in there]
-    return read_vectors(options.vectors, dialects, options.case) if dialects else Vectors(())
+    wanted = options.dialect or [one for one in claimed if one in there]
+    return select(options.vectors, wanted, options.case) if wanted else Vectors(())
 
 
 def _program(options: argparse.Namespace) -> Iterator[Judged]:
-    vectors = read_vectors(options.vectors, options.dialect, options.case)
-    with tempfile.TemporaryDirectory(prefix="refimpl-") as results:
-        run = judge_program(options.program, options.vectors.resolve(), Path(results), vectors.goldens, options.timeout or PER_PROGRAM)
+    vectors = select(options.vectors, options.dialect, options.case)
+    with tempfile.TemporaryDirectory(prefix="refimpl-", ignore_cleanup_errors=True) as scratch:
+        inputs, results = Path(scratch, "vectors"), Path(scratch, "results")
+        write_inputs(inputs, vectors.goldens)
+        run = judge_program(options.program, inputs, results, vectors.goldens, options.timeout or PER_PROGRAM)
         yield Judged(options.program, "", vectors, run.outcomes, run.failure)
 
 

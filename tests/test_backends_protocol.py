@@ -1,3 +1,4 @@
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,6 +7,7 @@ from backend_cases import case, elements, rows, table
 
 from refimpl.backends.features import FEATURES, needed_features
 from refimpl.backends.protocol import Capabilities, claims, outside_claim
+from refimpl.errors import UsageError
 
 
 def within(made, claim):
@@ -66,8 +68,32 @@ def test_a_claim_with_a_known_feature_restricts_to_what_it_lists():
     assert "the case needs elements" in within(case(elements(([0], [0]), [1.0])), {"features": ["rows"]})
 
 
-def test_a_claim_with_unknown_features_alone_restricts_nothing():
-    assert within(case(elements(([0], [0]), [1.0])), {"features": ["fast"]}) is None
+@pytest.mark.parametrize(
+    ("dialects", "message"),
+    [
+        ({"torch.SparseAdam": {"features": ["row"]}}, "no feature 'row'.*did you mean rows"),
+        ({"torch.SparseAdam": {"features": ["rows", "fast"]}}, "no feature 'fast'.*there are rows, elements"),
+        ({"torch.SparseAdam": Capabilities(features=("groupes",))}, "no feature 'groupes'.*did you mean groups"),
+        ({"torch.SparseAdam": {"dtypes": ["float23"]}}, "no dtype 'float23'.*did you mean float32"),
+        ({"torch.SparseAdam": {"dtypes": [np.int64]}}, "no dtype 'int64'"),
+        ({"torch.SparseAdam": {"dtypes": [dict]}}, "no dtype 'object'|is no dtype"),
+        ({"torch.SparseAdam": {"feature": ["rows"]}}, "no key 'feature'.*did you mean features"),
+        ({"torch.SparseAdam": ["rows"]}, "is no claim.*give None"),
+        ({"torch.SparseAdam": "float32"}, "is no claim"),
+        (["torch.optim.SparseAdam"], "no dialect 'torch.optim.SparseAdam'.*did you mean torch.SparseAdam"),
+        ({"nn.LazyAdam": None}, "no dialect 'nn.LazyAdam'.*did you mean mindspore.LazyAdam"),
+        ("Adam", "no dialect 'Adam'.*did you mean torch.Adam or mindspore.Adam"),
+        ({7: None}, "no dialect 7"),
+    ],
+)
+def test_a_claim_with_a_name_that_is_unknown_is_refused_with_the_one_that_was_meant(dialects, message):
+    with pytest.raises(UsageError) as caught:
+        claims(dialects)
+    assert re.search(message, str(caught.value), re.DOTALL)
+
+
+def test_no_features_and_no_dtypes_restrict_nothing():
+    assert within(case(elements(([0], [0]), [1.0], dtype="float64")), {"features": [], "dtypes": []}) is None
 
 
 @pytest.mark.parametrize(

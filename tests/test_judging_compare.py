@@ -81,6 +81,14 @@ def test_a_moment_that_is_left_out_is_not_judged() -> None:
     verdict = judge(golden(), outcome, "exact-ieee")
     assert verdict.status is Status.PASSED
     assert [one.array for one in verdict.arrays] == ["param"]
+    assert verdict.not_shown == ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+
+def test_an_array_that_the_case_does_not_have_is_not_judged() -> None:
+    plain = golden()
+    kept = {"w": {array: plain.expected["w"][array] for array in ARRAYS[:3]}}
+    verdict = judge(replace(plain, expected=kept), states(max_exp_avg_sq=[0.0, 0.0]), "exact-ieee")
+    assert (verdict.status, verdict.not_shown) == (Status.PASSED, ())
 
 
 def test_changed_arrays_of_the_caller_fail_a_case_with_right_numbers() -> None:

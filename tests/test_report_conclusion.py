@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pytest
 from made_reports import failed, other, passed, report
 
 from refimpl.errors import HARNESS_FAILED, NOT_CONFORMANT, OK
@@ -26,8 +29,60 @@ def test_a_crash_is_not_conformant():
 def test_a_dialect_of_which_nothing_ran_is_not_called_conformant():
     conclusion = conclude(report(passed(), other(Status.UNSUPPORTED, dialect="torch.Adam")))
     assert conclusion.exit_code == OK
-    assert "torch.Adam" not in conclusion.sentence
-    assert "1 unsupported" in conclusion.sentence
+    said = "toy 1.0 conforms to torch.SparseAdam on 1 of 2 cases: all of torch.Adam unsupported; attained exact-faithful"
+    assert conclusion.sentence == said
+
+
+def unsupported(slug, *needs, reason="", dialect="torch.SparseAdam"):
+    return other(Status.UNSUPPORTED, slug, dialect, needs=(*needs, "float32"), reason=reason)
+
+
+def shown(slug="fine", needs=("rows", "float32"), hidden=()):
+    return replace(passed(slug), needs=needs, not_shown=hidden)
+
+
+def test_unsupported_features_and_arrays_that_are_not_shown_stand_in_the_same_sentence():
+    moments = ("exp_avg", "exp_avg_sq")
+    verdicts = [
+        shown("a", hidden=moments),
+        shown("b", hidden=moments),
+        unsupported("c", "rows", "groups"),
+        unsupported("d", "rows", "groups", "schedule"),
+        unsupported("e", "rows", reason="no luck"),
+    ]
+    sentence = conclude(report(*verdicts)).sentence
+    clauses = "groups, schedule unsupported; 1 more unsupported; exp_avg and exp_avg_sq not shown"
+    assert sentence == f"toy 1.0 conforms to torch.SparseAdam on 2 of 5 cases: {clauses}; attained exact-faithful"
+
+
+def test_a_narrowed_selection_is_said():
+    assert conclude(report(passed(), narrowed=True)).sentence.endswith("1 case passed of the 1 selected, attained exact-faithful")
+    partly = conclude(report(shown(), unsupported("c", "groups"), narrowed=True)).sentence
+    assert "conforms to torch.SparseAdam on 1 of the 2 selected cases: groups unsupported" in partly
+
+
+def test_what_failed_is_said_with_what_was_not_judged():
+    sentence = conclude(report(failed(needs=("rows",)), unsupported("c", "rows", "groups"), passed("d", "torch.Adam"))).sentence
+    assert sentence.endswith("it conforms to torch.Adam; 2 of 3 cases judged: groups, float32 unsupported")
+
+
+@pytest.mark.parametrize("verdict", [unsupported("c", "groups"), unsupported("e", reason="needs scipy"), shown("h", hidden=("exp_avg",))])
+def test_under_strict_what_was_not_judged_is_a_failure(verdict):
+    assert conclude(report(shown(), verdict)).exit_code == OK
+    strict = conclude(report(shown(), verdict, strict=True))
+    assert strict.exit_code == NOT_CONFORMANT
+    assert strict.sentence.endswith("but --strict takes nothing as passed that was not judged")
+    assert conclude(report(shown(), strict=True)).exit_code == OK
+
+
+def test_refusals_alone_are_not_called_conformant():
+    refused = other(Status.PASSED, "lr-negative", theme="refused")
+    alone = conclude(report(refused))
+    said = "toy 1.0 refuses what torch.SparseAdam refuses on 1 of 1 case: of torch.SparseAdam only refusals were judged"
+    assert (alone.exit_code, alone.sentence) == (OK, said)
+    beside = conclude(report(refused, passed("b", "torch.Adam"))).sentence
+    assert "conforms to torch.Adam on 2 of 2 cases: of torch.SparseAdam only refusals were judged" in beside
+    assert conclude(report(refused, passed("b"))).sentence.endswith("conforms to torch.SparseAdam: 2 cases passed, attained exact-faithful")
 
 
 def test_nothing_run_is_a_failure_of_the_harness():

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..backends.outcome import End, Outcome
 from ..case import Case, Golden
 from ..errors import Unsupported
+from ..vectors.inputs import without_answers
 from .layouts import handed_out
+from .outcome import End, Outcome, Raised
 from .protocol import Backend, Run, claims, outside_claim
 from .states import States, copied, inconsistencies, problems, stacked
 from .watch import Snapshot, Watch
@@ -20,13 +21,25 @@ from .watch import Snapshot, Watch
 FRAMES = 4
 """How many frames of a backend's traceback a message carries: the call into it and what went wrong are among them."""
 
+SHORT, SMALL = 8, 65_536
+"""A case of so many steps and elements at most has its state copied before each step, to be compared where that step raises."""
+# Which cases must be refused, the judge alone knows: all short ones are treated alike, and the copies are small beside a step.
+
 
 class _RaisedError(Exception):
-    """The backend's code raised. call: start, step or state; where: in words."""
+    """The backend's code raised. call: start, step or state; step: 0 in start, else the number of the step."""
 
-    def __init__(self, call: str, where: str, error: Exception) -> None:
-        super().__init__(call, where, error)
-        self.call, self.where, self.error = call, where, error
+    def __init__(self, call: str, step: int, error: Exception) -> None:
+        super().__init__(call, step, error)
+        self.call, self.step, self.error = call, step, error
+
+    @property
+    def where(self) -> str:
+        return WHERE[self.call].format(self.step)
+
+
+WHERE = {"start": "in start", "step": "in step {}", "state": "in state after step {}"}
+"""Where a call raised, in words."""
 
 
 class _BrokenError(Exception):
@@ -39,7 +52,7 @@ def execute(backend: Backend, golden: Golden) -> Outcome:
     Errors are told apart from results here; whether the one or the other was right is for `compare` to say.
     """
     began = time.perf_counter()
-    case = handed_out(golden.case, golden.layout)
+    case = handed_out(without_answers(golden).case, golden.layout)
     reason = outside_claim(case, claims(backend.dialects))
     if reason is not None:
         return Outcome(case.id, End.UNSUPPORTED, message=reason)
@@ -55,6 +68,7 @@ class _Attempt:
 
     def __init__(self, backend: Backend, case: Case, watch: Watch) -> None:
         self.backend, self.case, self.watch = backend, case, watch
+        self.is_short = len(case.steps) <= SHORT and sum(param.value.size for param in case.params) <= SMALL
         self.run: Run | None = None
         self.recorded: list[States] = []
         self.before: States | None = None
@@ -67,65 +81,71 @@ class _Attempt:
         except _BrokenError as error:
             return self._ended(End.MISBEHAVED, str(error))
         except _RaisedError as raised:
-            return self._expected_error(raised) if self.case.error is not None else self._ended(End.RAISED, _with_frames(raised))
+            return self._raised(raised)
         odd = "; ".join(inconsistencies(self.recorded, self.case.record))
         if odd:
             return self._ended(End.MISBEHAVED, odd)
         return Outcome(self.case.id, End.STATES, stacked(self.recorded))
 
     def _go(self) -> None:
-        with _backend_code("start", "in start"):
+        with _backend_code("start", 0):
             self.run = self.backend.start(self.case)
         run = _checked_run(self.run)
         self.watch.look("after start")
         for number, step in enumerate(self.case.steps, start=1):
-            if self.case.error is not None:
-                self.before = self._state_if_any()
-            with _backend_code("step", f"in step {number}"):
+            if self.is_short:
+                self.before = self.recorded[-1] if number - 1 in self.case.record else self._state_if_any()
+            with _backend_code("step", number):
                 run.step(step)
             self.watch.look(f"after step {number}", number)
             if number in self.case.record:
-                self.recorded.append(self._state(run, f"after step {number}"))
+                self.recorded.append(self._state(run, number))
 
-    def _ended(self, end: End, message: str, changed: tuple[str, ...] = ()) -> Outcome:
-        return Outcome(self.case.id, end, message=message, changed=changed)
+    def _ended(self, end: End, message: str) -> Outcome:
+        return Outcome(self.case.id, end, message=message)
 
-    def _expected_error(self, raised: _RaisedError) -> Outcome:
-        if raised.call == "state":  # only start and step may refuse
-            return self._ended(End.MISBEHAVED, _with_frames(raised))
-        after = self._state_if_any()
-        changed = tuple(_state_changes(self.before, after, raised.where)) if self.before is not None and after is not None else ()
-        return self._ended(End.RAISED, _in_words(raised.error), changed)
+    def _raised(self, raised: _RaisedError) -> Outcome:
+        changed: tuple[str, ...] = ()
+        if raised.call == "step" and self.before is not None:
+            after = self._state_if_any()
+            changed = () if after is None else tuple(_state_changes(self.before, after, raised.where))
+        kinds = tuple(kind.__name__ for kind in type(raised.error).__mro__ if issubclass(kind, Exception))
+        what = Raised(raised.call, raised.step, kinds)
+        return Outcome(self.case.id, End.RAISED, message=_with_frames(raised), changed=changed, raised=what)
 
-    def _state(self, run: Run, when: str) -> States:
-        """The state of a run, copied before anything else happens, and checked."""
-        with _backend_code("state", f"in state {when}"):
+    def _state(self, run: Run, number: int) -> States:
+        """The state of a run after a step, copied before anything else happens, and checked."""
+        with _backend_code("state", number):
             given = copied(run.state())
+        when = f"state after step {number}"
         if not isinstance(given, Mapping):
-            raise _BrokenError(f"state {when} gave a {type(given).__name__}, not a mapping from parameter to arrays")
+            raise _BrokenError(f"{when} gave a {type(given).__name__}, not a mapping from parameter to arrays")
         found = "; ".join(problems(given, self.case, (), lambda dtype: (dtype,)))
         if found:
-            raise _BrokenError(f"state {when}: {found}")
+            raise _BrokenError(f"{when}: {found}")
         checked: Any = given
         return dict(checked)
 
     def _state_if_any(self) -> States | None:
-        """The state around an expected error; None where there is no run, or it cannot tell: then there is nothing to compare."""
+        """The state around an error; None where there is no run, or it cannot tell: then there is nothing to compare."""
         try:
-            return self._state(self.run, "around the error") if self.run is not None else None
-        except (_BrokenError, _RaisedError, Unsupported):
+            return self._state(self.run, 0) if self.run is not None else None
+        except (_BrokenError, _RaisedError):
             return None
 
 
 @contextmanager
-def _backend_code(call: str, where: str) -> Iterator[None]:
-    """Tells what the backend raises from what refimpl raises."""
+def _backend_code(call: str, step: int) -> Iterator[None]:
+    """Tells what the backend raises from what refimpl raises; only start may say that it does not support a case."""
     try:
         yield
-    except Unsupported:
-        raise
+    except Unsupported as error:
+        if call == "start":
+            raise
+        where = WHERE[call].format(step)
+        raise _BrokenError(f"raised Unsupported {where}, and only start may: {str(error) or 'it gave no reason'}") from error
     except Exception as error:
-        raise _RaisedError(call, where, error) from error
+        raise _RaisedError(call, step, error) from error
 
 
 def _checked_run(run: object) -> Any:
@@ -146,12 +166,8 @@ def _state_changes(before: States, after: States, where: str) -> Iterator[str]:
                 yield f"{array} of {name!r} {change} by the error {where}"
 
 
-def _in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _with_frames(raised: _RaisedError) -> str:
     """The error, the call that it came out of, and the last frames of the backend's own code."""
     frames = [frame for frame in traceback.extract_tb(raised.error.__traceback__) if frame.filename != __file__]
     lines = "".join(traceback.format_list(frames[-FRAMES:])).rstrip()
-    return f"{_in_words(raised.error)} ({raised.where})" + (f"\n{lines}" if lines else "")
+    return f"{type(raised.error).__name__}: {raised.error} ({raised.where})" + (f"\n{lines}" if lines else "")

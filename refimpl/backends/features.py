@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..case import Case
-from ..dialects import Parameter, dialect
+from ..dialects import Parameter, dialects
 from ..gradients import gradient_form
 
 
@@ -19,7 +19,9 @@ def _has_form(form: str) -> Callable[[Case], bool]:
 
 def _hypers(case: Case) -> Iterator[tuple[Parameter, object]]:
     """Every value that a hyper-parameter takes in the course of a case; names that the dialect does not have are left out."""
-    known = dialect(case.dialect).parameters
+    if case.dialect not in dialects("full"):
+        return
+    known = dialects("full")[case.dialect].parameters
     changes = (change for step in case.steps for change in step.hyper)
     for given in (*(group.hyper for group in case.groups), *changes):
         yield from ((known[name], value) for name, value in given.items() if name in known)
@@ -58,3 +60,8 @@ steps; resume: a start from moments or a step count; the others: the switch is o
 def needed_features(case: Case) -> tuple[str, ...]:
     """The features that a case needs, in the order of the table."""
     return tuple(name for name, needs in FEATURES.items() if needs(case))
+
+
+def dtypes_of(case: Case) -> tuple[str, ...]:
+    """The dtypes of the parameters of a case, each once."""
+    return tuple(dict.fromkeys(str(param.value.dtype) for param in case.params))

@@ -31,14 +31,17 @@ class Given:
         self.hypers = hypers
 
     def _check(self, name: str, gradient: Gradient) -> None:
-        """Raise InvalidGradient for an unknown parameter, a form that the dialect refuses, or what does not fit the parameter."""
         if name not in self.params:
             raise InvalidGradient(f"gradient of {name!r}: no such parameter", "unknown", f"there are {', '.join(self.params)}")
-        form = gradient_form(gradient)
-        if form not in self.table.gradients:
-            taken = ", ".join(self.table.gradients)
-            raise InvalidGradient(self.table.refusal(form), f"{form}-gradient", f"{self.table.name} takes {taken}")
-        check_gradient(gradient, self.params[name].value.shape, name)
+        check_given(self.table, self.params[name], gradient)
+
+
+def check_given(table: Dialect, param: Param, gradient: Gradient) -> None:
+    """Raise InvalidGradient for a form that the dialect refuses, or a gradient that does not fit the parameter."""
+    form = gradient_form(gradient)
+    if form not in table.gradients:
+        raise InvalidGradient(table.refusal(form), f"{form}-gradient", f"{table.name} takes {', '.join(table.gradients)}")
+    check_gradient(gradient, param.value.shape, param.name)
 
 
 def at_start(param: Param, kept: tuple[str, ...]) -> dict[str, Array]:

@@ -10,7 +10,7 @@ from operator import attrgetter
 from types import ModuleType
 from typing import Any, cast
 
-from ..errors import HarnessError, RefimplError, UsageError
+from ..errors import HarnessError, RefimplError, UsageError, did_you_mean
 from .protocol import Backend, claims
 
 BUILTIN = {
@@ -30,7 +30,8 @@ def factory_path(spec: str) -> str:
     path = BUILTIN.get(spec, spec)
     module, colon, factory = path.partition(":")
     if not (module and colon and factory):
-        raise UsageError(f"no backend {spec!r}", f"choose from {', '.join(BUILTIN)}, or name your own as package.module:factory")
+        choices = f"choose from {', '.join(BUILTIN)}, or name your own as package.module:factory"
+        raise UsageError(f"no backend {spec!r}", " ".join(filter(None, (did_you_mean(spec, BUILTIN), choices))))
     return path
 
 
@@ -86,7 +87,14 @@ def _check_options(factory: Callable[..., object], name: str, options: Mapping[s
     try:
         signature.bind(**options)
     except TypeError as error:
-        raise UsageError(f"the factory {name}{signature} cannot be called with {dict(options)}: {error}") from None
+        known = [key for key, parameter in signature.parameters.items() if parameter.kind in BY_NAME]
+        unknown = next((key for key in options if key not in known), "")
+        hint = did_you_mean(unknown, known) or f"it takes {', '.join(known) or 'no options'}"
+        raise UsageError(f"the factory {name}{signature} cannot be called with {dict(options)}: {error}", hint) from None
+
+
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+"""The parameters of a factory that an option may name."""
 
 
 def _checked(backend: object, path: str) -> Backend:
@@ -99,8 +107,9 @@ def _checked(backend: object, path: str) -> Backend:
         raise UsageError(f"{path} gave a {type(backend).__name__} whose start is not a method", hint)
     try:
         claims(made.dialects)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{path} gave a {type(backend).__name__} whose dialects cannot be read: {error}", hint) from None
+    except (UsageError, TypeError, ValueError) as error:
+        message, its_hint = (error.message, error.hint) if isinstance(error, UsageError) else (str(error), "")
+        raise UsageError(f"{path} gave a {type(backend).__name__} whose dialects cannot be read: {message}", its_hint or hint) from None
     return cast(Backend, made)
 
 

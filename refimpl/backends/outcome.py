@@ -20,12 +20,27 @@ class End(Enum):
     MISBEHAVED = "broke the protocol"
 
 
+@dataclass(frozen=True)
+class Raised:
+    """An error of the backend's code: the call that it came out of (start, step or state), and what kind it is.
+
+    step: 0 in start, else the number of the step (of state: the last one made); kinds: the names of the error's type and of those
+    that it derives from.
+    """
+
+    call: str
+    step: int
+    kinds: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """A backend's run of one case.
 
     states: parameter -> array -> (T, *shape) at the recorded steps (End.STATES); message: the reason otherwise;
-    changed: arrays of the caller that came back changed, described, what an error left behind among them.
+    changed: arrays of the caller that came back changed, described, what an error left behind among them;
+    raised: when and what (End.RAISED in a worker; a program's results do not tell);
+    control: the outcome of the same case with what must be refused mended (see refusals), where it was run.
     """
 
     case_id: str
@@ -34,3 +49,5 @@ class Outcome:
     message: str = ""
     changed: tuple[str, ...] = ()
     seconds: float = 0.0
+    raised: Raised | None = None
+    control: Outcome | None = None

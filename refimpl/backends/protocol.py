@@ -8,17 +8,21 @@ from typing import Protocol
 
 import numpy as np
 
+from ..arithmetic import FORMATS
 from ..case import Case, Step
+from ..dialects import dialects as known_dialects
+from ..dialects.names import near_dialects
+from ..errors import UsageError, did_you_mean
 from ..gradients import Array
-from .features import FEATURES, needed_features
+from .features import FEATURES, dtypes_of, needed_features
 
 
 @dataclass(frozen=True)
 class Capabilities:
     """What a backend claims of a dialect: dtypes by name, and features out of FEATURES.
 
-    No dtypes restrict nothing. Features restrict only where at least one of them is known: then a case that needs any other
-    feature of the table is outside the claim.
+    No dtypes restrict nothing, nor do no features. Where there are some, a case that needs any other dtype or feature is outside
+    the claim.
     """
 
     dtypes: tuple[str, ...] = ("float32", "float64")
@@ -56,18 +60,52 @@ def claims(dialects: object) -> dict[str, Capabilities]:
     """A backend's `dialects` as a table, whatever way its author wrote it down.
 
     A mapping of names, or names alone; each to None (no restriction), a mapping, or anything with `dtypes` and `features`;
-    a dtype by its name, as a NumPy dtype or as a type. Raises TypeError for what cannot be read as that.
+    a dtype by its name, as a NumPy dtype or as a type. Raises UsageError for a name that is unknown, since a claim that is
+    misspelt would claim nothing, or everything, without a word; and UsageError or TypeError for what cannot be read as a claim.
     """
     if isinstance(dialects, Mapping):
-        return {str(name): _capabilities(claim) for name, claim in dialects.items()}
+        return {_known_dialect(name): _capabilities(claim, f"dialects[{name!r}]") for name, claim in dialects.items()}
     if isinstance(dialects, Iterable):
-        return {str(name): _capabilities(None) for name in _words(dialects)}
+        return {_known_dialect(name): Capabilities((), ()) for name in _words(dialects)}
     raise TypeError(f"dialects must be a mapping from dialect to Capabilities, not {type(dialects).__name__}")
 
 
-def _capabilities(claim: object) -> Capabilities:
-    named = claim if isinstance(claim, Mapping) else {key: getattr(claim, key, None) for key in ("dtypes", "features")}
-    return Capabilities(tuple(map(_dtype_name, _words(named.get("dtypes")))), tuple(map(str, _words(named.get("features")))))
+def _known_dialect(name: object) -> str:
+    known = known_dialects("full")
+    if not isinstance(name, str) or name not in known:
+        hint = near_dialects(str(name), known) or f"the dialects are {', '.join(known)}"
+        raise UsageError(f"dialects: no dialect {name!r}", hint)
+    return name
+
+
+KEYS = ("dtypes", "features")
+"""What a claim may say of a dialect."""
+
+
+def _capabilities(claim: object, where: str) -> Capabilities:
+    if claim is None:
+        return Capabilities((), ())
+    if isinstance(claim, Mapping):
+        for key in claim:
+            _refuse_unknown(str(key), KEYS, f"{where}: no key {key!r}")
+        said = claim
+    else:
+        said = {key: getattr(claim, key) for key in KEYS if hasattr(claim, key)}
+        if not said:
+            raise UsageError(f"{where} is {claim!r}, which is no claim", "give None, or {'dtypes': [...], 'features': [...]}")
+    dtypes = tuple(_dtype_name(dtype, where) for dtype in _words(said.get("dtypes")))
+    features = tuple(str(feature) for feature in _words(said.get("features")))
+    for dtype in dtypes:
+        _refuse_unknown(dtype, FORMATS, f"{where}: no dtype {dtype!r}")
+    for feature in features:
+        _refuse_unknown(feature, FEATURES, f"{where}: no feature {feature!r}")
+    return Capabilities(dtypes, features)
+
+
+def _refuse_unknown(name: str, known: Iterable[str], message: str) -> None:
+    names = list(known)
+    if name not in names:
+        raise UsageError(message, did_you_mean(name, names) or f"there are {', '.join(names)}")
 
 
 def _words(given: object) -> tuple[object, ...]:
@@ -78,9 +116,12 @@ def _words(given: object) -> tuple[object, ...]:
     return tuple(given)
 
 
-def _dtype_name(dtype: object) -> str:
+def _dtype_name(dtype: object, where: str) -> str:
     if isinstance(dtype, (np.dtype, type)):
-        return np.dtype(dtype).name
+        try:
+            return np.dtype(dtype).name
+        except TypeError:
+            raise UsageError(f"{where}: {dtype!r} is no dtype", f"the dtypes are {', '.join(FORMATS)}") from None
     return str(dtype).rsplit(".", 1)[-1]  # "float32", or the dtype of a framework: torch.float32
 
 
@@ -89,12 +130,10 @@ def outside_claim(case: Case, claimed: Mapping[str, Capabilities]) -> str | None
     if case.dialect not in claimed:
         return f"the backend claims no {case.dialect}; it claims {', '.join(claimed) or 'nothing'}"
     capabilities = claimed[case.dialect]
-    for dtype in {str(param.value.dtype) for param in case.params} if capabilities.dtypes else ():
+    for dtype in dtypes_of(case) if capabilities.dtypes else ():
         if dtype not in capabilities.dtypes:
             return f"the backend claims {case.dialect} for {', '.join(capabilities.dtypes)}, and this case is in {dtype}"
-    if not FEATURES.keys() & set(capabilities.features):
-        return None
-    missing = [feature for feature in needed_features(case) if feature not in capabilities.features]
+    missing = [feature for feature in needed_features(case) if feature not in capabilities.features] if capabilities.features else []
     if missing:
         return f"the case needs {', '.join(missing)}, and the backend claims {', '.join(capabilities.features)}"
     return None

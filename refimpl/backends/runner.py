@@ -11,15 +11,15 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
-from ..backends.outcome import End, Outcome
 from ..case import Golden
 from ..errors import HarnessError, RefimplError, UsageError
 from .channel import Failed, Load, Ready, receive, send
 from .load import factory_path
+from .outcome import End, Outcome
 from .protocol import Capabilities
+from .refusals import run_with_control
 
 STARTUP = 120.0
 """Seconds that a worker may take to import and make the backend, beside the time limit of a case."""
@@ -147,11 +147,14 @@ class BackendRun:
             self._worker = None
 
     def outcome(self, golden: Golden) -> Outcome:
-        """What the backend does with one golden; its crash or hang is that golden's outcome."""
+        """What the backend does with one golden, and with its control; a crash or a hang is the outcome of that one alone."""
+        return run_with_control(golden, self._answer)
+
+    def _answer(self, golden: Golden) -> Outcome:
         worker = self._worker or self._ready_worker()[0]
         began = time.perf_counter()
         try:
-            outcome: Outcome = worker.ask(replace(golden, expected={}), self._timeout)
+            outcome: Outcome = worker.ask(golden, self._timeout)
         except _GoneError as gone:
             self._worker = None
             return Outcome(golden.case.id, gone.end, message=gone.message, seconds=time.perf_counter() - began)

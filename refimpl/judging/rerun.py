@@ -63,9 +63,9 @@ def _after(run: BackendRun, before: Sequence[Golden], golden: Golden) -> Outcome
 def causes(rerun: Rerun | None) -> Iterator[Diagnosis]:
     """What a rerun has shown, as causes of that one case."""
     if rerun is not None and not rerun.deterministic:
-        yield Diagnosis(deviations=(NOT_DETERMINISTIC,), about=ABOUT[NOT_DETERMINISTIC], cases=(rerun.case_id,))
+        yield Diagnosis(deviations=(NOT_DETERMINISTIC,), about=ABOUT[NOT_DETERMINISTIC], cases=(rerun.case_id,), family="calls")
     elif rerun is not None and rerun.alone_passes:
-        yield Diagnosis(deviations=(ONLY_AFTER,), about=ABOUT[ONLY_AFTER], cases=(rerun.case_id,))
+        yield Diagnosis(deviations=(ONLY_AFTER,), about=ABOUT[ONLY_AFTER], cases=(rerun.case_id,), family="calls")
 
 
 def _is_worth_it(verdict: CaseVerdict, outcome: Outcome) -> bool:

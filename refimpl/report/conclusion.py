@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import HARNESS_FAILED, NOT_CONFORMANT, OK
 from ..judging.verdict import CaseVerdict, Report, Status
+from .coverage import Coverage, coverage
 from .text import counted, listed
 
 FAILURES = (Status.FAILED, Status.ERROR)
@@ -14,31 +15,38 @@ FAILURES = (Status.FAILED, Status.ERROR)
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What the report comes to, in a sentence, and the exit code of the command."""
+    """What the report comes to, in a sentence, and the exit code of the command. complete: everything that was selected was judged."""
 
     exit_code: int
     sentence: str
+    complete: bool = True
 
 
 def conclude(report: Report) -> Conclusion:
-    """Conformant, not conformant, or nothing said because nothing was run; a stale waiver and a program that failed are errors."""
+    """Conformant, not conformant, or nothing said because nothing was run; a stale waiver and a program that failed are errors.
+
+    What was selected and not judged stands in the sentence; it is a failure where the report is strict.
+    """
     subject = f"{report.backend} {report.version}".strip()
     if report.count(Status.UNSUPPORTED) == len(report.verdicts):
         why = f"all {counted(len(report.verdicts), 'case')} are unsupported" if report.verdicts else "no case was selected"
-        return Conclusion(HARNESS_FAILED, f"nothing was run: {why} ({subject})")
+        return Conclusion(HARNESS_FAILED, f"nothing was run: {why} ({subject})", complete=False)
+    covered = coverage(report)
+    complete = not covered.gaps
     if any(verdict.status in FAILURES for verdict in report.verdicts):
-        return Conclusion(NOT_CONFORMANT, f"{subject} {'; '.join(_against(report))}")
-    but = list(_but(report))
-    if but:
-        return Conclusion(NOT_CONFORMANT, f"{subject} {_in_favour(report, conforming(report))}; but {listed(but)}")
-    return Conclusion(OK, f"{subject} {_in_favour(report, conforming(report))}")
+        return Conclusion(NOT_CONFORMANT, f"{subject} {'; '.join(_against(report, covered))}", complete)
+    but = list(_but(report, covered))
+    said = f"{subject} {_in_favour(report, covered)}"
+    return Conclusion(NOT_CONFORMANT, f"{said}; but {listed(but)}", complete) if but else Conclusion(OK, said, complete)
 
 
-def _but(report: Report) -> Iterator[str]:
+def _but(report: Report, covered: Coverage) -> Iterator[str]:
     if report.problems:
         yield "1 waiver no longer applies" if len(report.problems) == 1 else f"{len(report.problems)} waivers no longer apply"
     if report.failure:
         yield report.failure
+    if report.strict and covered.lacking:
+        yield "--strict takes nothing as passed that was not judged"
 
 
 def by_dialect(report: Report) -> dict[str, list[CaseVerdict]]:
@@ -50,12 +58,16 @@ def by_dialect(report: Report) -> dict[str, list[CaseVerdict]]:
 
 
 def conforming(report: Report) -> tuple[str, ...]:
-    """The dialects of which some case passed and none failed."""
-    statuses = {name: {verdict.status for verdict in verdicts} for name, verdicts in by_dialect(report).items()}
-    return tuple(name for name, found in statuses.items() if Status.PASSED in found and found.isdisjoint(FAILURES))
+    """The dialects of which some case passed by its numbers and none failed."""
+    return tuple(
+        name
+        for name, verdicts in by_dialect(report).items()
+        if any(verdict.status is Status.PASSED and verdict.arrays for verdict in verdicts)
+        and not any(verdict.status in FAILURES for verdict in verdicts)
+    )
 
 
-def _against(report: Report) -> Iterator[str]:
+def _against(report: Report, covered: Coverage) -> Iterator[str]:
     for name, verdicts in by_dialect(report).items():
         failed = sum(verdict.status in FAILURES for verdict in verdicts)
         run = sum(verdict.status is not Status.UNSUPPORTED for verdict in verdicts)
@@ -67,17 +79,26 @@ def _against(report: Report) -> Iterator[str]:
     others = conforming(report)
     if others:
         yield f"it conforms to {listed(others)}"
+    if covered.lacking:
+        judged = f"{covered.judged} of {_selected(report)} judged: " if covered.judged < covered.selected else ""
+        yield judged + "; ".join(covered.lacking)
 
 
-def _in_favour(report: Report, dialects: Sequence[str]) -> str:
-    waived, unsupported = report.count(Status.WAIVED), report.count(Status.UNSUPPORTED)
-    if not dialects:
+def _selected(report: Report) -> str:
+    return f"the {len(report.verdicts)} selected cases" if report.narrowed else counted(len(report.verdicts), "case")
+
+
+def _in_favour(report: Report, covered: Coverage) -> str:
+    dialects = conforming(report)
+    passed, waived = report.count(Status.PASSED), report.count(Status.WAIVED)
+    if not passed:
         return f"passed no case: {counted(waived, 'known failure')} waived"
-    parts = [f"{counted(report.count(Status.PASSED), 'case')} passed"]
-    if waived:
-        parts.append(f"{counted(waived, 'known failure')} waived")
-    if unsupported:
-        parts.append(f"{unsupported} unsupported")
-    if report.attained:
-        parts.append(f"attained {report.attained}")
-    return f"conforms to {listed(dialects)}: {', '.join(parts)}"
+    refusing = [name for name, verdicts in by_dialect(report).items() if any(verdict.status is Status.PASSED for verdict in verdicts)]
+    said = f"conforms to {listed(dialects)}" if dialects else f"refuses what {listed(refusing)} refuses"
+    waivers = [f"{counted(waived, 'known failure')} waived"] if waived else []
+    attained = [f"attained {report.attained}"] if report.attained else []
+    if covered.gaps:
+        return f"{said} on {covered.judged} of {_selected(report)}: {'; '.join([*covered.gaps, *waivers, *attained])}"
+    selected = f" of the {len(report.verdicts)} selected" if report.narrowed else ""
+    cases = f"{counted(passed, 'case')} passed{selected}"
+    return f"{said}: {', '.join([cases, *waivers, *attained])}"

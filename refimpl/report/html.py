@@ -60,7 +60,8 @@ def to_html(report: Report) -> str:
         )
     )
     head = Markup("<style>\n{}</style>").format(Markup(_read("report.css")))
-    return page(f"{subject}: {VERDICTS[conclusion.exit_code]}", Markup(body), head=head, script=_read("report.js"))
+    partly = "" if conclusion.complete or conclusion.exit_code else " in what was judged"
+    return page(f"{subject}: {VERDICTS[conclusion.exit_code]}{partly}", Markup(body), head=head, script=_read("report.js"))
 
 
 VERDICTS = {0: "conforms", 1: "does not conform", 3: "nothing was run"}

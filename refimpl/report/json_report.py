@@ -11,6 +11,7 @@ from typing import Any
 from ..command import version
 from ..judging.verdict import CaseVerdict, Report, Status
 from .conclusion import conclude
+from .coverage import coverage
 
 FORMAT = 1
 """The version of the layout; a reader refuses one that it does not know."""
@@ -28,9 +29,11 @@ def to_json(report: Report) -> str:
         "attained": report.attained,
         "exit_code": conclusion.exit_code,
         "verdict": conclusion.sentence,
+        "coverage": {**asdict(coverage(report)), "narrowed": report.narrowed, "strict": report.strict},
         "counts": {status.value: report.count(status) for status in Status},
         "cases": [_case(verdict) for verdict in report.verdicts],
         "causes": [asdict(diagnosis) for diagnosis in report.diagnoses],
+        "rerun": None if report.rerun is None else asdict(report.rerun),
         "problems": list(report.problems),
         "environment": dict(report.environment),
     }
@@ -38,7 +41,7 @@ def to_json(report: Report) -> str:
 
 
 def _case(verdict: CaseVerdict) -> dict[str, Any]:
-    fields = {name: getattr(verdict, name) for name in ("about", "attained", "reason", "waiver", "seconds")}
+    fields = {name: getattr(verdict, name) for name in ("about", "attained", "reason", "waiver", "seconds", "not_shown")}
     arrays = [{"param": one.param, "array": one.array, "worst": dict(one.worst), "attained": one.attained} for one in verdict.arrays]
     mismatch = None if verdict.mismatch is None else asdict(verdict.mismatch)
     return {"id": verdict.case_id, "status": verdict.status.value, **fields, "arrays": arrays, "mismatch": mismatch}
