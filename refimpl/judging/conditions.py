@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
 
 from ..backends.features import needed_features
 from ..case import Golden
@@ -77,16 +78,19 @@ def holding(golden: Golden) -> frozenset[str]:
 ORDER = (*WORDS.values(), *(words for words, _ in OTHERS))
 
 
-def condition_of(inside: Sequence[Judged], outside: Sequence[Judged]) -> str | None:
-    """What holds of every case inside and of none outside: one condition, or two together; None where nothing does."""
+def condition_of(inside: Sequence[Judged], outside: Iterable[Judged]) -> str | None:
+    """What holds of every case inside and of none outside: one condition, or two together; None where nothing does.
+
+    Empty where nothing is outside. `outside` is read no further than until no condition is left.
+    """
     common = frozenset.intersection(*(holding(judged.golden) for judged in inside))
-    others = [holding(judged.golden) for judged in outside]
     candidates = [words for words in ORDER if words in common]
-    for words in candidates:
-        if not any(words in held for held in others):
-            return words
-    for k, first in enumerate(candidates):
-        for second in candidates[k + 1 :]:
-            if not any(first in held and second in held for held in others):
-                return f"{first} and {second}"
-    return None
+    left = [(words,) for words in candidates] + list(combinations(candidates, 2))
+    refuted = False
+    for judged in outside:
+        refuted = True
+        held = holding(judged.golden)
+        left = [conditions for conditions in left if not held.issuperset(conditions)]
+        if not left:
+            return None
+    return " and ".join(left[0]) if refuted else ""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..backends.outcome import End, Outcome
 from ..case import Golden
 from .evidence import Judged
+from .leads import leads
 from .search import Finding, loosest_class, search
 from .verdict import CaseVerdict, Diagnosis, Status
 
@@ -18,15 +19,42 @@ def diagnose(
 
     goldens, outcomes and verdicts: one each per case, in the same order; required: the class that the verdicts asked for.
     """
+    failures, passed = judged_cases(goldens, outcomes, verdicts, required)
+    attained = [verdict.attained for verdict in verdicts if verdict.status is Status.PASSED and verdict.attained]
+    findings: list[Finding] = []
+    for name in dict.fromkeys(judged.golden.case.dialect for judged in failures):
+        findings += search(name, _of(name, failures), _of(name, passed), loosest_class(attained, required))
+    return tuple(_stories(findings, [judged.golden.case.id for judged in failures]))
+
+
+def leads_of(
+    goldens: Sequence[Golden],
+    outcomes: Sequence[Outcome],
+    verdicts: Sequence[CaseVerdict],
+    diagnoses: Sequence[Diagnosis],
+    required: str = "tensor-faithful",
+) -> tuple[str, ...]:
+    """What can be said of the failures that no diagnosis explains; a sentence each, dialect by dialect."""
+    failures, passed = judged_cases(goldens, outcomes, verdicts, required)
+    explained = {id for diagnosis in diagnoses for id in diagnosis.cases}
+    left = [judged for judged in failures if judged.golden.case.id not in explained]
+    names = dict.fromkeys(judged.golden.case.dialect for judged in left)
+    several = len(names) > 1
+    return tuple(f"{name}: {sentence}" if several else sentence for name in names for sentence in leads(_of(name, left), _of(name, passed)))
+
+
+def judged_cases(
+    goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: Sequence[CaseVerdict], required: str
+) -> tuple[list[Judged], list[Judged]]:
+    """The cases whose numbers are wrong, and those that passed with numbers."""
     cases = [(Judged(golden, outcome, required), verdict) for golden, outcome, verdict in zip(goldens, outcomes, verdicts)]
     failures = [judged for judged, verdict in cases if is_numeric_failure(judged.outcome, verdict)]
     passed = [judged for judged, verdict in cases if verdict.status is Status.PASSED and judged.outcome.end is End.STATES]
-    attained = [verdict.attained for _, verdict in cases if verdict.status is Status.PASSED and verdict.attained]
-    findings: list[Finding] = []
-    for name in dict.fromkeys(judged.golden.case.dialect for judged in failures):
-        of_dialect = [[judged for judged in group if judged.golden.case.dialect == name] for group in (failures, passed)]
-        findings += search(name, *of_dialect, loosest_class(attained, required))
-    return tuple(_stories(findings, [judged.golden.case.id for judged in failures]))
+    return failures, passed
+
+
+def _of(name: str, cases: Sequence[Judged]) -> list[Judged]:
+    return [judged for judged in cases if judged.golden.case.dialect == name]
 
 
 def is_numeric_failure(outcome: Outcome, verdict: CaseVerdict) -> bool:

@@ -33,6 +33,9 @@ WIDE = 30
 SLACK = 1.5
 """The proof runs one formulation; another one's bound may be this much larger."""
 
+FAR = 4
+"""A prediction this many bounds from the expectation is not computed by a backend that passes: both bounds lie between, with room."""
+
 TELLING = 0.9
 """The share of the wrong elements at which the prediction's bound must exclude the dialect's value."""
 
@@ -169,17 +172,23 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> int | None:
 def changed(plan: Plan, judged: Judged) -> Mapping[str, Array]:
     """Per parameter, the elements that the prediction takes so far from the expectation that a backend which computes it would fail."""
     found = {name: np.zeros(touched.shape, bool) for name, touched in judged.touched.items()}
-    for at, states in judged.recorded(predict(plan, DOUBLE)):
-        for name, array in judged.keys:
-            expected = judged.golden.expected[name][array]
-            x = getattr(states[name], FIELDS[array]).reshape(found[name].shape)
-            with np.errstate(invalid="ignore"):
-                apart = np.abs(x - expected.value[at]) > 4 * expected.bound[judged.required][at].astype(np.float64)
-            broken = ~np.isfinite(x) & np.isfinite(expected.value[at]) if expected.allowed is None else np.zeros(x.shape, bool)
-            found[name] |= apart | broken
+    for name, elements in _changes(plan, judged):
+        found[name] |= elements
     return found
 
 
 def is_changed(plan: Plan, judged: Judged) -> bool:
     """Whether a backend that computes the prediction would fail the case."""
-    return any(elements.any() for elements in changed(plan, judged).values())
+    return any(elements.any() for _, elements in _changes(plan, judged))
+
+
+def _changes(plan: Plan, judged: Judged) -> Iterator[tuple[str, Array]]:
+    """Step after step and array after array: the parameter, and which of its elements are far from their expectation."""
+    for at, states in judged.recorded(predict(plan, DOUBLE)):
+        for name, array in judged.keys:
+            expected = judged.golden.expected[name][array]
+            value = expected.value[at]
+            x = getattr(states[name], FIELDS[array]).reshape(value.shape)
+            with np.errstate(invalid="ignore"):
+                apart = np.abs(x - value) > FAR * expected.bound[judged.required][at].astype(np.float64)
+            yield name, apart if expected.allowed is not None else apart | (~np.isfinite(x) & np.isfinite(value))

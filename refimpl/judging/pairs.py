@@ -21,6 +21,9 @@ from .hypothesis import Hypothesis, Plan, predict, together
 ABLE = ("picks", "settings", "counters", "calls", "order")
 """Families whose hypotheses are tried in pairs."""
 
+MOST = 1500
+"""Pairs that are tried on a case, the plainest first."""
+
 NEAR = 1e-3
 """Two numbers are taken for the same where they are nearer than this share of what sets them apart from the dialect's."""
 
@@ -48,8 +51,8 @@ def pairs(judged: Judged, table: Dialect, named: Sequence[Hypothesis]) -> Iterat
         for second in able[k + 1 :]
         if all(_possible(first, second, array, plain, got) for array in moments)
     ]
-    found.sort(key=lambda pair: not any(hypothesis in named for hypothesis in pair))
-    for first, second in found:
+    found.sort(key=lambda pair: (not any(hypothesis in named for hypothesis in pair), sum(hypothesis.rank for hypothesis in pair)))
+    for first, second in found[:MOST]:
         yield together(first, second)
 
 

@@ -80,10 +80,18 @@ class Search:
         """What fits one of the probes, proven there: those of the library, and those that are fitted to the probe's numbers."""
         found: dict[Hypothesis, None] = {}
         for probe in probes(left):
-            for hypothesis in (*library(self.table.name), *fitted(probe, self.table)):
-                if self.fit(hypothesis, probe) is not Fit.NONE and self.level(hypothesis, probe) is not None:
-                    found[hypothesis] = None
+            explaining = self._explaining(library(self.table.name), probe)
+            if not any(self.fit(hypothesis, probe) is Fit.FULL for hypothesis in explaining):
+                explaining += self._explaining(fitted(probe, self.table), probe)
+            found.update(dict.fromkeys(explaining))
         return list(found)
+
+    def _explaining(self, hypotheses: Iterable[Hypothesis], probe: Judged) -> list[Hypothesis]:
+        return [
+            hypothesis
+            for hypothesis in hypotheses
+            if self.fit(hypothesis, probe) is not Fit.NONE and self.level(hypothesis, probe) is not None
+        ]
 
     def _pairs(self, left: Sequence[Judged], named: Sequence[Hypothesis]) -> list[Hypothesis]:
         found: dict[Hypothesis, None] = {}
@@ -95,7 +103,14 @@ class Search:
 
     def _best(self, candidates: Iterable[Hypothesis], left: Sequence[Judged]) -> Finding | None:
         """The candidate that explains most of what is left; of several, the one that needs the tightest class, then the plainest."""
-        findings = [finding for hypothesis in candidates if (finding := self._finding(hypothesis, left)) is not None]
+        most = {hypothesis: sum(self.fit(hypothesis, judged) is not Fit.NONE for judged in left) for hypothesis in candidates}
+        findings: list[Finding] = []
+        for hypothesis in sorted(most, key=lambda hypothesis: (-most[hypothesis], hypothesis.rank)):
+            if findings and most[hypothesis] < max(len(finding.explained) for finding in findings):
+                break  # none of the rest can explain as many
+            finding = self._finding(hypothesis, left)
+            if finding is not None:
+                findings.append(finding)
         if not findings:
             return None
         findings.sort(key=lambda finding: (-len(finding.explained), finding.level, bool(finding.where), finding.hypothesis.rank))
@@ -113,20 +128,27 @@ class Search:
         placed = [judged for judged in left if self.fit(hypothesis, judged) is Fit.PLACE]
         place, where = None, ""
         if placed:
-            place = place_of([self._seen(hypothesis, judged) for judged in (*full, *placed, *self._concerned(hypothesis, full + placed))])
+            place = self._place(hypothesis, full + placed)
         if place is not None:
             full, where = full + placed, f", at {place.words} only"
         explained = [judged for judged in full if self.level(hypothesis, judged) is not None]
         if not explained:
             return None
         if place is None:
-            against = [judged for judged in self._concerned(hypothesis, explained) if self.fails(hypothesis, judged)]
-            condition = condition_of(explained, against) if against else ""
+            against = (judged for judged in self._concerned(hypothesis, explained) if self.fails(hypothesis, judged))
+            condition = condition_of(explained, against)
             if condition is None:
                 return None
             where = f", only with {condition}" if condition else ""
         level = max(self.level(hypothesis, judged) or 0 for judged in explained)
         return Finding(hypothesis, tuple(explained), level, where, place)
+
+    def _place(self, hypothesis: Hypothesis, explained: Sequence[Judged]) -> Place | None:
+        """Where the hypothesis holds, if that is a place that the failing cases show and no passing case refutes."""
+        evidence = [self._seen(hypothesis, judged) for judged in explained]
+        if place_of(evidence) is None:
+            return None
+        return place_of([*evidence, *(self._seen(hypothesis, judged) for judged in self._concerned(hypothesis, explained))])
 
     def _concerned(self, hypothesis: Hypothesis, explained: Sequence[Judged]) -> list[Judged]:
         """The passing cases with gradients of the same forms that the hypothesis may change."""

@@ -46,11 +46,14 @@ def trajectory(
     tracks = {param.name: _start(param, a, _uses_elements(case, param.name), picks[param.group]) for param in case.params}
     calls = shared = case.params[0].step if _keeps_step(picks) and case.params else 0
     history: list[Sequence[Resolved]] = []
+    before: list[dict[str, Any]] = []
     group_calls = dict.fromkeys(range(len(case.groups)), 0)
     moments: dict[Hashable, State] = {}  # of an implementation whose parameters share them
     with np.errstate(all="ignore"):  # overflow, underflow and nan are results here
         for number, (step, hypers) in enumerate(zip(case.steps, scheduled(case, picks)), start=1):
-            history.append([table.resolve(hyper, deviations) for hyper in hypers])
+            same = history and hypers == before
+            history.append(history[-1] if same else [table.resolve(hyper, deviations) for hyper in hypers])
+            before = hypers
             resolved = hooks.read(history) if hooks.read else history[-1]
             calls += any(_counts_call(pick, step) for _, pick in resolved)
             gradients = {name: _laid_out(track, step.gradients[name]) for name, track in tracks.items() if _is_given(step, name)}
@@ -198,7 +201,8 @@ def _counts_call(picks: Picks, step: Step) -> bool:
 def _count(track: Track, given: Occurrences, picks: Picks) -> None:
     if len(given.indices) or picks.counter is not Counter.PARAMETER_NONEMPTY:
         track.steps += 1
-    track.row_steps[np.unique(given.indices)] += 1
+    if picks.counter is Counter.ROW:
+        track.row_steps[np.unique(given.indices)] += 1
 
 
 def _step(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
