@@ -32,7 +32,7 @@ class Altered:
 
     def sqrt(self, x: Number) -> Number:
         result = self._a.sqrt(x)
-        return result if self._root is None or np.ndim(getattr(x, "x", x)) < 2 else self._root(result)
+        return result if self._root is None or np.ndim(x.x if isinstance(x, Bound) else x) < 2 else self._root(result)
 
 
 def to_format(x: Number, name: str, way: str = "to nearest") -> Number:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..arithmetic import CLASSES, FORMATS, Bound, Float
 from ..backends.outcome import Outcome
-from ..case import Golden
+from ..case import Expected, Golden
 from ..gradients import Array, gradient_form
 from ..oracle import bounded
 from ..reference import FIELDS, ONE, States
@@ -73,8 +73,7 @@ class Judged:
         """Per parameter, the elements that are wrong in any array at any step, of the parameter's shape."""
         found: dict[str, Array] = {}
         for (name, _), wrong in self.wrong.items():
-            of_steps = wrong.any(axis=0)
-            found[name] = found[name] | of_steps if name in found else of_steps
+            found[name] = np.logical_or(found.get(name, False), wrong.any(axis=0))
         return found
 
     @cached_property
@@ -98,7 +97,7 @@ class Judged:
     def got(self, name: str, array: str) -> Array:
         return self.outcome.states[name][array]
 
-    def expected(self, name: str, array: str) -> object:
+    def expected(self, name: str, array: str) -> Expected:
         return self.golden.expected[name][array]
 
     def recorded(self, states: Iterator[States]) -> Iterator[tuple[int, States]]:

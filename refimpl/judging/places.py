@@ -115,14 +115,14 @@ def _places(evidence: Sequence[Seen]) -> Iterator[Place]:
         if first > last:
             n = f"{first:,}" if last == first - 1 else f"{last + 1:,} to {first:,}"
             yield Place(id, words.format(n=n))
-    for id, name, count, words in TAILS:
-        where, total = (np.concatenate([part.coordinates[key] for part in evidence if len(part.wrong)]) for key in (name, count))
+    for id, name, of, words in TAILS:
+        where, total = (np.concatenate([part.coordinates[key] for part in evidence if len(part.wrong)]) for key in (name, of))
         for narrow in (False, True):
-            for n in range(2, LARGEST_BLOCK + 1):
-                inside = (where >= total - total % n) & ((total > n) if narrow else True)
+            for block in range(2, LARGEST_BLOCK + 1):
+                inside = (where >= total - total % block) & ((total > block) if narrow else True)
                 if (inside == wrong).all():
-                    also = f" and larger than {n}" if narrow else ""
-                    yield Place(id, words.format(n=n) + also)
+                    also = f" and larger than {block}" if narrow else ""
+                    yield Place(id, words.format(n=block) + also)
                     break
     for id, test, text in OTHERS:
         inside = np.concatenate([test(part.coordinates) for part in evidence if len(part.wrong)])

@@ -21,6 +21,9 @@ from .places import Place, Seen, place_of, seen
 PROBES = 16
 """Failures on which every hypothesis is screened: the smallest, of different themes first."""
 
+FEW = 0.1
+"""The share of the failures that may stay unexplained: pairs are not tried for so few."""
+
 TIED = 6
 """Hypotheses that compute the same and are named beside the first."""
 
@@ -68,7 +71,9 @@ class Search:
         left = list(self.failures)
         named: list[Hypothesis] = []
         while left:
-            finding = self._best(self._candidates(left), left) or self._best(self._pairs(left, named), left)
+            finding = self._best(self._candidates(left), left)
+            if finding is None and len(left) > FEW * len(self.failures):
+                finding = self._best(self._pairs(left, named), left)
             if finding is None:
                 return
             yield finding

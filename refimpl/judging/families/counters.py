@@ -33,15 +33,21 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
         yield Hypothesis("correction-off-after", "counters", words, _with_clock(_off_after(n), _exceeds(n)), rank=3)
     for n in WRAPS:
         words = f"the step count wraps at {n:,}"
-        yield Hypothesis("counter-wraps", "counters", f"{words}, to 0", _with_clock(lambda tick, n=n: tick.t % n, _exceeds(n - 1)), rank=3)
-        clock = _with_clock(lambda tick, n=n: (tick.t - 1) % n + 1, _exceeds(n))
-        yield Hypothesis("counter-wraps", "counters", f"{words}, to 1", clock, rank=3)
+        yield Hypothesis("counter-wraps", "counters", f"{words}, to 0", _with_clock(_wraps(n, 0), _exceeds(n - 1)), rank=3)
+        yield Hypothesis(
+            "counter-wraps", "counters", f"{words}, to 0, but counts at least 1", _with_clock(_wraps(n, 0, 1), _exceeds(n - 1)), rank=4
+        )
+        yield Hypothesis("counter-wraps", "counters", f"{words}, to 1", _with_clock(_wraps(n, 1), _exceeds(n)), rank=3)
     for id, words, read in POWERS:
         yield Hypothesis(id, "counters", words, _with_powers(read), rank=2)
 
 
 def _ceiling(n: int) -> Clock:
     return lambda tick: min(tick.t, n)
+
+
+def _wraps(n: int, to: int, least: int = 0) -> Clock:
+    return lambda tick: max((tick.t - to) % n + to, least)
 
 
 def _off_after(n: int) -> Clock:

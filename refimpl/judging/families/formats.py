@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -126,11 +127,15 @@ def _stored(fields: tuple[str, ...], name: str, way: str, alter: Alter | None = 
         if not _narrower(case, name):
             return None
         arrays = {"p": "value", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"}
-        taken = [arrays[field] for field in fields]
-        params = tuple(replace(param, **{array: _in(getattr(param, array), name, way) for array in taken}) for param in case.params)
+        params = tuple(_start_in(param, [arrays[field] for field in fields], name, way) for param in case.params)
         return Plan(replace(case, params=params), hooks=Hooks(after=after), alter=alter)
 
     return plan
+
+
+def _start_in(param: Param, arrays: list[str], name: str, way: str) -> Param:
+    rounded: dict[str, Any] = {array: _in(getattr(param, array), name, way) for array in arrays}
+    return replace(param, **rounded)
 
 
 def _in(array: Array | None, name: str, way: str) -> Array | None:

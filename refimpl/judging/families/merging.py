@@ -26,7 +26,7 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
             "occurrences-after-N",
             f"the occurrences of a gradient after the first {n:,} are dropped",
             _first(n),
-            lambda rows, n=n: len(rows) > n,
+            _longer(n),
         )
     for n in DISTANCES:
         yield _of(
@@ -46,7 +46,7 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     for bits in range(2, 25):
         modulo = 1 << bits
         over = _over(modulo)
-        yield _of("row-numbers-wrap", f"row numbers are cut to {bits} bits", lambda rows, values, n=modulo: (rows % n, values), over)
+        yield _of("row-numbers-wrap", f"row numbers are cut to {bits} bits", _cut(modulo), over)
         yield _of("rows-collide", f"rows whose numbers are equal modulo 2^{bits} get the sum of all of them", _shared_sum(modulo), over)
         yield _of(
             "rows-collide",
@@ -86,6 +86,14 @@ def _repeats(rows: Array) -> bool:
 
 def _over(modulo: int) -> Callable[[Array], bool]:
     return lambda rows: bool(rows.max() >= modulo)
+
+
+def _longer(n: int) -> Callable[[Array], bool]:
+    return lambda rows: len(rows) > n
+
+
+def _cut(modulo: int) -> Change:
+    return lambda rows, values: (rows % modulo, values)
 
 
 def _first(n: int) -> Change:
