@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from make_golden import HYPER, golden, refused, rows
 from scipy.sparse import coo_array
 
+from refimpl.arithmetic import CLASSES, numpy_dtype
 from refimpl.case import ARRAYS, LAYOUTS, Expected, Golden, Group, Param, Step
 from refimpl.errors import Unsupported, VectorError
 from refimpl.gradients import RowGradient, is_element_gradient
@@ -53,8 +54,8 @@ def assert_same_inputs(one: Golden, other: Golden) -> None:
     assert [group.hyper for group in a.groups] == [group.hyper for group in b.groups]
     assert [step.hyper for step in a.steps] == [step.hyper for step in b.steps]
     for p, q in zip(a.params, b.params, strict=True):
-        assert (p.name, p.group, p.step) == (q.name, q.group, q.step)
-        for array in ("value", "exp_avg", "exp_avg_sq"):
+        assert (p.name, p.group, p.step, p.dtypes) == (q.name, q.group, q.step, q.dtypes)
+        for array in ("value", *ARRAYS[1:]):
             one_array, other_array = getattr(p, array), getattr(q, array)
             assert one_array is other_array is None or same_bits(one_array, other_array)
     for s, t in zip(a.steps, b.steps, strict=True):
@@ -83,13 +84,72 @@ def test_a_case_comes_back_as_it_was(dtype, layout):
     given_golden = golden(dtype=dtype, layout=layout)
     got = coded(given_golden)
     assert_same_inputs(given_golden, got)
-    for name, arrays in given_golden.expected.items():
-        for array in ARRAYS:
-            one, other = arrays[array], got.expected[name][array]
-            assert same_bits(one.value, other.value)
-            assert list(one.bound) == list(other.bound)
-            assert all(same_bits(one.bound[key], other.bound[key]) for key in one.bound)
-            assert other.allowed is None
+    assert_same_expectations(given_golden, got)
+
+
+def assert_same_expectations(one: Golden, other: Golden) -> None:
+    assert one.expected.keys() == other.expected.keys()
+    for name, arrays in one.expected.items():
+        assert list(arrays) == list(other.expected[name])
+        for array, expected in arrays.items():
+            got = other.expected[name][array]
+            assert same_bits(expected.value, got.value)
+            assert list(expected.bound) == list(got.bound) == list(CLASSES)
+            assert all(same_bits(expected.bound[key], got.bound[key]) for key in CLASSES)
+            assert got.allowed is expected.allowed is None or same_bits(got.allowed, expected.allowed)
+
+
+dtypes = st.sampled_from(["float16", "bfloat16", "float32", "float64"])
+
+
+@st.composite
+def parameters(draw, name: str) -> Param:
+    """A parameter with any part of a state to start from, each array in a dtype of its own."""
+    shape = tuple(draw(st.lists(st.integers(0, 3), max_size=3)))
+    kind = draw(dtypes)
+    odd = draw(st.dictionaries(st.sampled_from(ARRAYS[1:]), dtypes.filter(lambda dtype: dtype != kind)))
+    announced = draw(st.integers(0, 2))  # nothing, the moments, the moments and the maximum
+    numbers = st.integers(-9, 9)
+
+    def filled(array: str) -> np.ndarray:
+        return np.full(shape, draw(numbers), numpy_dtype(odd.get(array, kind)))
+
+    state = {array: filled(array) for array in ARRAYS[1 : (1, 3, 4)[announced]]}
+    return Param(name, filled("param"), draw(st.integers(0, 1)), step=draw(st.integers(0, 2**40)), dtypes=odd, **state)
+
+
+@st.composite
+def expectations(draw, params: tuple[Param, ...], records: int) -> dict[str, dict[str, Expected]]:
+    """Expectations of every array, with or without a maximum, bounds that differ from class to class, and kinds that are allowed."""
+    expected: dict[str, dict[str, Expected]] = {}
+    for param in params:
+        shape = (records, *param.value.shape)
+        for array in ARRAYS if draw(st.booleans()) else ARRAYS[:3]:
+            steps = np.cumsum(draw(st.lists(st.floats(0, 2.0**99, width=32), min_size=4, max_size=4)), dtype=np.float32)
+            bound = {name: np.full(shape, step) for name, step in zip(CLASSES, steps)}
+            kinds = draw(st.none() | st.integers(1, 15))
+            allowed = None if kinds is None else np.full(shape, kinds, np.uint8)
+            expected.setdefault(param.name, {})[array] = Expected(np.full(shape, draw(st.floats(-1e300, 1e300))), bound, allowed)
+    return expected
+
+
+@given(st.data(), st.sampled_from(LAYOUTS), dtypes)
+def test_any_state_and_any_expectation_come_back(data, layout, dtype):
+    params = (data.draw(parameters("first")), data.draw(parameters("second.w")))
+    gradients = {param.name: np.ones(param.value.shape, numpy_dtype(dtype)) for param in params}
+    steps = (Step(gradients, ({}, {})), Step(dict.fromkeys(gradients), ({}, {"lr": 0.5})))
+    case = replace(golden().case, params=params, steps=steps, record=(1, 2))
+    given_golden = Golden(case, data.draw(expectations(params, 2)), "trajectory", layout)
+    got = coded(given_golden)
+    assert_same_inputs(given_golden, got)
+    assert_same_expectations(given_golden, got)
+
+
+def test_the_bounds_of_a_read_case_are_views_of_one_array():
+    expected = coded(golden()).expected["table"]["exp_avg"]
+    (base,) = {id(bound.base) for bound in expected.bound.values()}
+    assert base == id(expected.bound[CLASSES[0]].base)
+    assert expected.bound[CLASSES[0]].base.shape[:2] == (4, 2)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -204,10 +264,40 @@ CANNOT = {
     "a gradient of a stranger": (lambda: with_gradient(None, steps=(Step({"stranger": None}, ({},)),)), "no parameter"),
     "rows numbered in floats": (lambda: with_gradient(RowGradient(np.ones(1), np.ones((1, 3), np.float32), (4, 3))), "dtype float64"),
     "integers": (lambda: with_gradient(None, params=(Param("table", np.ones(3, np.int64)),)), "int64"),
+    "a class without a bound": (lambda: with_bounds(CLASSES[:3]), "the format has exact-ieee"),
+    "a class that is unknown": (lambda: with_bounds((*CLASSES, "sloppy")), "bounds for the classes"),
+    "a maximum and no moments": (
+        lambda: with_gradient(None, params=(Param("table", np.ones(3), max_exp_avg_sq=np.ones(3)),)),
+        "a maximum and no moments",
+    ),
+    "a moment of another dtype": (
+        lambda: with_gradient(None, params=(Param("table", np.ones(3), 0, np.ones(3, np.float32), np.ones(3)),)),
+        "dtype float32",
+    ),
+    "a moment of another dtype than announced": (
+        lambda: with_gradient(None, params=(Param("table", np.ones(3), 0, np.ones(3), np.ones(3), dtypes={"exp_avg": "float16"}),)),
+        "dtype float64",
+    ),
+    "an array of the state that does not exist": (
+        lambda: with_gradient(None, params=(Param("table", np.ones(3), dtypes={"momentum": "float16"}),)),
+        "momentum",
+    ),
+    "a dtype that does not exist": (
+        lambda: with_gradient(None, params=(Param("table", np.ones(3), dtypes={"exp_avg": "float8"}),)),
+        "float8",
+    ),
     "one moment": (lambda: with_gradient(None, params=(Param("table", np.ones(3), exp_avg=np.ones(3)),)), "not the other"),
     "moments of another shape": (lambda: with_gradient(None, params=(Param("table", np.ones(3), 0, np.ones(2), np.ones(3)),)), "shape"),
     "an error and arrays": (lambda: replace(golden(), case=replace(golden().case, error="x")), "an error and arrays"),
 }
+
+
+def with_bounds(classes) -> Golden:
+    """A case whose expectations have bounds for these classes."""
+    plain = golden()
+    bound = np.ones((2, 4, 3), np.float32)
+    expected = {array: replace(one, bound=dict.fromkeys(classes, bound)) for array, one in plain.expected["table"].items()}
+    return replace(plain, expected={**plain.expected, "table": expected})
 
 
 @pytest.mark.parametrize(("make", "reason"), CANNOT.values(), ids=CANNOT)
@@ -229,11 +319,16 @@ def put(key, value):
     return lambda entry, arrays: arrays.__setitem__(f"two-steps/{key}", value)
 
 
+def stacked(*bounds):
+    """Bounds of shape (4, 2, 4, 3), a constant per class."""
+    return np.stack([np.full((2, 4, 3), bound, np.float32) for bound in bounds])
+
+
 BREAKS = {
     "missing member": (lambda entry, arrays: arrays.pop("two-steps/grad.1.table.values"), "two-steps/grad.1.table.values: is missing"),
     "missing bound": (
-        lambda entry, arrays: arrays.pop("two-steps/bound.exact-ieee.param.table"),
-        "bound.exact-ieee.param.table: is missing",
+        lambda entry, arrays: arrays.pop("two-steps/bound.param.table"),
+        "bound.param.table: is missing",
     ),
     "extra member": (put("surprise", np.zeros(1)), "two-steps/surprise: belongs to no case"),
     "member of another case": (lambda entry, arrays: arrays.update({"other/param.w": np.zeros(1)}), "other/param.w: belongs to no case"),
@@ -247,8 +342,27 @@ BREAKS = {
     "wrong number of records": (put("expect.param.table", np.zeros((3, 4, 3))), "must have (2, 4, 3)"),
     "wrong dtype": (put("param.table", np.zeros((4, 3))), "has dtype float64 and must have float32"),
     "expectation in float32": (put("expect.param.table", np.zeros((2, 4, 3), np.float32)), "must have float64"),
-    "negative bound": (put("bound.exact-ieee.param.table", np.full((2, 4, 3), -1, np.float32)), "negative or not a number"),
-    "bound of nan": (put("bound.exact-ieee.param.table", np.full((2, 4, 3), np.nan, np.float32)), "negative or not a number"),
+    "bounds that are not stacked": (put("bound.param.table", np.ones((2, 4, 3), np.float32)), "must have (4, 2, 4, 3)"),
+    "bounds of three classes": (put("bound.param.table", np.ones((3, 2, 4, 3), np.float32)), "must have (4, 2, 4, 3)"),
+    "bounds of format 1": (put("bound.exact-ieee.param.table", np.ones((2, 4, 3), np.float32)), "belongs to no case"),
+    "negative bound": (put("bound.param.table", stacked(1, 1, 1, -1)), "negative or not a number"),
+    "bound of nan": (put("bound.param.table", stacked(1, 1, 1, np.nan)), "negative or not a number"),
+    "classes in another order": (put("bound.param.table", stacked(1, 3, 2, 4)), "a class is tighter than one before it"),
+    "nothing is allowed": (put("allow.param.table", np.zeros((2, 4, 3), np.uint8)), "allow.param.table: an element allows nothing"),
+    "an unknown kind is allowed": (put("allow.param.table", np.full((2, 4, 3), 17, np.uint8)), "or an unknown kind"),
+    "expectation of nan": (put("expect.param.table", np.full((2, 4, 3), np.nan)), "expect.param.table: an expectation is not finite"),
+    "bound of an array that is not expected": (put("bound.max_exp_avg_sq.table", stacked(1, 1, 1, 1)), "belongs to no case"),
+    "expectation without a bound": (put("expect.max_exp_avg_sq.table", np.ones((2, 4, 3))), "bound.max_exp_avg_sq.table: is missing"),
+    "maximum that is not announced": (put("max_exp_avg_sq.table", np.ones((4, 3), np.float32)), "belongs to no case"),
+    "maximum that is not there": (
+        lambda entry, arrays: entry["params"][0].update(maximum=True),
+        "two-steps/max_exp_avg_sq.table: is missing",
+    ),
+    "maximum without moments": (lambda entry, arrays: entry["params"][1].update(maximum=True), "a maximum is given, and no moments"),
+    "moment in another dtype than announced": (
+        lambda entry, arrays: entry["params"][0].update(dtypes={"exp_avg": "float64"}),
+        "two-steps/exp_avg.table: has dtype float32 and must have float64",
+    ),
     "no such group": (lambda entry, arrays: entry["params"][1].update(group=5), "there is no group 5"),
     "same name twice": (lambda entry, arrays: entry["params"].append(entry["params"][0]), "same name"),
     "gradient of a stranger": (lambda entry, arrays: entry["steps"][0]["gradients"].update(w="none"), "step 1: gradients of"),
@@ -257,6 +371,13 @@ BREAKS = {
     "record beyond the steps": (lambda entry, arrays: entry.update(record=[1, 9]), "record: [1, 9] must ascend"),
     "record that descends": (lambda entry, arrays: entry.update(record=[3, 1]), "must ascend"),
     "nothing recorded": (lambda entry, arrays: entry.update(record=[]), "nothing would be compared"),
+    "endless gradients": (
+        lambda entry, arrays: entry.update(
+            params=[{**entry["params"][1], "name": f"p{k}"} for k in range(100)],
+            steps=[{"repeat": 50_000, "gradients": {f"p{k}": "none" for k in range(100)}}],
+        ),
+        "more than 1000000 gradients",
+    ),
     "endless steps": (lambda entry, arrays: entry["steps"].append({"repeat": 99_999, "gradients": {}}), "more than 100000 steps"),
 }
 

@@ -66,7 +66,7 @@ def test_a_changed_case_is_named_with_its_key(tmp_path, pair):
     other = written(tmp_path / "other", "one", "two", catches=("a", "b"))
     differences = compare_directories(other, pair[0])
     assert "torch.SparseAdam/basics.yaml: torch.SparseAdam/basics/two: catches is [counter-from-zero] and should be [a, b]" in differences
-    assert any(one.startswith("MANIFEST.yaml: line 6 is") for one in differences)
+    assert any(one.startswith("MANIFEST.yaml: line 11 is") for one in differences)
 
 
 def test_added_and_missing_files_are_named(tmp_path, pair):
@@ -77,10 +77,11 @@ def test_added_and_missing_files_are_named(tmp_path, pair):
     assert "stray.txt: is not generated any more" in differences
 
 
-def test_a_changed_readme_is_a_difference(pair):
-    (pair[1] / "README.md").write_text("# Something else\n")
+@pytest.mark.parametrize(("page", "first"), [("README.md", "# Golden vectors"), ("CHANGELOG.md", "# What changed")])
+def test_a_changed_page_is_a_difference(pair, page, first):
+    (pair[1] / page).write_text("# Something else\n")
     (sentence,) = compare_directories(*pair)
-    assert sentence.startswith("README.md: line 1 is '# Something else' and should be '# Golden vectors")
+    assert sentence.startswith(f"{page}: line 1 is '# Something else' and should be '{first}")
 
 
 def test_a_partial_run_is_compared_with_its_own_cases_alone(tmp_path, pair):

@@ -14,6 +14,8 @@ from make_golden import golden, refused
 
 from refimpl.errors import UsageError, VectorError
 from refimpl.vectors import Vectors, read_manifest, read_npz, read_vectors, write_manifest, write_npz, write_theme
+from refimpl.vectors.manifest import Manifest, hash_arrays, hash_bytes
+from refimpl.vectors.roles import roles_of
 
 YAML, NPZ = "torch.SparseAdam/basics.yaml", "torch.SparseAdam/basics.npz"
 
@@ -40,12 +42,12 @@ def edited(directory: Path, name: str, old: str, new: str) -> None:
 
 
 def signed(directory: Path) -> None:
-    """Make the hashes of the manifest those of the files as they are."""
-    from refimpl.vectors.manifest import Manifest, hash_arrays, hash_bytes
-
-    found = {f"torch.SparseAdam/{file.name}": hash_bytes(file.read_bytes()) for file in directory.glob("*/*.yaml")}
-    found |= {f"torch.SparseAdam/{file.name}": hash_arrays(read_npz(file)) for file in directory.glob("*/*.npz")}
-    (directory / "MANIFEST.yaml").write_text(Manifest("1", 0, found).text())
+    """Make the hashes and counts of the manifest those of the files as they are."""
+    found = {f"torch.SparseAdam/{file.name}": hash_bytes(file.read_bytes()) for file in directory.glob("torch.*/*.yaml")}
+    found |= {f"torch.SparseAdam/{file.name}": hash_arrays(read_npz(file)) for file in directory.glob("torch.*/*.npz")}
+    counts = {f"torch.SparseAdam/{file.stem}": file.read_text().count("- id:") for file in directory.glob("torch.*/*.yaml")}
+    manifest = Manifest("1", counts, {"torch.SparseAdam": roles_of("torch.SparseAdam")}, found)
+    (directory / "MANIFEST.yaml").write_text(manifest.text())
 
 
 def test_everything_that_was_written_is_read_in_order(vectors):
@@ -59,6 +61,7 @@ def test_a_directory_explains_itself(vectors):
     assert set(files(vectors)) == {
         "MANIFEST.yaml",
         "README.md",
+        "CHANGELOG.md",
         "schema/theme.json",
         "schema/manifest.json",
         YAML,
@@ -67,8 +70,10 @@ def test_a_directory_explains_itself(vectors):
         "torch.SparseAdam/eps.npz",
     }
     manifest = read_manifest(vectors)
-    assert (manifest.format, manifest.version, manifest.cases) == (1, "1", 4)
+    assert (manifest.format, manifest.version, manifest.cases, manifest.expectations) == (2, "2", 4, True)
     assert manifest.dialects == ["torch.SparseAdam"]
+    assert manifest.themes == {"torch.SparseAdam/basics": 3, "torch.SparseAdam/eps": 1}
+    assert manifest.roles == {"torch.SparseAdam": {"lr": "lr", "betas": ["beta1", "beta2"], "eps": "eps", "maximize": "switch"}}
     assert yaml.safe_load((vectors / "MANIFEST.yaml").read_text())["files"] == dict(manifest.files)
     assert yaml.safe_load((vectors / YAML).read_text())["about"] == "First steps."
 
@@ -87,9 +92,14 @@ def test_what_was_read_gives_the_same_bytes_when_it_is_written_again(vectors, tm
     assert (tmp_path / NPZ).read_bytes() == (vectors / NPZ).read_bytes()
 
 
-def test_the_manifest_counts_cases_and_takes_a_version(vectors):
-    assert write_manifest(vectors, "2.0").version == "2.0"
-    assert read_manifest(vectors).version == "2.0"
+def test_the_manifest_takes_a_version(vectors):
+    assert write_manifest(vectors, "2.1").version == "2.1"
+    assert read_manifest(vectors).version == "2.1"
+
+
+def test_the_version_that_is_written_is_the_newest_in_the_changelog(vectors):
+    newest = next(line for line in (vectors / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
+    assert newest.startswith(f"## Version {read_manifest(vectors).version} ")
 
 
 def test_filters_select_by_dialect_and_glob(vectors):
@@ -158,9 +168,9 @@ def test_a_truncated_file_is_refused(vectors, name):
 
 def test_a_changed_number_is_refused(vectors):
     arrays = read_npz(vectors / NPZ)
-    bound = arrays["one/bound.exact-ieee.param.table"].copy()
-    bound[0, 0, 0] *= 2
-    write_npz(vectors / NPZ, {**arrays, "one/bound.exact-ieee.param.table": bound})
+    bound = arrays["one/bound.param.table"].copy()
+    bound[3, 0, 0, 0] *= 2
+    write_npz(vectors / NPZ, {**arrays, "one/bound.param.table": bound})
     refuse(vectors, "basics.npz: is not what MANIFEST.yaml records: SHA-256")
 
 
@@ -186,8 +196,11 @@ def test_a_missing_or_an_extra_member_is_refused_even_if_the_manifest_knows_it(v
 
 
 EDITS = {
-    "unknown format": ("format: 1", "format: 2", "format: 2 is unknown, this refimpl reads format 1"),
-    "no format": ("format: 1\n", "", "format: None is unknown"),
+    "unknown format": ("format: 2", "format: 3", "format: 3 is unknown, this refimpl reads format 2"),
+    "the format before": ("format: 2", "format: 1", "format: 1 is unknown, this refimpl reads format 2"),
+    "format that is a float": ("format: 2", "format: 2.0", "format: 2.0 is unknown"),
+    "format that is text": ("format: 2", 'format: "2"', "format: '2' is unknown"),
+    "no format": ("format: 2\n", "", "format: None is unknown"),
     "unknown key of the file": ("theme: basics\n", "theme: basics\nmood: good\n", "mood: is not a key here"),
     "unknown key of a case": ("  record:", "  colour: red\n  record:", "cases[0].colour: is not a key here"),
     "missing key": ("  record: [1, 3]\n", "", "cases[0].record: is missing"),
@@ -205,7 +218,31 @@ EDITS = {
     "file of another theme": ("theme: basics", "theme: eps", "torch.SparseAdam/eps stands in the file of torch.SparseAdam/basics"),
     "wrong shape": ("shape: [4, 3]", "shape: [3, 4]", "has shape (4, 3) and must have (3, 4)"),
     "no cases": ("cases:", "cases: []\nold:", "old"),
-    "not a mapping": ("format: 1", "- format: 1", ""),
+    "not a mapping": ("format: 2", "- format: 2", ""),
+    "state that does not exist": ("moments: true", "moments: true, dtypes: {momentum: float16}", "dtypes.momentum: is not a key here"),
+    "dtype that does not exist": ("moments: true", "moments: true, dtypes: {exp_avg: int8}", "dtypes.exp_avg: 'int8' is none of"),
+    "dtype that the moments do not have": (
+        "moments: true",
+        "moments: true, dtypes: {exp_avg_sq: float64}",
+        "one/exp_avg_sq.table: has dtype float32 and must have float64",
+    ),
+    "no maximum": ("moments: true", "moments: true, maximum: false", "maximum: False must be True"),
+    "hyper-parameter that the dialect does not have": (
+        "groups:\n  - {lr: 0.01,",
+        "groups:\n  - {rate: 0.01,",
+        "torch.SparseAdam/basics/one, groups[0].rate: has no role in the manifest; it has lr, betas, eps, maximize",
+    ),
+    "hyper-parameter that a schedule makes up": (
+        "hyper: [{}, {lr: 0.5}]",
+        "hyper: [{}, {speed: 0.5}]",
+        "torch.SparseAdam/basics/one, steps[1].hyper[1].speed: has no role",
+    ),
+    "three betas": (
+        "betas: [0.9, 0.999]",
+        "betas: [0.9, 0.999, 0.5]",
+        "groups[0].betas: is [0.9, 0.999, 0.5], and the roles are beta1, beta2",
+    ),
+    "betas that are one number": ("betas: [0.9, 0.999]", "betas: 0.9", "groups[0].betas: is 0.9, and the roles are beta1, beta2"),
 }
 
 
@@ -216,8 +253,58 @@ def test_an_edited_theme_is_refused_by_its_key(vectors, old, new, reason):
 
 
 MANIFESTS = {
-    "unknown format": ("format: 1", "format: 7", "format: 7 is unknown"),
+    "unknown format": ("format: 2", "format: 7", "format: 7 is unknown"),
+    "the format before": ("format: 2", "format: 1", "format: 1 is unknown"),
     "unknown key": ("cases:", "extra: 1\ncases:", "extra: is not a key here"),
+    "wrong total": ("cases: 4", "cases: 5", "MANIFEST.yaml: cases: 5 is not the sum over the themes, 4"),
+    "total that is no count": ("cases: 4", "cases: 4.0", "MANIFEST.yaml: cases: 4.0 is not of type integer"),
+    "negative total": ("cases: 4", "cases: -4", "MANIFEST.yaml: cases: -4 is below 0"),
+    "too many cases of a theme": (
+        "cases: 4\nthemes:\n  torch.SparseAdam/basics: 3",
+        "cases: 5\nthemes:\n  torch.SparseAdam/basics: 4",
+        "MANIFEST.yaml: themes.torch.SparseAdam/basics: counts 4 cases, and torch.SparseAdam/basics.yaml holds 3",
+    ),
+    "cases moved from theme to theme": (
+        "torch.SparseAdam/basics: 3\n  torch.SparseAdam/eps: 1",
+        "torch.SparseAdam/basics: 1\n  torch.SparseAdam/eps: 3",
+        "themes.torch.SparseAdam/basics: counts 1 cases",
+    ),
+    "a theme without cases": ("torch.SparseAdam/eps: 1", "torch.SparseAdam/eps: 0", "themes.torch.SparseAdam/eps: 0 is below 1"),
+    "count of a theme that is not there": (
+        "cases: 4\nthemes:",
+        "cases: 9\nthemes:\n  torch.SparseAdam/rows: 5",
+        "files.torch.SparseAdam/rows.yaml: is missing, and its cases are counted",
+    ),
+    "a theme that is not counted": (
+        "cases: 4\nthemes:\n  torch.SparseAdam/basics: 3\n",
+        "cases: 1\nthemes:\n",
+        "themes.torch.SparseAdam/basics: is missing, and its files are named",
+    ),
+    "exchanged roles": (
+        "betas: [beta1, beta2]",
+        "betas: [beta2, beta1]",
+        "roles.torch.SparseAdam.betas: is ['beta2', 'beta1'], and the dialect has ['beta1', 'beta2']",
+    ),
+    "role of another": ("eps: eps", "eps: eps_root", "roles.torch.SparseAdam.eps: is 'eps_root', and the dialect has 'eps'"),
+    "role that is made up": ("eps: eps", "eps: temperature", "roles.torch.SparseAdam.eps: 'temperature' is none of"),
+    "role left out": (", maximize: switch", "", "roles.torch.SparseAdam.maximize: is absent, and the dialect has 'switch'"),
+    "parameter that the dialect does not have": (
+        "maximize: switch",
+        "maximize: switch, amsgrad: switch",
+        "roles.torch.SparseAdam.amsgrad: is 'switch', and the dialect has absent",
+    ),
+    "roles left out": ("roles:\n  torch.SparseAdam: ", "roles: {}\nold: ", ""),
+    "no roles": (
+        "roles:\n  torch.SparseAdam: {lr: lr, betas: [beta1, beta2], eps: eps, maximize: switch}",
+        "roles: {}",
+        "roles.torch.SparseAdam: is missing",
+    ),
+    "roles of a dialect that is not there": ("roles:\n", "roles:\n  torch.Adam: {lr: lr}\n", "roles.torch.Adam: is there, and no file"),
+    "expectations that are not there": ("expectations: true", "expectations: false", "MANIFEST.yaml: expectations: is false"),
+    "expectations that are a word": ("expectations: true", "expectations: maybe", "expectations: 'maybe' is not of type boolean"),
+    "version that is no version": ('version: "2"', "version: latest", "version: 'latest' does not match"),
+    "a billion counted": ("torch.SparseAdam/eps: 1", f"torch.SparseAdam/eps: {'9' * 4000}", "is above 1000000"),
+    "roles that nest": ("betas: [beta1, beta2]", "betas: [[beta1], beta2]", "roles.torch.SparseAdam.betas"),
     "path outside": ("torch.SparseAdam/basics.yaml", '"../basics.yaml"', "does not match"),
     "absolute path": ("torch.SparseAdam/basics.yaml", '"/etc/passwd.yaml"', "does not match"),
     "not a hash": ("version:", "version: 1.0\nold:", ""),
@@ -234,7 +321,7 @@ def test_an_edited_manifest_is_refused(vectors, old, new, reason):
 
 
 def test_a_theme_that_the_manifest_does_not_know_is_refused(vectors):
-    (vectors / "torch.SparseAdam/more.yaml").write_text("format: 1\n")
+    (vectors / "torch.SparseAdam/more.yaml").write_text("format: 2\n")
     refuse(vectors, "files.torch.SparseAdam/more.yaml: is missing, and the file exists")
 
 

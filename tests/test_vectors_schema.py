@@ -14,7 +14,7 @@ from refimpl.vectors.decode import STEP_LIMIT
 from refimpl.vectors.members import GRADIENT_MEMBERS, STORED
 
 THEME = {
-    "format": 1,
+    "format": 2,
     "dialect": "torch.SparseAdam",
     "theme": "basics",
     "cases": [
@@ -24,7 +24,7 @@ THEME = {
             "kind": "step",
             "dtype": "float32",
             "layout": "contiguous",
-            "params": [{"name": "w", "shape": [2, 3], "moments": True, "step": 3}],
+            "params": [{"name": "w", "shape": [2, 3], "moments": True, "maximum": True, "dtypes": {"exp_avg": "float64"}, "step": 3}],
             "groups": [{"lr": 0.1, "betas": [0.9, 0.999]}],
             "steps": [{"repeat": 2, "gradients": {"w": "rows"}}, {"gradients": {"w": {"form": "dense", "shape": [1]}}, "hyper": [{}]}],
             "record": [1, 2],

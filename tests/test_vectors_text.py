@@ -1,6 +1,7 @@
 """refimpl.vectors.text: scalars come back exactly, and nothing outside the subset is read."""
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,16 @@ def test_nesting_without_end_is_refused_and_does_not_crash_the_process(opens):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "VectorError: deep.yaml: " in done.stderr  # the reason is ours, or that of a YAML reader with a limit of its own
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and devices")
+def test_what_may_have_no_end_is_not_read(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zeros.yaml").symlink_to("/dev/zero")
+    (tmp_path / "folder.yaml").mkdir()
+    for name in ("pipe", "zeros", "folder"):
+        with pytest.raises(VectorError, match=rf"{name}\.yaml: is no regular file"):
+            read_text(tmp_path / f"{name}.yaml")
 
 
 def test_a_file_that_is_missing_or_not_utf8_is_named(tmp_path: Path):

@@ -15,6 +15,8 @@ from .layout import lay_out
 from .members import GIVEN, INDEX_DTYPES, Members
 
 STEP_LIMIT = 100_000
+GRADIENT_LIMIT = 1_000_000
+"""Gradients of one case: `repeat` makes many steps of one line, and each has a gradient for every parameter."""
 
 Entry = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -36,6 +38,8 @@ class _Decoder:
         self.slug = self.id.rsplit("/", 1)[-1]
         if sum(step.get("repeat", 1) for step in entry["steps"]) > STEP_LIMIT:
             raise self.refuse("steps", f"more than {STEP_LIMIT} steps")
+        if sum(step.get("repeat", 1) for step in entry["steps"]) * len(entry["params"]) > GRADIENT_LIMIT:
+            raise self.refuse("steps", f"more than {GRADIENT_LIMIT} gradients")
         self.steps: list[Entry] = [step for step in entry["steps"] for _ in range(step.get("repeat", 1))]
 
     def refuse(self, key: str, reason: str) -> VectorError:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import CLASSES
-from ..case import Expected, Golden, Param
+from ..case import ARRAYS, Expected, Golden, Param
 from ..errors import VectorError
 from ..gradients import Array, RowGradient, is_element_gradient
 from .members import FORMAT, GIVEN, GRADIENT_MEMBERS, INDEX_DTYPES, STORED, store
@@ -65,9 +65,12 @@ def _param(param: Param, dtype: str) -> Entry:
         raise ValueError(f"{param.name} has one moment and not the other")
     if param.exp_avg is None and param.max_exp_avg_sq is not None:
         raise ValueError(f"{param.name} has a maximum and no moments")
+    for array, own in param.dtypes.items():
+        if array not in ARRAYS[1:] or own not in STORED:
+            raise ValueError(f"{param.name} keeps {array} in {own}; the state is {', '.join(ARRAYS[1:])} in {', '.join(STORED)}")
     optional = {
         "dtype": (str(param.value.dtype), dtype),
-        "dtypes": ({array: name for array, name in param.dtypes.items() if name != str(param.value.dtype)}, {}),
+        "dtypes": ({array: own for array, own in param.dtypes.items() if own != str(param.value.dtype)}, {}),
         "group": (param.group, 0),
         "step": (param.step, 0),
         **{key: (getattr(param, arrays[0]) is not None, False) for key, arrays in GIVEN.items()},

@@ -7,6 +7,7 @@ repeated keys and words that YAML 1.1 and 1.2 read differently are refused.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,11 +89,13 @@ def read_text(file: Path) -> str:
 
 
 def read_bytes(file: Path, limit: int) -> bytes:
-    """What a file holds; its size is checked before it is read."""
+    """What a file holds; its size is checked before it is read. A device or a pipe, which may have no end, is not read."""
     try:
-        size = file.stat().st_size
-        if size > limit:
-            raise VectorError(file, "", f"is {size} bytes long, and at most {limit} are read")
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise VectorError(file, "", "is no regular file")
+        if status.st_size > limit:
+            raise VectorError(file, "", f"is {status.st_size} bytes long, and at most {limit} are read")
         return file.read_bytes()
     except OSError as error:
         raise VectorError(file, "", f"cannot be read: {error.strerror}", "write the vectors with: python -m refimpl.gen") from None
