@@ -1,0 +1,17 @@
+"""Implementations that refimpl has never seen: right ones, which conform, and wrong ones, each with what the referee should say of it."""
+
+from .dialects import ALL
+from .right import ROWS as RIGHT
+from .table import Answer, Row
+from .wrong_calls import ROWS as _CALLS
+from .wrong_counters import ROWS as _COUNTERS
+from .wrong_formats import ROWS as _FORMATS
+from .wrong_merging import ROWS as _MERGING
+from .wrong_places import ROWS as _PLACES
+from .wrong_settings import ROWS as _SETTINGS
+from .wrong_stages import ROWS as _STAGES
+from .wrong_together import ROWS as _TOGETHER
+
+WRONG: tuple[Row, ...] = (*_MERGING, *_PLACES, *_COUNTERS, *_SETTINGS, *_FORMATS, *_STAGES, *_CALLS, *_TOGETHER)
+
+__all__ = ["ALL", "RIGHT", "WRONG", "Answer", "Row"]

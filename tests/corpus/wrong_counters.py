@@ -1,0 +1,230 @@
+"""Wrong: which step number the bias corrections take, and what becomes of the powers of the betas."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from .dialects import ADAM, APART, DENSIFIED, LAZY, SPARSE, Settings
+from .hooks import base, counts, rounded
+from .table import NO_CAUSE, Answer, Row, named, placed, wrong
+
+TORCH = (SPARSE, ADAM)
+MINDSPORE = (LAZY, APART, DENSIFIED)
+COUNTED = ("basics/*", "counters/*", "resumed/*", "horizons/*", "groups/*")
+
+
+def ceiling(n: int) -> Answer:
+    return named("counter-ceiling").or_placed(rf"\b{n}\b")
+
+
+def wraps(n: int) -> Answer:
+    return named("counter-wraps").or_placed(rf"\b{n}\b")
+
+
+def counted_in(format):
+    """A count that is kept in a narrow format, where adding 1 stops at some number."""
+    return counts(lambda run, slot, t: min(t, FIRST_STUCK[format]))
+
+
+FIRST_STUCK = {"bfloat16": 256, "float16": 2048, "float32": 1 << 24}
+
+
+def per_call(run, slot, gradient):
+    base.count(run, slot, gradient)
+    return run.case.params[0].step + run.number
+
+
+def per_parameter(run, slot, gradient):
+    slot.count += 1
+    return slot.count
+
+
+def bumped_by_each(run, slot, gradient):
+    """One count that every parameter advances."""
+    run.bumped = getattr(run, "bumped", run.first_call()) + 1
+    return run.bumped
+
+
+def skips_empty(run, slot, gradient):
+    return base.count(run, slot, gradient) if is_filled(gradient) else max(slot.count, 1)
+
+
+def is_filled(gradient):
+    if gradient is None:
+        return False
+    return bool(len(gradient.data) if hasattr(gradient, "coords") else len(gradient.indices) if hasattr(gradient, "indices") else True)
+
+
+def skips_empty_calls(run, step):
+    run.calls += any(map(is_filled, step.gradients.values()))
+
+
+def shared_by_group(run, slot, gradient):
+    """One count for the parameters of a group, advanced by each call that brings one of them a gradient."""
+    own = run.__dict__.setdefault("by_group", {})
+    last, t = own.get(slot.param.group, (0, slot.count))
+    if last != run.number:
+        t += 1
+    own[slot.param.group] = (run.number, t)
+    return t
+
+
+def of_another(which):
+    """All parameters of a call take the count of one. which: of the slots that the call updates (or of all, where it updates none)."""
+
+    def work(run, step):
+        slots = [slot for slot, _ in base.work(run, step)]
+        run.leading = which(run, slots)
+        run.led = run.leading.count + 1 if run.leading in slots else max(run.leading.count, 1)
+        yield from base.work(run, step)
+
+    def count(run, slot, gradient):
+        slot.count += 1
+        return run.led
+
+    return {"work": work, "count": count}
+
+
+def in_group(run, slots):
+    """The last active parameter of the first group that is active."""
+    group = slots[0].param.group
+    return [slot for slot in slots if slot.param.group == group][-1]
+
+
+def last_active_of_group(run, step):
+    """DeepSpeed's FusedAdam: the last active parameter's count is the group's."""
+    slots = [slot for slot, _ in base.work(run, step)]
+    run.leads = {slot.param.group: slot.count + 1 for slot in slots}
+    yield from base.work(run, step)
+
+
+def led_by_group(run, slot, gradient):
+    slot.count += 1
+    return run.leads[slot.param.group]
+
+
+def missing_counts(run, step):
+    for name, slot in run.slots.items():
+        slot.count += step.gradients.get(name) is None
+
+
+def corrected(change):
+    """change: (c1, c2) from the call and the right ones."""
+    return {"corrections": lambda run, call: change(call, *base.corrections(run, call))}
+
+
+def per_row(run, call, rows, g):
+    own = run.__dict__.setdefault("by_row", {}).setdefault((call.name, call.shape), np.full(call.shape[0], call.slot.param.step))
+    own[rows] += 1
+    for t in np.unique(own[rows]):
+        call.t = int(t)
+        call.c1, call.c2 = run.corrections(call)
+        some = own[rows] == t
+        base.move(run, call, rows[some], g[some])
+
+
+def first_betas(run, call):
+    first = Settings.of(run.case.groups[call.group].hyper)
+    return 1 - first.beta1**call.t, 1 - first.beta2**call.t
+
+
+def running_product(run, call):
+    """Powers that each step multiplies by the betas of that step."""
+    start = (call.s.beta1 ** (call.t - 1), call.s.beta2 ** (call.t - 1))
+    own = run.__dict__.setdefault("products", {})
+    power1, power2 = own.get(call.name, start)
+    own[call.name] = power1, power2 = power1 * call.s.beta1, power2 * call.s.beta2
+    return 1 - power1, 1 - power2
+
+
+def loaded(change):
+    """A count that is changed when a state is loaded."""
+    return {
+        "first_count": lambda run, param: change(param.step) if param.step else 0,
+        "first_call": lambda run: change(base.first_call(run)) if base.first_call(run) else 0,
+    }
+
+
+def restarts(run, slot, gradient):
+    """A change of the schedule starts the count anew."""
+    t = base.count(run, slot, gradient)
+    if run.number > 1 and any(run.case.steps[run.number - 1].hyper or ()):
+        slot.restarted = t - 1
+    return t - getattr(slot, "restarted", 0)
+
+
+row = partial(wrong, cases=COUNTED)
+
+# fmt: off
+ROWS: tuple[Row, ...] = (
+    row("one-ahead", "powers advanced before use: t + 1", "Paddle 53052", named("counter-one-ahead"), counts(lambda run, slot, t: t + 1)),
+    row("two-ahead", "t + 2", "two hooks count", placed("counter.*2|2.*counter|ahead").or_none(), counts(lambda run, slot, t: t + 2)),
+    row("from-zero", "t counted from 0", "burn 630, Oneflow 5960", named("counter-from-zero"), counts(lambda run, slot, t: t - 1)),
+    row("from-zero-clamped", "t - 1, but at least 1", "a division avoided", placed("counter.*(behind|late|- ?1|1)").or_none(),
+        counts(lambda run, slot, t: max(t - 1, 1))),
+    row("from-zero-uncorrected", "t - 1, and nothing corrected at 0", "onnx 1.23.2", named("counter-from-zero-uncorrected"),
+        corrected(lambda call, c1, c2: (1 - call.s.beta1 ** (call.t - 1) or 1.0, 1 - call.s.beta2 ** (call.t - 1) or 1.0))),
+    row("doubled", "t bumped twice per call", "MXNet 13752", named("counter-doubled"), counts(lambda run, slot, t: 2 * t)),
+    row("tripled", "t bumped three times per call", "three devices", placed("counter.*(3|three|tripl|factor|scale)").or_none(),
+        counts(lambda run, slot, t: 3 * t)),
+    row("halved", "t counts every other call", "accumulation of 2", placed("counter.*(half|halv|2|two|other)").or_none(), counts(lambda run, slot, t: (t + 1) // 2)),
+    row("thousand-ahead", "t starts at 1000", "warm start assumed", placed("counter|correction").or_none(), counts(lambda run, slot, t: t + 1000)),
+    row("stuck-at-1", "t stays 1", "a count that is not stored", named("counter-stuck"), counts(lambda run, slot, t: 1)),
+    *(row(f"count-in-{format}", f"the count is kept in {format} and stops at {n}", "torch 2.13.0 AdamW, torchao 0.18.0", ceiling(n), counted_in(format))
+      for format, n in FIRST_STUCK.items()),
+    *(row(f"count-to-{n}", f"t is at most {n}", "a table of corrections", ceiling(n), counts(lambda run, slot, t, n=n: min(t, n)))
+      for n in (100, 1000, 10_000)),
+    *(row(f"count-in-{bits}-bits", f"t wraps at {1 << bits}", "narrow integer", wraps(1 << bits), counts(lambda run, slot, t, bits=bits: t % (1 << bits)))
+      for bits in (8, 16)),
+    row("count-in-7-bits-signed", "t wraps at 128, to negative numbers", "int8", wraps(128).or_none(), counts(lambda run, slot, t: int(np.int64(t).astype(np.int8)))),
+    row("count-wraps-to-1", "after 255, t is 1 again", "narrow integer, zero avoided", placed("counter-wraps|25[56]"), counts(lambda run, slot, t: (t - 1) % 255 + 1)),
+    row("per-call", "one count for all parameters, advanced by every call", "TensorFlow", named("counter-per-optimizer"), {"count": per_call}, dialects=TORCH),
+    row("per-parameter", "a count per parameter, advanced by its gradients", "torch", named("counter-per-parameter"), {"count": per_parameter}, dialects=MINDSPORE),
+    row("per-row", "a count per row", "DGL; FBGEMM 3342, 3558", named("counter-per-row"), {"move": per_row}, dialects=(SPARSE, LAZY)),
+    row("bumped-by-each", "one count, bumped by each parameter", "MXNet 13752, Paddle 48297", named("counter-bumped-per-parameter"), {"count": bumped_by_each}),
+    row("skips-empty", "an empty gradient is not counted", "Paddle, lazy_mode", named("counter-skips-empty"), {"count": skips_empty}, dialects=(SPARSE,)),
+    row("skips-empty-calls", "a call whose gradients are all empty is not counted", "Paddle", named("counter-of-optimizer-skips-empty"),
+        {"begin": skips_empty_calls}, dialects=MINDSPORE),
+    row("shared-by-group", "one count per group, advanced by calls that bring it a gradient", "group['step']", named("counter-shared-by-group", "counter-per-optimizer"),
+        {"count": shared_by_group}, dialects=TORCH),
+    row("of-last-active", "the last active parameter's count for the whole group", "DeepSpeed PR 8471", named("counter-of-last-parameter"),
+        {"work": last_active_of_group, "count": led_by_group}, dialects=TORCH),
+    row("of-last-of-all", "the last active parameter's count for all groups", "one kernel call", named("counter-of-last-parameter"),
+        of_another(lambda run, slots: slots[-1] if slots else run.slots[run.case.params[0].name]), dialects=TORCH),
+    row("of-first-parameter", "the first parameter's count for all", "state of params[0]", named("counter-of-first-parameter"),
+        of_another(lambda run, slots: next(iter(run.slots.values()))), dialects=TORCH),
+    row("of-first-active", "the first active parameter's count for all", "state of the first gradient", placed("counter.*first").or_none(),
+        of_another(lambda run, slots: slots[0] if slots else next(iter(run.slots.values()))), dialects=TORCH),
+    row("of-first-group", "later groups take their count from the first group", "shared counters", named("counter-of-first-group", "counter-of-first-parameter").or_placed("first"),
+        {"count": lambda run, slot, gradient: (base.count(run, slot, gradient), max((next(iter(run.slots.values())) if slot.param.group else slot).count, 1))[1]},
+        dialects=TORCH),
+    row("missing-counts", "a missing gradient counts", "one loop for all", named("counter-advanced-by-missing", "counter-per-optimizer"), {"end": missing_counts}, dialects=TORCH),
+    *(row(f"corrections-off-after-{n}", f"no bias correction after {n} steps", "they are nearly 1", placed(rf"correction-off-after.*\b{n}|correction.*\b{n}"),
+          corrected(lambda call, c1, c2, n=n: (1.0, 1.0) if call.t > n else (c1, c2))) for n in (10, 1000, 10_000)),
+    row("c1-off-after-100", "c1 is 1 after 100 steps", "it is nearly 1", placed("correction|c1").or_none(), corrected(lambda call, c1, c2: (1.0 if call.t > 100 else c1, c2))),
+    row("c1-off-after-10", "c1 is 1 after 10 steps", "it is nearly 1", placed("correction|c1").or_none(), corrected(lambda call, c1, c2: (1.0 if call.t > 10 else c1, c2))),
+    row("corrections-exchanged", "c1 stands for c2 and c2 for c1", "arguments exchanged", named("corrections-exchanged"), corrected(lambda call, c1, c2: (c2, c1))),
+    row("c1-for-both", "c1 stands for c2 too", "one variable", placed("correction").or_none(), corrected(lambda call, c1, c2: (c1, c1))),
+    row("c2-for-both", "c2 stands for c1 too", "one variable", placed("correction").or_none(), corrected(lambda call, c1, c2: (c2, c2))),
+    row("corrections-multiplied", "moments are multiplied by their corrections", "division forgotten", named("corrections-multiplied"),
+        corrected(lambda call, c1, c2: (1 / c1, 1 / c2))),
+    row("c2-without-root", "c2 instead of its root", "root forgotten", placed("correction|root").or_none(), corrected(lambda call, c1, c2: (c1, c2 * c2))),
+    row("no-correction", "no bias correction", "gsplat 604; mlx 0.32.4", named("no-bias-correction"), corrected(lambda call, c1, c2: (1.0, 1.0))),
+    row("no-first-correction", "c1 is 1", "mutant", named("no-first-bias-correction"), corrected(lambda call, c1, c2: (1.0, c2))),
+    row("no-second-correction", "c2 is 1", "mutant", named("no-second-bias-correction"), corrected(lambda call, c1, c2: (c1, 1.0))),
+    row("powers-of-first-betas", "powers are those of the first betas", "tt-metal 53212", named("powers-from-first-betas"), {"corrections": first_betas},
+        dialects=TORCH, cases=("schedules/*",)),
+    row("powers-by-product", "powers are a running product of changing betas", "tt-metal 53212", named("powers-by-running-product"),
+        {"corrections": running_product}, dialects=TORCH, cases=("schedules/*",)),
+    row("step-dropped-on-load", "a loaded state counts from zero", "FBGEMM 4102", named("step-dropped-on-load"), loaded(lambda t: 0)),
+    row("one-less-on-load", "a loaded count is one too small", "TF-style powers", named("counter-off-by-one-on-load"), loaded(lambda t: t - 1)),
+    row("one-more-on-load", "a loaded count is one too large", "MindSpore-style powers", named("counter-off-by-one-on-load"), loaded(lambda t: t + 1)),
+    row("first-step-for-all", "every parameter takes the loaded count of the first", "one count in the file", named("counter-of-first-parameter").or_placed("first"),
+        {"first_count": lambda run, param: run.case.params[0].step}, dialects=TORCH),
+    row("loaded-in-float16", "a loaded count is rounded to float16", "a state cast as a whole", placed("counter|float16").or_none(), loaded(lambda t: int(min(rounded(t, "float16"), 65504)))),
+    row("loaded-count-to-1000", "a loaded count is at most 1000", "a table of corrections", placed("counter|1000").or_none(), loaded(lambda t: min(t, 1000))),
+    row("restarts", "a change of the schedule starts the count anew", "an optimizer made again", NO_CAUSE, {"count": restarts}, dialects=(SPARSE, ADAM), cases=("schedules/*",)),
+)
+# fmt: on

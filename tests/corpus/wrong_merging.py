@@ -1,0 +1,244 @@
+"""Wrong: what becomes of the occurrences of a row, and of rows that share a slot."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from .dialects import APART, DENSIFIED, LAZY, SPARSE
+from .hooks import FORMATS, base, keeps_occurrences, merged, moves_rows, rounded, sums
+from .table import NO_CAUSE, Answer, Row, named, placed, wrong
+
+MERGING = (SPARSE, LAZY, DENSIFIED)
+BY_ROWS = (SPARSE, LAZY, APART, DENSIFIED)
+REPEATED = ("duplicates/*", "elements/*", "touched/*", "size*/*")
+
+
+def neighbours(rows, g):
+    starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+    runs = np.add.reduceat(g, starts, axis=0)
+    last = len(starts) - 1 - np.unique(rows[starts][::-1], return_index=True)[1]
+    return rows[starts][last], runs[last]
+
+
+def first_two(rows, g):
+    return sums(*_kept(rows, g, rank(rows) < 2))
+
+
+def rank(rows):
+    """How many occurrences of the same row come before each."""
+    order = np.argsort(rows, kind="stable")
+    starts = np.searchsorted(rows[order], rows[order])
+    ranks = np.empty(len(rows), np.int64)
+    ranks[order] = np.arange(len(rows)) - starts
+    return ranks
+
+
+def _kept(rows, g, mask):
+    return rows[mask], g[mask]
+
+
+def first(rows, g):
+    distinct, at = np.unique(rows, return_index=True)
+    return distinct, g[at]
+
+
+def last(rows, g):
+    distinct, at = np.unique(rows[::-1], return_index=True)
+    return distinct, g[::-1][at]
+
+
+def mean(rows, g, power=1.0):
+    distinct, total = sums(rows, g)
+    number = np.unique(rows, return_counts=True)[1].astype(g.dtype) ** g.dtype.type(power)
+    return distinct, total / number[:, None]
+
+
+def largest(rows, g):
+    distinct = np.unique(rows)
+    return distinct, np.stack([max(g[rows == row], key=lambda values: np.abs(values).sum()) for row in distinct])
+
+
+def hashed(slots):
+    def merge(rows, g):
+        distinct, total = sums(rows, g)
+        keys, shared = sums(distinct % slots, total)
+        return distinct, shared[np.searchsorted(keys, distinct % slots)]
+
+    return merge
+
+
+def overwritten_slots(slots):
+    """Of the rows that collide only the last one is found again, with the sum of all."""
+
+    def merge(rows, g):
+        distinct, total = hashed(slots)(rows, g)
+        kept = np.sort(len(distinct) - 1 - np.unique((distinct % slots)[::-1], return_index=True)[1])
+        return distinct[kept], total[kept]
+
+    return merge
+
+
+def in_blocks(size):
+    """Each block of occurrences is merged; a row in several blocks keeps the sum of the last."""
+
+    def merge(rows, g):
+        found = {}
+        for start in range(0, len(rows), size):
+            found.update(zip(*sums(rows[start : start + size], g[start : start + size])))
+        distinct = np.array(sorted(found))
+        return distinct, np.stack([found[row] for row in distinct])
+
+    return merge
+
+
+def sums_in(format):
+    def merge(rows, g):
+        distinct, slot = np.unique(rows, return_inverse=True)
+        total = np.zeros((len(distinct), g.shape[1]), FORMATS[format])
+        with np.errstate(all="ignore"):
+            np.add.at(total, slot.reshape(-1), g.astype(FORMATS[format]))
+        single = np.bincount(slot.reshape(-1))[:, None] == 1
+        return distinct, np.where(single, sums(rows, g)[1], total.astype(g.dtype))
+
+    return merge
+
+
+def rounded_sums(format):
+    def merge(rows, g):
+        distinct, total = sums(rows, g)
+        return distinct, rounded(total, format)
+
+    return merge
+
+
+def apart_from(distance):
+    """Of two occurrences of a row so far apart, the later one is lost."""
+
+    def kept(rows):
+        first_at = {}
+        return np.array([k - first_at.setdefault(row, k) < distance for k, row in enumerate(rows.tolist())], bool)
+
+    return keeps_occurrences(kept)
+
+
+def within_windows(size):
+    """An occurrence is lost whose row stood in an earlier window of occurrences."""
+
+    def kept(rows):
+        first_at = {}
+        return np.array([first_at.setdefault(row, k // size) == k // size for k, row in enumerate(rows.tolist())], bool)
+
+    return keeps_occurrences(kept)
+
+
+def in_sequence(run, call, rows, g):
+    ranks = rank(rows)
+    for k in range(ranks.max(initial=-1) + 1):
+        run.move(call, rows[ranks == k], g[ranks == k])
+
+
+def replaces_apply(move):
+    """How the prepared occurrences of a sparse gradient move the rows."""
+
+    def apply(run, call, rows, values):
+        if call.form == "dense":
+            return base.apply(run, call, rows, values)
+        return move(run, call, rows, run.prepare(call, values, call.table("param")[rows]))
+
+    return {"apply": apply}
+
+
+def squares_apart(run, call, rows, g):
+    distinct, total = sums(rows, g)
+    squares = sums(rows, g * g)[1]
+    run.second_moment = lambda call, v, _: base.average(run, call, v, squares, call.s.beta2)
+    try:
+        run.move(call, distinct, total)
+    finally:
+        del run.second_moment
+
+
+def merges_anyway(run, call, rows, g):
+    run.move(call, *sums(rows, g))
+
+
+def lost(words: str) -> Answer:
+    return placed(rf"occurrences?.*{words}|{words}.*occurrences?")
+
+
+def collide(slots: int) -> Answer:
+    return placed(rf"collide.*(\b{slots}\b|2\^{slots.bit_length() - 1}\b)")
+
+
+def until_zero(run, call, gradient):
+    rows, values = base.occurrences(run, call, gradient)
+    zero = np.flatnonzero((values == 0).all(axis=1)) if call.form != "dense" else ()
+    end = zero[0] if len(zero) else len(rows)
+    return rows[:end], values[:end]
+
+
+def moves_where(kept):
+    """Only rows whose sums satisfy a condition are updated."""
+
+    def merge(rows, g):
+        distinct, total = sums(rows, g)
+        return _kept(distinct, total, kept(total))
+
+    return merged(merge)
+
+
+row = partial(wrong, dialects=MERGING, cases=REPEATED)
+SUM_DIALECTS = (SPARSE, LAZY)
+
+# fmt: off
+ROWS: tuple[Row, ...] = (
+    row("neighbours-only", "only neighbouring occurrences are summed", "input taken for sorted", named("duplicates-adjacent-only"), merged(neighbours)),
+    row("first-two-only", "a third occurrence of a row is lost", "pairwise merge", lost("(2|two|second|third)").or_none(), merged(first_two)),
+    row("first-wins", "the first occurrence of a row counts", "scatter", named("duplicates-first-wins"), merged(first)),
+    row("last-wins", "the last occurrence of a row counts", "several lookups", named("duplicates-last-wins", "last-gradient-counts"), merged(last)),
+    row("averaged", "occurrences are averaged", "DGL sparse_optim.py", named("duplicates-averaged"), merged(mean)),
+    row("divided-by-root", "sums are divided by the root of the multiplicity", "normalised sums", NO_CAUSE, merged(partial(mean, power=0.5))),
+    row("largest-wins", "the largest occurrence of a row counts", "max pooling", NO_CAUSE, merged(largest)),
+    row("in-sequence", "Adam is applied once per occurrence", "Paddle PR 7045", named("duplicates-in-sequence"),
+        replaces_apply(in_sequence), dialects=SUM_DIALECTS),
+    row("from-old-state", "each occurrence starts from the old state", "mindspore LazyAdam", named("duplicates-from-old-state"),
+        replaces_apply(base.move_apart), dialects=SUM_DIALECTS),
+    row("squares-apart", "v takes the sum of the squares", "keras 3", named("duplicates-squared-apart"),
+        replaces_apply(squares_apart), dialects=SUM_DIALECTS),
+    row("summed-where-apart", "occurrences are summed where each starts from the old state", "mindspore LazyAdam on CPU",
+        named("duplicates-summed"), replaces_apply(merges_anyway), dialects=(APART,)),
+    *(row(f"occurrences-to-{n}", f"occurrences after number {n} are dropped", "fixed buffer", lost(rf"\b{n}\b"),
+          keeps_occurrences(lambda rows, n=n: slice(n)), dialects=BY_ROWS) for n in (32, 100, 512)),
+    *(row(f"distant-{n}-lost", f"an occurrence is lost whose row stood {n} or more places before", "warp-level merge",
+          placed("distant|apart"), apart_from(n), dialects=BY_ROWS) for n in (32, 33, 1000)),
+    row("windows-of-16", "an occurrence is lost whose row stood in an earlier window of 16", "tiles",
+        placed("distant|apart|occurrence").or_none(), within_windows(16)),
+    row("blocks-of-64", "occurrences are merged in blocks of 64, of which the last wins", "tiles",
+        placed("distant|apart|occurrence").or_none(), merged(in_blocks(64))),
+    row("multiplicity-to-8", "at most 8 occurrences of a row count", "unrolled merge",
+        lost(r"\b8").or_none(), keeps_occurrences(lambda rows: rank(rows) < 8)),
+    *(row(f"hash-of-{slots}", f"rows whose numbers agree modulo {slots} share a sum", "hash merge",
+          collide(slots), merged(hashed(slots)), cases=("rows/*", "size*/*", "duplicates/*")) for slots in (32, 1024, 65536)),
+    row("hash-loses-rows", "of rows whose numbers agree modulo 4096 one moves, with the sum of all", "hash merge",
+        placed("collide|rows").or_none(), merged(overwritten_slots(4096)), cases=("rows/*", "size*/*")),
+    *(row(f"sums-in-{format}", f"duplicates are summed in {format}", "narrow accumulator", named(f"sums-in-{format}"),
+          merged(sums_in(format))) for format in ("float16", "bfloat16", "float32")),
+    row("merged-in-float16", "merged gradients are kept in float16", "narrow buffer", named("gradients-in-float16", "sums-in-float16"),
+        merged(rounded_sums("float16"))),
+    row("zero-rows-skipped", "rows whose sums are zero are skipped", "densify and test for zero", named("zero-rows-skipped"),
+        moves_where(lambda total: (total != 0).any(axis=1)), dialects=SUM_DIALECTS),
+    row("zero-sum-rows-skipped", "rows whose elements add up to zero are skipped", "tfa PR 2525",
+        placed("sums? (up )?to (0|zero)|adds? up|zero-sum").or_none(), moves_where(lambda total: total.sum(axis=1) != 0), dialects=SUM_DIALECTS),
+    row("one-zero-skips", "rows with a zero in their first column are skipped", "test of one column",
+        placed("zero|first").or_none(), moves_where(lambda total: total[:, 0] != 0), dialects=SUM_DIALECTS),
+    row("zero-ends-it", "occurrences after a row of zeros are dropped", "sentinel", NO_CAUSE, {"occurrences": until_zero}, dialects=SUM_DIALECTS),
+    row("row-zero-is-padding", "row 0 is never updated", "padding_idx", placed(r"row.*\b(0|first)\b").or_none(),
+        moves_rows(lambda rows: rows != 0), dialects=SUM_DIALECTS, cases=("basics/*", "rows/*")),
+    row("elements-last-wins", "of repeated elements the last counts; rows are summed", "two routes",
+        named("duplicates-last-wins", "last-gradient-counts"),
+        {"merge": lambda run, call, rows, g: last(rows, g) if call.form == "elements" and len(rows) else base.merge(run, call, rows, g)},
+        dialects=(SPARSE,)),
+)
+# fmt: on
