@@ -10,11 +10,12 @@ import pytest
 from make_golden import golden, refused, rows
 from scipy.sparse import coo_array
 
-from refimpl.arithmetic import CLASSES
-from refimpl.case import ARRAYS, Expected, Golden, Param, Step
+from refimpl.arithmetic import CLASSES, numpy_dtype
+from refimpl.case import ALWAYS_KEPT, Expected, Golden, Param, Step
 from refimpl.gradients import RowGradient
 from refimpl.oracle import expectations
-from refimpl.vectors import read_npz, read_vectors, roundtrip, write_manifest, write_theme
+from refimpl.vectors import read_npz, roundtrip, write_inputs, write_manifest, write_theme
+from refimpl.vectors.members import same_bits
 
 TOOLS = Path(__file__).parent.parent / "tools"
 MAXIMIZING = {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3, "maximize": True}
@@ -31,12 +32,17 @@ def program(tmp_path_factory) -> Path:
 
 
 def run(program: Path, tmp_path: Path, goldens: list[Golden]) -> dict[str, np.ndarray]:
-    write_theme(tmp_path / "vectors", goldens)
-    write_manifest(tmp_path / "vectors")
-    subprocess.run([program, tmp_path / "vectors", tmp_path / "results"], check=True)
-    assert [one.case.id for one in read_vectors(tmp_path / "vectors")] == [one.case.id for one in goldens]
+    """The members of its results for cases of one theme, as it is handed them."""
+    write_inputs(tmp_path / "inputs", goldens)
+    subprocess.run([program, tmp_path / "inputs", tmp_path / "results"], check=True)
     case = goldens[0].case
     return read_npz(tmp_path / "results" / case.dialect / f"{case.theme}.npz")
+
+
+def with_params(slug: str, change) -> Golden:
+    """A case whose second parameter is changed."""
+    plain = golden(slug)
+    return Golden(replace(plain.case, params=(plain.case.params[0], change(plain.case.params[1]))), {})
 
 
 def with_step(slug: str, gradient) -> Golden:
@@ -63,7 +69,7 @@ def test_results_lie_within_the_bounds(program, tmp_path):
     results = run(program, tmp_path, goldens)
     for one in goldens:
         for name, arrays in one.expected.items():
-            for array in ARRAYS:
+            for array in ALWAYS_KEPT:
                 got, expected = results.pop(f"{one.case.slug}/{array}.{name}"), arrays[array]
                 assert got.dtype == one.case.dtype
                 assert got.shape == expected.value.shape
@@ -76,10 +82,10 @@ def test_tables_without_rows_and_without_dimensions_are_handled(program, tmp_pat
     params = (Param("none", np.zeros((0, 3), np.float32)), Param("scalar", np.ones((), np.float32), 1))
     steps = (Step({"none": rows([], 3, (0, 3)), "scalar": None}, ({}, {})),) * 2
     case = replace(plain.case, params=params, steps=steps, record=(1, 2))
-    expected = {param.name: {array: _zeros(param) for array in ARRAYS} for param in params}
+    expected = {param.name: {array: _zeros(param) for array in ALWAYS_KEPT} for param in params}
     results = run(program, tmp_path, [Golden(case, expected)])
     assert {name: array.shape for name, array in results.items()} == {
-        f"empty/{array}.{name}": shape for name, shape in (("none", (2, 0, 3)), ("scalar", (2,))) for array in ARRAYS
+        f"empty/{array}.{name}": shape for name, shape in (("none", (2, 0, 3)), ("scalar", (2,))) for array in ALWAYS_KEPT
     }
 
 
@@ -100,7 +106,12 @@ def test_what_is_invalid_is_an_error_and_what_it_cannot_do_is_unsupported(progra
         "outside": with_step("outside", rows([4], 3, (4, 3))),
         "shape": with_step("shape", rows([1], 2, (4, 2))),
     }
-    unsupported = {"elements": with_step("elements", elements), "half": golden("half", dtype="bfloat16")}
+    unsupported = {
+        "elements": with_step("elements", elements),
+        "half": golden("half", dtype="bfloat16"),
+        "half-moment": with_params("half-moment", lambda one: replace(one, dtypes={"exp_avg": "bfloat16"}, exp_avg=None, exp_avg_sq=None)),
+        "half-bias": with_params("half-bias", lambda one: replace(one, value=one.value.astype(numpy_dtype("bfloat16")))),
+    }
     results = run(program, tmp_path, [*errors.values(), *unsupported.values()])
     assert sorted(results) == sorted([f"{slug}/error" for slug in errors] + [f"{slug}/unsupported" for slug in unsupported])
     assert str(results["zero-lr/error"]) == "Invalid learning rate"
@@ -118,9 +129,31 @@ def test_misuse_and_broken_files_end_with_a_message(program, tmp_path):
     done = subprocess.run([program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.startswith("usage: ")) == (2, True)
     write_theme(tmp_path / "vectors", [golden("one")])
+    write_manifest(tmp_path / "vectors")
     file = tmp_path / "vectors" / "torch.SparseAdam" / "basics.npz"
     file.write_bytes(file.read_bytes()[:-40])
     done = subprocess.run([program, tmp_path / "vectors", tmp_path / "results"], capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "truncated" in done.stderr
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("name", ["MANIFEST.yaml", "torch.SparseAdam/basics.yaml"])
+def test_another_format_is_refused(program, tmp_path, name):
+    write_inputs(tmp_path / "inputs", [golden("one")])
+    file = tmp_path / "inputs" / name
+    file.write_text(file.read_text().replace("format: 2", "format: 3"))
+    done = subprocess.run([program, tmp_path / "inputs", tmp_path / "results"], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr.endswith(f"{name}: format: 3 is unknown\n")
+
+
+def test_whole_vectors_are_read_as_well(program, tmp_path):
+    one = golden("one")
+    write_theme(tmp_path / "vectors", [one])
+    write_manifest(tmp_path / "vectors")
+    subprocess.run([program, tmp_path / "vectors", tmp_path / "whole"], check=True)
+    results = run(program, tmp_path, [one])
+    whole = read_npz(tmp_path / "whole" / "torch.SparseAdam" / "basics.npz")
+    assert whole.keys() == results.keys()
+    assert all(same_bits(whole[name], array) for name, array in results.items())

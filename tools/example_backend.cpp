@@ -15,11 +15,9 @@ struct Hyper {
     double lr, beta1, beta2, eps;
     bool maximize;
 
-    explicit Hyper(const Value& group) : lr(group.at("lr").number()), eps(group.at("eps").number()), maximize(group.at("maximize").text == "true") {
-        const vector<Value>& betas = group.at("betas").items;
-        if (betas.size() != 2) throw Refused("betas must be two numbers");
-        beta1 = betas[0].number();
-        beta2 = betas[1].number();
+    Hyper(const Value& group, const Value& roles)
+        : lr(by_role(group, roles, "lr")), beta1(by_role(group, roles, "beta1")), beta2(by_role(group, roles, "beta2")),
+          eps(by_role(group, roles, "eps")), maximize(group.at("maximize").text == "true") {
         if (!(lr > 0 && lr < INFINITY)) throw Refused("Invalid learning rate");
         if (!(eps > 0 && eps < INFINITY)) throw Refused("Invalid epsilon value");
         for (double beta : {beta1, beta2})
@@ -66,9 +64,19 @@ template <class T> void append(Array& results, const vector<T>& values, const ve
     for (T value : values) save(results.bytes, value);
 }
 
+// Only the YAML tells bfloat16, which lies in the file as float32.
+template <class T> void check_dtypes(const Value& param) {
+    const string mine = sizeof(T) == 4 ? "float32" : "float64";
+    const Value *own = param.find("dtype"), *of_state = param.find("dtypes");
+    if (own && own->text != mine) throw Unsupported("parameters of several dtypes");
+    for (size_t k = 0; of_state && k < of_state->entries.size(); ++k)
+        if (of_state->entries[k].second.text != mine) throw Unsupported("a state in another dtype than its parameter");
+}
+
 template <class T> vector<Table<T>> start(const Case& one, const string& slug, const Arrays& arrays) {
     vector<Table<T>> tables;
     for (const Value& param : one.at("params").items) {
+        check_dtypes<T>(param);
         const string& name = param.at("name").text;
         const Value *group = param.find("group"), *steps = param.find("step");
         const vector<T> p = arrays.at(slug + "/param." + name).as<T>(), zeros(p.size());
@@ -94,10 +102,10 @@ void change(Value& group, const Value& changes) {
             if (name == key) old = value;
 }
 
-template <class T> Arrays run(const Case& one, const string& slug, const Arrays& arrays) {
+template <class T> Arrays run(const Case& one, const Value& roles, const string& slug, const Arrays& arrays) {
     Arrays results;
     vector<Value> groups = one.at("groups").items;
-    for (const Value& group : groups) Hyper check(group);
+    for (const Value& group : groups) Hyper check(group, roles);
     vector<Table<T>> tables = start<T>(one, slug, arrays);
     const vector<size_t> record = one.at("record").counts();
     size_t t = 0;
@@ -108,7 +116,7 @@ template <class T> Arrays run(const Case& one, const string& slug, const Arrays&
             const string prefix = slug + "/grad." + std::to_string(++t) + ".";
             const bool recorded = std::count(record.begin(), record.end(), t);
             for (Table<T>& table : tables) {
-                step(table, line.at("gradients").at(table.name), Hyper(groups.at(table.group)), prefix + table.name, arrays);
+                step(table, line.at("gradients").at(table.name), Hyper(groups.at(table.group), roles), prefix + table.name, arrays);
                 if (!recorded) continue;
                 append(results[slug + "/param." + table.name], table.p, table.shape);
                 append(results[slug + "/exp_avg." + table.name], table.m, table.shape);
@@ -121,12 +129,12 @@ template <class T> Arrays run(const Case& one, const string& slug, const Arrays&
 
 // ---- The files -----------------------------------------------------------------------------------------------------
 
-Arrays run_case(const Case& one, const string& dialect, const string& slug, const Arrays& arrays) {
+Arrays run_case(const Case& one, const string& dialect, const Roles& roles, const string& slug, const Arrays& arrays) {
     const string& dtype = one.at("dtype").text;
     try {
         if (dialect != "torch.SparseAdam") throw Unsupported("dialect " + dialect);
-        if (dtype == "float32") return run<float>(one, slug, arrays);
-        if (dtype == "float64") return run<double>(one, slug, arrays);
+        if (dtype == "float32") return run<float>(one, roles.at(dialect), slug, arrays);
+        if (dtype == "float64") return run<double>(one, roles.at(dialect), slug, arrays);
         throw Unsupported("dtype " + dtype);
     } catch (const Refused& error) {
         return {{slug + "/error", message(error.what())}};
@@ -141,6 +149,7 @@ int main(int count, char** arguments) try {
         return 2;
     }
     const fs::path vectors = arguments[1], out = arguments[2];
+    const Roles roles = read_roles(vectors);
     for (const auto& entry : fs::recursive_directory_iterator(vectors)) {
         const fs::path file = entry.path(), relative = file.lexically_relative(vectors);
         if (file.extension() != ".yaml" || !relative.has_parent_path()) continue;  // the manifest has no folder
@@ -148,7 +157,7 @@ int main(int count, char** arguments) try {
         Arrays results;
         for (const Case& one : read_cases(file)) {
             const string& id = one.at("id").text;
-            results.merge(run_case(one, relative.parent_path().string(), id.substr(id.rfind('/') + 1), arrays));
+            results.merge(run_case(one, relative.parent_path().string(), roles, id.substr(id.rfind('/') + 1), arrays));
         }
         write_npz(out / fs::path(relative).replace_extension(".npz"), results);
     }

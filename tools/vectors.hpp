@@ -96,6 +96,10 @@ Value parse(const string& line, size_t& at) {
     return value;
 }
 
+void check_format(const string& line, const fs::path& file) {
+    if (line.rfind("format:", 0) == 0 && line != "format: 2") throw std::runtime_error(file.string() + ": " + line + " is unknown");
+}
+
 using Case = std::map<string, Value>;
 
 // A case starts at "- id:", its keys stand at two blanks, and the items of a list after "  - ".
@@ -104,7 +108,7 @@ vector<Case> read_cases(const fs::path& file) {
     vector<Case> cases;
     string key;
     for (string line; std::getline(in, line);) {
-        if (line.rfind("format:", 0) == 0 && line != "format: 1") throw std::runtime_error(file.string() + ": " + line + " is unknown");
+        check_format(line, file);
         if (line.rfind("- id:", 0) == 0) cases.emplace_back();
         if (cases.empty()) continue;  // what stands above the cases
         size_t at = 4;
@@ -115,6 +119,40 @@ vector<Case> read_cases(const fs::path& file) {
         if (at == colon + 1) value.kind = Value::LIST;  // its items follow
     }
     return cases;
+}
+
+using Roles = std::map<string, Value>;  // dialect -> {own name: role, or a list of the roles of its items}
+
+// What each dialect's hyper-parameters are, from MANIFEST.yaml.
+Roles read_roles(const fs::path& directory) {
+    const fs::path file = directory / "MANIFEST.yaml";
+    std::ifstream in(file);
+    if (!in) throw std::runtime_error("cannot read " + file.string());
+    Roles roles;
+    bool inside = false;
+    for (string line; std::getline(in, line);) {
+        check_format(line, file);
+        if (line.rfind("  ", 0) != 0) { inside = line == "roles:"; continue; }
+        if (!inside) continue;
+        const size_t colon = line.find(':');
+        size_t at = colon + 1;
+        roles[line.substr(2, colon - 2)] = parse(line, at);
+    }
+    return roles;
+}
+
+// The number that has a role in a group, whatever its dialect calls it: `lr` is lr, learning_rate, R; `beta1` is the first of betas.
+double by_role(const Value& group, const Value& roles, const string& role) {
+    for (const auto& [name, own] : roles.entries) {
+        if (own.kind == Value::WORD && own.text == role) return group.at(name).number();
+        for (size_t k = 0; k < own.items.size(); ++k) {
+            if (own.items[k].text != role) continue;
+            const vector<Value>& items = group.at(name).items;
+            if (items.size() != own.items.size()) throw Refused(name + " must be " + std::to_string(own.items.size()) + " numbers");
+            return items[k].number();
+        }
+    }
+    throw std::runtime_error("no hyper-parameter is " + role);
 }
 
 // ---- NPZ: a zip of NPY files -------------------------------------------------------------------------------------
