@@ -20,8 +20,7 @@ from .backends import BUILTIN, BackendRun, judge_program, read_results, run_back
 from .backends.outcome import Outcome
 from .case import Golden
 from .command import guarded, output_file, say, version, write_text
-from .dialects import dialects
-from .dialects.names import near_dialects
+from .dialects import dialect
 from .errors import HarnessError, UsageError
 from .judging.compare import judge
 from .judging.diagnose import diagnose
@@ -139,9 +138,7 @@ def _seconds(text: str) -> float:
 
 def _run(options: argparse.Namespace) -> int:
     for name in options.dialect:
-        if name not in dialects("full"):
-            hint = near_dialects(name, dialects("full")) or f"choose from {', '.join(dialects('full'))}"
-            raise UsageError(f"no dialect {name!r}", hint)
+        dialect(name)  # raises UsageError with the names that may be meant
     waivers = read_waivers(options.waivers) if options.waivers else ()
     files = list(_files(options))
     required = options.require or default_class(options.device)

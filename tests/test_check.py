@@ -57,12 +57,11 @@ PROGRAM = """
     import pathlib, sys
     import numpy as np
 
-    vectors, results = map(pathlib.Path, sys.argv[1:])
+    answers, inputs, results = map(pathlib.Path, sys.argv[1:])
     print("a program may print")
-    for file in vectors.glob("*/*.npz"):
-        members = np.load(file)
-        written = {}
-        for slug in {name.split("/")[0] for name in members}:
+    for file in inputs.glob("*/*.npz"):
+        members, written = np.load(answers / file.relative_to(inputs)), {}
+        for slug in {name.split("/")[0] for name in np.load(file)}:
             for name in members:
                 if name.startswith(slug + "/expect."):
                     written[name.replace("expect.", "")] = members[name].astype("float32")
@@ -74,10 +73,10 @@ PROGRAM = """
 """
 
 
-def program(directory, code=0):
-    """A program that gives each expectation, rounded to the tensor's dtype; returns the command."""
+def program(directory, answers, code=0):
+    """A program that gives each expectation, out of a set of its own, rounded to the tensor's dtype; returns the command."""
     (directory / "program.py").write_text(textwrap.dedent(PROGRAM).replace("EXIT", str(code)))
-    return f"{sys.executable} program.py"
+    return f"{sys.executable} program.py {answers}"
 
 
 def test_a_conformant_backend_exits_with_0_and_says_so(run):
@@ -121,11 +120,11 @@ def test_reports_are_written_and_agree_with_the_exit_code(run, tmp_path):
 
 
 def test_data_is_on_stdout_and_messages_are_on_stderr(run, tmp_path):
-    backend(tmp_path, "raise Unsupported('not today')", "['torch.SparseAdam', 'my.Adam']")
+    backend(tmp_path, "raise Unsupported('not today')", "['torch.SparseAdam', 'dgl.SparseAdam']")
     code, out, err = run("mine:make")
     assert code == 3
-    assert "my.Adam" in err
-    assert "my.Adam" not in out
+    assert "dgl.SparseAdam" in err
+    assert "dgl.SparseAdam" not in out
     assert "nothing was run: all 4 cases are unsupported" in out
 
 
@@ -143,10 +142,11 @@ def test_a_case_that_hangs_is_stopped_by_the_time_limit(run, tmp_path):
     assert "no answer within 0.5 s" in out
 
 
-def test_nothing_selected_exits_with_3(run):
-    code, out, _ = run("reference", "--case", "no/such/case")
+def test_nothing_selected_exits_with_3_and_says_what_may_be_meant(run):
+    code, out, err = run("reference", "--case", "*/duplicate/*")
     assert code == 3
     assert "nothing was run: no case was selected" in out
+    assert "--case '*/duplicate/*' matches no case; did you mean '*/duplicates/*'?" in err
 
 
 def test_a_backend_that_claims_nothing_that_there_are_vectors_of_exits_with_3(run, tmp_path):
@@ -160,6 +160,11 @@ def test_a_backend_that_claims_nothing_that_there_are_vectors_of_exits_with_3(ru
         (["no-such-backend"], "no backend 'no-such-backend'"),
         (["no_such_module:make"], "no module 'no_such_module'"),
         (["reference", "--dialect", "torch.NoAdam"], "no dialect 'torch.NoAdam'"),
+        (["reference", "--dialect", "torch.optim.SparseAdam"], "did you mean torch.SparseAdam?"),
+        (["reference", "--case", "*/basics/*", "--case", "*/duplicate/*"], "did you mean '*/duplicates/*'?"),
+        (["refrence"], "did you mean reference?"),
+        (["reference", "--option", "deviation=duplicates-last-wins"], "did you mean deviations?"),
+        (["--program", "", *SPARSE], "--program is empty"),
         (["torch", "--dialect", "mindspore.LazyAdam"], "torch does not claim mindspore.LazyAdam"),
         (["reference", "--dialect", "mindspore.Adam"], "no vectors of dialect 'mindspore.Adam'"),
         (["reference", "--vectors", "nowhere"], "nowhere"),
@@ -248,8 +253,8 @@ def test_a_waiver_that_no_longer_applies_exits_with_1_and_is_named(run, tmp_path
     assert run("reference", *waivers(tmp_path, "no/such/case"))[0] == 1
 
 
-def test_a_program_is_run_once_and_judged(run, tmp_path):
-    code, out, _ = run("--program", program(tmp_path), *SPARSE)
+def test_a_program_is_run_once_and_judged(run, tmp_path, vectors):
+    code, out, _ = run("--program", program(tmp_path, vectors), *SPARSE)
     assert code == 0
     assert "conforms to torch.SparseAdam: 4 cases passed" in " ".join(out.split())
 
@@ -262,8 +267,8 @@ def test_a_program_that_fails_without_a_result_exits_with_3(run, tmp_path):
     assert "ended with exit status 4 and left no result" in err
 
 
-def test_a_program_that_fails_midway_keeps_its_results_and_exits_with_1(run, tmp_path):
-    command = program(tmp_path, code=4)
+def test_a_program_that_fails_midway_keeps_its_results_and_exits_with_1(run, tmp_path, vectors):
+    command = program(tmp_path, vectors, code=4)
     file = tmp_path / "program.py"
     file.write_text(file.read_text().replace("np.savez(", "if file.stem != 'basics': np.savez("))
     code, out, _ = run("--program", command, *SPARSE)
@@ -274,8 +279,8 @@ def test_a_program_that_fails_midway_keeps_its_results_and_exits_with_1(run, tmp
     assert "basics.npz; the program ended with exit status 4" in words
 
 
-def test_a_program_that_fails_after_its_last_result_exits_with_1(run, tmp_path):
-    code, out, _ = run("--program", program(tmp_path, code=4), *SPARSE, "--junit", "report.xml")
+def test_a_program_that_fails_after_its_last_result_exits_with_1(run, tmp_path, vectors):
+    code, out, _ = run("--program", program(tmp_path, vectors, code=4), *SPARSE, "--junit", "report.xml")
     assert code == 1
     assert "4 cases passed, attained exact-ieee; but the program ended with exit status 4" in " ".join(out.split())
     assert ElementTree.parse(tmp_path / "report.xml").getroot().get("errors") == "1"
@@ -284,7 +289,7 @@ def test_a_program_that_fails_after_its_last_result_exits_with_1(run, tmp_path):
 def test_results_that_were_made_elsewhere_are_judged(run, tmp_path, vectors):
     results = tmp_path / "results"
     results.mkdir()
-    subprocess.run([*program(tmp_path).split(), str(vectors), str(results)], check=True, cwd=tmp_path)
+    subprocess.run([*program(tmp_path, vectors).split(), str(vectors), str(results)], check=True, cwd=tmp_path)
     assert run("--results", "results", *SPARSE)[0] == 0
     (results / "torch.SparseAdam" / "basics.npz").unlink()
     code, out, _ = run("--results", "results", *SPARSE)

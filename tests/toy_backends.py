@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -10,7 +11,9 @@ import warnings
 
 from backend_cases import Toy
 
-from refimpl.errors import UsageError
+from refimpl.backends.reference import factory as reference
+from refimpl.case import Expected, Golden
+from refimpl.errors import Unsupported, UsageError
 
 
 class Troubled(Toy):
@@ -85,3 +88,93 @@ def unreadable():
 
 
 NOT_A_FACTORY = 5
+
+
+class Odd:
+    """The reference, which a test makes odd in one way. before: called with the case and the step before each; shows: what of a state."""
+
+    name, version = "odd", "1"
+
+    def __init__(self, before=lambda case, step: None, shows=lambda case, state: state, claim=None):
+        self.inner, self.before, self.shows = reference(), before, shows
+        self.dialects = {"torch.SparseAdam": claim}
+        self.started = 0
+
+    def start(self, case):
+        self.started += 1
+        self.before(case, None)
+        return OddRun(self, case, self.inner.start(case))
+
+
+class OddRun:
+    def __init__(self, odd, case, run):
+        self.odd, self.case, self.run = odd, case, run
+
+    def step(self, step):
+        self.odd.before(self.case, step)
+        self.run.step(step)
+
+    def state(self):
+        return self.odd.shows(self.case, self.run.state())
+
+
+def raising(error="ValueError", call="step"):
+    def before(case, step):
+        if (step is None) == (call == "start"):
+            raise getattr(__import__("builtins"), error)("on principle")
+
+    return Odd(before)
+
+
+def late():
+    def before(case, step):
+        if step is not None and case.theme == "duplicates":
+            raise Unsupported("no duplicates")
+
+    return Odd(before)
+
+
+def param_alone():
+    return Odd(shows=lambda case, state: {name: {"param": arrays["param"]} for name, arrays in state.items()})
+
+
+def shifted(state, by):
+    return {name: {array: value + value.dtype.type(by) for array, value in arrays.items()} for name, arrays in state.items()}
+
+
+def restless():
+    """Adds another number in each process."""
+    return Odd(shows=lambda case, state: shifted(state, 1 + os.getpid() / 7) if case.theme == "basics" else state)
+
+
+def fickle():
+    """Fails one case, but only in the first process that a test starts."""
+    first = not os.path.exists("been-here")
+    open("been-here", "w").close()
+    return Odd(shows=lambda case, state: shifted(state, 1) if first and case.theme == "duplicates" else state)
+
+
+def forgetful():
+    """Right in its first case alone."""
+    odd = Odd()
+    odd.shows = lambda case, state: state if odd.started == 1 else shifted(state, odd.started)
+    return odd
+
+
+def searching():
+    """Looks for answers in the whole process, and raises where it finds one."""
+
+    def before(case, step):
+        frame, seen = sys._getframe(), []
+        while frame:
+            seen += frame.f_locals.values()
+            frame = frame.f_back
+        for thing in (*gc.get_objects(), *seen):
+            if isinstance(thing, Expected) or (isinstance(thing, Golden) and (thing.expected or thing.case.catches or thing.case.error)):
+                raise RuntimeError(f"found {type(thing).__name__}")
+
+    return Odd(before)
+
+
+def claiming(feature="rows", dtype="float32"):
+    return Odd(claim={"features": [feature], "dtypes": [dtype]})

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ..errors import InvalidHyper, UsageError
+from .names import near_dialects
 from .stages import STAGES, Amsgrad, Counter, Decay, DecayOrder, DecayRate, Eps, Merge, Objective, Picks, Touch, Unscale
 
 
@@ -294,10 +295,10 @@ TABLES = {
 
 
 def dialect(name: str) -> Dialect:
-    """The dialect of this name; raises UsageError with the names that exist."""
+    """The dialect of this name; raises UsageError with the names that may be meant."""
     every = dialects("full")
     if name not in every:
-        raise UsageError(f"no dialect {name!r}", f"choose from {', '.join(every)}")
+        raise UsageError(f"no dialect {name!r}", near_dialects(name, every) or f"choose from {', '.join(every)}")
     return every[name]
 
 
