@@ -6,6 +6,7 @@ c1 = 0.5, c2 = 0.04, so that the step size lr sqrt(c2) / c1 is 0.04 and p moves 
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -23,6 +24,7 @@ from refimpl.dialects.stages import (
     Clock,
     Counter,
     Decay,
+    DecayOrder,
     DecayRate,
     Direction,
     Eps,
@@ -95,6 +97,11 @@ def resumed(m: float = 3.0, v: float = 0.25, step: int = 4) -> Param:
     return Param("w", np.ones((2, 1)), exp_avg=np.full((2, 1), m), exp_avg_sq=np.full((2, 1), v), step=step)
 
 
+def with_maximum() -> Param:
+    """A resumed state whose maximum, 100, outweighs v."""
+    return replace(resumed(), max_exp_avg_sq=np.full((2, 1), 100.0))
+
+
 def of_resumed(g: float, t: int = 5, m: float = 3.0, v: float = 0.25) -> float:
     return 1 - move(0.5 * m + 0.5 * g, 0.96 * v + 0.04 * g * g, t)
 
@@ -121,13 +128,21 @@ Z = rows([0], [0.0])
 HALF, AFTER_ZERO = 0.5, 0.96 * 0.16  # m and v after gradients of 2 and 0
 CAUGHT_UP = ONE - move(HALF, AFTER_ZERO, 2) - move(HALF / 2, 0.96 * AFTER_ZERO, 3)
 
+RESTED = 1 - move(0.5 * (0.5 * 3) + 0.5 * 2, 0.96 * (0.96 * 0.25) + 0.04 * 4, 6)  # untouched for a step, but for its moments
+LAST_V = ONE - move(HALF, 0.16, 2) - move(HALF / 2, AFTER_ZERO, 3)  # the third step knows v of the second, not of the first
+
 # stage, alternative, what is run, p (of all rows, after the last step) worked out by hand
 WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[float]]] = [
     (Objective.MINIMIZE, lambda s: run(G, picks=s), [ONE, 1]),
     (Objective.MAXIMIZE, lambda s: run(G, picks=s), [1 + first(2.0), 1]),
+    (Objective.MAXIMIZE_LAST, lambda s: run(G, picks=s, weight_decay=0.5), [1 + first(2.5), 1]),
+    (Objective.MAXIMIZE_LAST, lambda s: run(G, picks={**s, "decay": Decay.COUPLED_MERGED}, weight_decay=0.5), [1 + first(2.5), 1]),
     (Resume.AS_GIVEN, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), 1]),
     (Resume.MOMENTS_DROPPED, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2, m=0, v=0), 1]),
     (Resume.MOMENTS_HALVED, lambda s: run(G, picks=s, start=resumed(2049.0, 0.25)), [of_resumed(2, m=2048.0), 1]),
+    (Resume.FIRST_DROPPED, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2, m=0), 1]),
+    (Resume.SECOND_DROPPED, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2, v=0), 1]),
+    (Resume.MAXIMUM_DROPPED, lambda s: run(G, picks={**s, "amsgrad": Amsgrad.MAX_V}, start=with_maximum()), [of_resumed(2), 1]),
     (Resume.STEP_DROPPED, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2, t=1), 1]),
     (Schedule.AS_GIVEN, lambda s: run(G, G, picks=s, schedule={2: 0.3}), [ONE - move(1.5, 0.3136, 2, 0.3), 1]),
     (Schedule.EARLY, lambda s: run(G, G, picks=s, schedule={2: 0.3})[:1], [1 - 3 * first(2), 1]),
@@ -156,6 +171,9 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Decay.DECOUPLED_ALL, lambda s: run(T, picks=s, weight_decay=0.5), [0.95 - first(2), 0.95]),
     (DecayRate.LR, lambda s: run(G, picks={**s, "decay": D}, weight_decay=0.5), [0.95 - first(2), 1]),
     (DecayRate.ONE, lambda s: run(G, picks={**s, "decay": D}, weight_decay=0.5), [0.5 - first(2), 1]),
+    (DecayOrder.BEFORE, lambda s: run(G, picks={**s, "decay": D}, weight_decay=0.5), [0.95 - first(2), 1]),
+    (DecayOrder.AFTER, lambda s: run(G, picks={**s, "decay": D}, weight_decay=0.5), [0.95 * ONE, 1]),
+    (DecayOrder.AFTER, lambda s: run(G, picks={**s, "decay": Decay.DECOUPLED_ALL}, weight_decay=0.5), [0.95 * ONE, 0.95]),
     (DecayRate.STEP_SIZE, lambda s: run(G, picks={**s, "decay": Decay.DECOUPLED_ALL}, weight_decay=0.5), [0.98 - first(2), 0.98]),
     (Unscale.DECAY_KEPT, lambda s: run(G, picks=s, weight_decay=0.5, loss_scale=4.0), [1 - first(0.5 + 0.5), 1]),
     (Unscale.DECAY_SHRUNK, lambda s: run(G, picks=s, weight_decay=0.5, loss_scale=4.0), [1 - first(2.5 / 4), 1]),
@@ -171,6 +189,9 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Merge.SUM_OF_SQUARES, lambda s: run(DUPLICATES, picks=s), [1 - move(6, 0.04 * (4 + 16 + 36)), 1 - first(1)]),
     (Touch.STORED, lambda s: run(rows([0, 0], [2.0, -2.0]), picks=s, start=resumed()), [of_resumed(0), 1]),
     (Touch.NONZERO, lambda s: run(rows([0, 0, 1], [2.0, -2.0, 1.0]), picks=s, start=resumed()), [1, of_resumed(1)]),
+    (Touch.NONZERO_SUM, lambda s: run(rows([0, 0, 1], [2.0, -2.0, 1.0]), picks=s, start=resumed()), [1, of_resumed(1)]),
+    (Touch.MOMENTS_OF_ALL, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), 1]),
+    (Touch.MOMENTS_OF_ALL, lambda s: run(G, rows([1], [2.0]), picks=s, start=resumed()), [of_resumed(2), RESTED]),
     (Touch.ALL, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), of_resumed(0)]),
     (Touch.ALL_UNLESS_EMPTY, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), of_resumed(0)]),
     (Touch.ALL_UNLESS_EMPTY, lambda s: run(NOTHING, picks=s, start=resumed()), [1, 1]),
@@ -178,6 +199,12 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Touch.CATCH_UP_AND_ONE, lambda s: run(G, Z, picks=s), [ONE - move(HALF, AFTER_ZERO, 1) - move(HALF / 2, 0.96 * AFTER_ZERO, 2), 1]),
     (Moments.EMA, lambda s: run(G, picks=s), [ONE, 1]),
     (Moments.DIVIDED, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), 1]),
+    (Moments.UNWEIGHTED, lambda s: run(G, picks=s), [1 - 0.04 * 2 / 0.41, 1]),
+    (Moments.CORRECTED, lambda s: run(G, Z, picks=s), [ONE - move(0.5 * 2, AFTER_ZERO, 2), 1]),
+    (Moments.BOTH_CORRECTED, lambda s: run(G, Z, picks=s), [ONE - move(0.5 * 2, 0.96 * 4, 2), 1]),
+    (Bias.EXCHANGED, lambda s: run(G, picks=s), [1 - 0.1 * math.sqrt(0.5) / 0.04 / 0.41, 1]),
+    (Bias.MULTIPLIED, lambda s: run(G, picks=s), [1 - 0.1 * 0.5 / math.sqrt(0.04) / 0.41, 1]),
+    (Bias.UNROOTED, lambda s: run(G, picks=s), [1 - 0.1 * 0.04 / 0.5 / 0.41, 1]),
     (Bias.BOTH, lambda s: run(G, picks=s), [1 - 0.1 / 0.5 * 0.2 * 1 / 0.41, 1]),
     (Bias.NONE, lambda s: run(G, picks=s), [1 - 0.1 / 0.41, 1]),
     (Bias.FIRST, lambda s: run(G, picks=s), [1 - 0.1 / 0.5 / 0.41, 1]),
@@ -185,6 +212,7 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Amsgrad.OFF, lambda s: run(G, Z, picks=s), [ONE - move(HALF, AFTER_ZERO, 2), 1]),
     (Amsgrad.MAX_V, lambda s: run(G, Z, picks=s), [ONE - move(HALF, 0.16, 2), 1]),
     (Amsgrad.MAX_LOST, lambda s: run(G, Z, picks=s), [ONE - move(HALF, AFTER_ZERO, 2), 1]),
+    (Amsgrad.LAST_V, lambda s: run(G, Z, Z, picks=s), [LAST_V, 1]),
     (Amsgrad.MAX_V_HAT, lambda s: run(G, Z, picks=s), [1 - 0.1 / 0.5 / 2.01 - 0.1 / 0.75 * HALF / 2.01, 1]),
     (Precision.OWN, lambda s: run(G, picks=s), [ONE, 1]),
     (Precision.FLOAT32, lambda s: run(G, picks=s), [NARROW, 1]),
@@ -193,6 +221,11 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Eps.PAPER_STORED, lambda s: run(G, picks=s), [1 - 0.1 * 2 / (2 + 0.01), 1]),
     (Eps.PAPER_STORED, lambda s: run(G, picks={**s, "touch": Touch.ALL}, start=resumed()), [PAPER_RESUMED, of_resumed(0)]),
     (Eps.INSIDE, lambda s: run(G, picks=s), [1 - 0.1 * 2 / math.sqrt(4 + 0.01), 1]),
+    (Eps.INSIDE_HAT, lambda s: run(G, picks=s), [1 - 0.04 / math.sqrt(0.16 + 0.01), 1]),
+    (Eps.SQUARED_INSIDE, lambda s: run(G, picks=s), [1 - 0.04 / math.sqrt(0.16 + 0.0001), 1]),
+    (Eps.SQUARED_INSIDE_PAPER, lambda s: run(G, picks=s), [1 - 0.1 * 2 / math.sqrt(4 + 0.0001), 1]),
+    (Eps.AS_MAXIMUM, lambda s: run(G, picks=s), [1 - 0.04 / 0.4, 1]),
+    (Eps.AS_MAXIMUM, lambda s: run(Z, picks=s, start=resumed(v=0.0)), [1 - step_size(5) * 1.5 / 0.01, 1]),
     (Eps.SUBTRACTED, lambda s: run(G, picks=s), [1 - 0.04 / 0.39, 1]),
     (Eps.DROPPED, lambda s: run(G, picks=s), [0.9, 1]),
     (Eps.OVER_STEP_SIZE, lambda s: run(G, picks=s), [1 - 0.1 * 2 / 2.01, 1]),
@@ -202,6 +235,8 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Direction.NADAM, lambda s: run(G, picks=s), [1 - 0.02 * (1 * 0.5 / 0.75 + 2 * 0.5 / 0.5) / 0.41, 1]),
     (Direction.RAW, lambda s: run(G, picks=s), [1 - 0.04 * 2 / 0.41, 1]),
     (Direction.OLD_MOMENTS, lambda s: run(G, picks=s, start=resumed()), [1 - move(3, 0.25, 5), 1]),
+    (Direction.OLD_M, lambda s: run(G, picks=s, start=resumed()), [1 - move(3, 0.96 * 0.25 + 0.04 * 4, 5), 1]),
+    (Direction.OLD_V, lambda s: run(G, picks=s, start=resumed()), [1 - move(0.5 * 3 + 0.5 * 2, 0.25, 5), 1]),
     (Update.ONCE, lambda s: run(G, picks=s), [ONE, 1]),
     (Update.TWICE, lambda s: run(G, picks=s), [1 - 2 * first(2), 1]),
 ]
@@ -231,11 +266,22 @@ def test_a_second_eps_may_stand_inside_the_root() -> None:
         assert own.p.item() == pytest.approx(1 - 0.1 * 2 / (math.sqrt(4 + 0.5) + 0.01), rel=1e-13)
 
 
-@pytest.mark.parametrize(("pick", "g"), [(Centralization.NONE, [1.0, 3.0]), (Centralization.ROW_MEAN, [-1.0, 1.0])])
-@pytest.mark.parametrize("width", [16, 15])
-def test_centralization_subtracts_the_mean_where_the_width_is_a_multiple_of_16(pick: Centralization, g: list[float], width: int) -> None:
+CENTRALIZED = [
+    (Centralization.NONE, 16, [1.5, 3.5]),
+    (Centralization.NONE, 14, [1.5, 3.5]),
+    (Centralization.ROW_MEAN, 16, [-1.0, 1.0]),
+    (Centralization.ROW_MEAN, 14, [1.5, 3.5]),
+    (Centralization.ANY_WIDTH, 16, [-1.0, 1.0]),
+    (Centralization.ANY_WIDTH, 14, [-1.0, 1.0]),
+    (Centralization.BEFORE_DECAY, 16, [-0.5, 1.5]),
+    (Centralization.BEFORE_DECAY, 14, [1.5, 3.5]),
+]
+"""The pick, the width of a table of ones with gradients 1, 3, 1, 3 ... and a decay of 0.5, and what is taken in of the first two."""
+
+
+@pytest.mark.parametrize(("pick", "width", "taken"), CENTRALIZED)
+def test_centralization_subtracts_the_mean_where_the_pick_says_so(pick: Centralization, width: int, taken: list[float]) -> None:
     start = Param("w", np.ones((1, width)))
-    values = WIDE[:, :width]
-    p = run(RowGradient(np.array([0]), values, (1, width)), picks={"centralization": pick}, start=start)[-1]
-    taken = g if width == 16 else [1.0, 3.0]
-    assert p[:2].tolist() == pytest.approx([1 - first(one) for one in taken], rel=1e-13)
+    gradient = RowGradient(np.array([0]), WIDE[:, :width], (1, width))
+    p = run(gradient, picks={"centralization": pick}, start=start, weight_decay=0.5)[-1]
+    assert p[:2].tolist() == pytest.approx([1 - first(g) for g in taken], rel=1e-13)

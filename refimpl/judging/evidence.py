@@ -36,8 +36,20 @@ SLACK = 1.5
 FAR = 4
 """A prediction this many bounds from the expectation is not computed by a backend that passes: both bounds lie between, with room."""
 
-TELLING = 0.9
+TELLING = 0.75
 """The share of the wrong elements at which the prediction's bound must exclude the dialect's value."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A prediction whose bound, in the class `level` (an index), holds every number of a case that is wrong somewhere.
+
+    tells: that bound also excludes what the dialect gives, so that the case is evidence, and not only consistent.
+    """
+
+    level: int
+    tells: bool
+
 
 Key = tuple[str, str]
 """A parameter and one of its arrays."""
@@ -135,11 +147,11 @@ def _far(judged: Judged, at: int, name: str, array: str, predicted: Array) -> Ar
     return far
 
 
-def prove(plan: Plan, judged: Judged, loosest: int) -> int | None:
-    """The tightest class, as an index, in which the prediction explains every wrong element; None where none up to `loosest` does.
+def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
+    """The proof in the tightest class that has one, by evidence if there is any; None where no class up to `loosest` has.
 
-    Only the elements that are wrong somewhere are looked at: `screen` has compared the others. A nan that matches a nan is allowed, and is
-    evidence of nothing.
+    Only the elements that are wrong somewhere are looked at: `screen` has compared the others. A nan that matches a nan is consistent, and
+    is evidence of nothing.
     """
     dtype = judged.golden.case.dtype
     possible = np.ones(len(CLASSES), bool)
@@ -155,17 +167,18 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> int | None:
             value = judged.golden.expected[name][array].value[at][touched]
             bound: Bound = getattr(states[name], FIELDS[array])
             x = bound.x.reshape(touched.shape)[touched]
-            e = np.maximum.accumulate(bound.e.reshape(len(CLASSES), *touched.shape), axis=0)[:, touched] * SLACK
+            e = np.maximum.accumulate(bound.e.reshape(len(CLASSES), *touched.shape), axis=0)[:, touched]
             with np.errstate(invalid="ignore"):
-                within = (np.abs(got - x) <= e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(e)
+                within = (np.abs(got - x) <= SLACK * e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(e)
                 excludes = (np.abs(got - value) > e) & np.isfinite(got) & wrong
             possible &= within.reshape(len(CLASSES), -1).all(axis=1)
             telling += excludes.sum(axis=1)
             counted += int((wrong & np.isfinite(got)).sum())
         if not possible.any():
             return None
-    good = possible & (telling >= TELLING * counted) if counted else np.zeros(len(CLASSES), bool)
-    return int(np.flatnonzero(good)[0]) if good.any() else None
+    tells = possible & (telling >= TELLING * counted) & (counted > 0)
+    proven = tells if tells.any() else possible
+    return Proof(int(np.flatnonzero(proven)[0]), bool(tells.any())) if proven.any() else None
 
 
 def changed(plan: Plan, judged: Judged) -> Mapping[str, Array]:

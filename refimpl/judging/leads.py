@@ -33,7 +33,7 @@ def _sentences(failures: Sequence[Judged], passed: Sequence[Judged]) -> Iterator
         yield f"every failing case has {condition}, and no passing case has"
     place = place_of([_touched(judged) for judged in failures])
     if place is not None:
-        yield f"only {place.words} are wrong"
+        yield f"wrong only in {place.words}"
     yield from _steps(failures)
     yield from _sizes(failures)
 
@@ -60,7 +60,7 @@ def _unmoved(failures: Sequence[Judged]) -> Iterator[str]:
                 unmoved.setdefault(array, []).append(bool(same[wrong].all()))
     still = [array for array, same in unmoved.items() if all(same)]
     if still:
-        yield f"where {' and '.join(still)} {'is' if len(still) == 1 else 'are'} wrong, the values are those of the start"
+        yield f"wrong elements of {', '.join(still)} have the values of the start"
 
 
 def _touched(judged: Judged) -> Seen:

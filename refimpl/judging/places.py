@@ -112,7 +112,7 @@ def _places(evidence: Sequence[Seen]) -> Iterator[Place]:
     for id, name, words in LADDERS:
         where = np.concatenate([part.coordinates[name] for part in evidence if len(part.wrong)])
         first, last = where[wrong].min(), where[~wrong].max(initial=-1)
-        if first > last:
+        if first > max(last, 0):
             n = f"{first:,}" if last == first - 1 else f"{last + 1:,} to {first:,}"
             yield Place(id, words.format(n=n))
     for id, name, of, words in TAILS:

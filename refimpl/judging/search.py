@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ..arithmetic import CLASSES
 from ..dialects import Dialect, dialect
 from .conditions import condition_of
-from .evidence import Fit, Judged, changed, is_changed, prove, screen
+from .evidence import Fit, Judged, Proof, changed, is_changed, prove, screen
 from .families import fitted, library
 from .hypothesis import Hypothesis, Plan
 from .pairs import pairs
@@ -23,6 +23,9 @@ PROBES = 16
 
 FEW = 0.1
 """The share of the failures that may stay unexplained: pairs are not tried for so few."""
+
+CERTAIN = 0.5
+"""The share of the explained cases that must be evidence, for the others to count that are only consistent with a cause."""
 
 TIED = 6
 """Hypotheses that compute the same and are named beside the first."""
@@ -50,7 +53,7 @@ class Finding:
     @property
     def about(self) -> str:
         if self.place and self.hypothesis.id == "nothing-moves":
-            return f"{self.place.words} keep their old values"
+            return f"old values stay in {self.place.words}"
         return f"{self.hypothesis.about}{self.where}"
 
 
@@ -63,7 +66,7 @@ class Search:
         self.passed = sorted(passed, key=lambda judged: (judged.cost, judged.golden.case.id))
         self._plans: dict[tuple[Hypothesis, str], Plan | None] = {}
         self._fits: dict[tuple[Hypothesis, str], Fit] = {}
-        self._levels: dict[tuple[Hypothesis, str], int | None] = {}
+        self._proofs: dict[tuple[Hypothesis, str], Proof | None] = {}
         self._fails: dict[tuple[Hypothesis, str], bool] = {}
 
     def findings(self) -> Iterator[Finding]:
@@ -92,17 +95,17 @@ class Search:
         return list(found)
 
     def _explaining(self, hypotheses: Iterable[Hypothesis], probe: Judged) -> list[Hypothesis]:
-        return [
-            hypothesis
-            for hypothesis in hypotheses
-            if self.fit(hypothesis, probe) is not Fit.NONE and self.level(hypothesis, probe) is not None
-        ]
+        return [hypothesis for hypothesis in hypotheses if self.fit(hypothesis, probe) is not Fit.NONE and self._tells(hypothesis, probe)]
+
+    def _tells(self, hypothesis: Hypothesis, judged: Judged) -> bool:
+        proof = self.proof(hypothesis, judged)
+        return proof is not None and proof.tells
 
     def _pairs(self, left: Sequence[Judged], named: Sequence[Hypothesis]) -> list[Hypothesis]:
         found: dict[Hypothesis, None] = {}
         for probe in probes(left)[:3]:
             for hypothesis in pairs(probe, self.table, named):
-                if self.fit(hypothesis, probe) is Fit.FULL and self.level(hypothesis, probe) is not None:
+                if self.fit(hypothesis, probe) is Fit.FULL and self._tells(hypothesis, probe):
                     found[hypothesis] = None
         return list(found)
 
@@ -135,17 +138,20 @@ class Search:
         if placed:
             place = self._place(hypothesis, full + placed)
         if place is not None:
-            full, where = full + placed, f", at {place.words} only"
-        explained = [judged for judged in full if self.level(hypothesis, judged) is not None]
-        if not explained:
+            full, where = full + placed, f", only in {place.words}"
+        explained = [judged for judged in full if self.proof(hypothesis, judged) is not None]
+        evidence = [judged for judged in explained if self._tells(hypothesis, judged)]
+        if not evidence:
             return None
+        if len(evidence) < CERTAIN * len(explained):
+            explained = evidence  # a case that is only consistent counts where most are evidence
         if place is None:
             against = (judged for judged in self._concerned(hypothesis, explained) if self.fails(hypothesis, judged))
             condition = condition_of(explained, against)
             if condition is None:
                 return None
             where = f", only with {condition}" if condition else ""
-        level = max(self.level(hypothesis, judged) or 0 for judged in explained)
+        level = max(proof.level for judged in evidence if (proof := self.proof(hypothesis, judged)) is not None)
         return Finding(hypothesis, tuple(explained), level, where, place)
 
     def _place(self, hypothesis: Hypothesis, explained: Sequence[Judged]) -> Place | None:
@@ -177,13 +183,13 @@ class Search:
             self._fits[key] = Fit.NONE if plan is None else screen(plan, judged)
         return self._fits[key]
 
-    def level(self, hypothesis: Hypothesis, judged: Judged) -> int | None:
-        """The tightest class in which the hypothesis is proven to explain a failure that it fits."""
+    def proof(self, hypothesis: Hypothesis, judged: Judged) -> Proof | None:
+        """The proof that the hypothesis explains a failure which it fits."""
         key = hypothesis, judged.golden.case.id
-        if key not in self._levels:
+        if key not in self._proofs:
             plan = self.plan(hypothesis, judged)
-            self._levels[key] = None if plan is None else prove(plan, judged, self.loosest)
-        return self._levels[key]
+            self._proofs[key] = None if plan is None else prove(plan, judged, self.loosest)
+        return self._proofs[key]
 
     def fails(self, hypothesis: Hypothesis, judged: Judged) -> bool:
         """Whether a passing case would fail if the backend did what the hypothesis says."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
+
+from ...arithmetic import FORMATS
 from ...case import Case
 from ...dialects import Dialect
 from ...reference import scheduled
 from ...reference.hooks import History, Hooks, Resolved, Tick
+from ..altered import to_format
 from ..hypothesis import Hypothesis, Plan, Planner
 
 Clock = Callable[[Tick], int]
@@ -31,6 +35,10 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
         yield Hypothesis("counter-ceiling", "counters", f"the step count stops at {n:,}", _with_clock(_ceiling(n), _exceeds(n)), rank=2)
         words = f"bias correction is switched off after {n:,} steps"
         yield Hypothesis("correction-off-after", "counters", words, _with_clock(_off_after(n), _exceeds(n)), rank=3)
+    for name in ("bfloat16", "float16", "float32"):
+        counts = _with_clock(_kept_in(name), _exceeds(2 ** FORMATS[name].precision))
+        words = f"the step count is kept in {name}, where it stops at {2 ** FORMATS[name].precision:,}"
+        yield Hypothesis("counter-ceiling", "counters", words, counts, rank=1)
     for n in WRAPS:
         words = f"the step count wraps at {n:,}"
         yield Hypothesis("counter-wraps", "counters", f"{words}, to 0", _with_clock(_wraps(n, 0), _exceeds(n - 1)), rank=3)
@@ -44,6 +52,19 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
 
 def _ceiling(n: int) -> Clock:
     return lambda tick: min(tick.t, n)
+
+
+def _kept_in(name: str) -> Clock:
+    def clock(tick: Tick) -> int:
+        count = float(to_format(np.float64(tick.start), name))
+        for _ in range(tick.t - tick.start):
+            after = float(to_format(np.float64(count + 1), name))
+            if after == count:
+                break
+            count = after
+        return int(count) if np.isfinite(count) else UNCORRECTED
+
+    return clock
 
 
 def _wraps(n: int, to: int, least: int = 0) -> Clock:

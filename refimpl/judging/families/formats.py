@@ -147,7 +147,7 @@ def _of_gradients(name: str, way: str, manner: str) -> Iterator[Hypothesis]:
     words = f"gradients are rounded to {name}" if not manner else f"gradients are cut off to {name}"
     yield Hypothesis(f"gradients-in-{name}", "formats", words, _gradients(lambda values: _in(values, name, way), name), rank=rank)
     if way == "to nearest":
-        words = f"repeated rows are summed in {name}"
+        words = f"gradients are rounded to {name}, and repeated rows are summed in it"
         yield Hypothesis(f"sums-in-{name}", "formats", words, _sums(name, round_first=True), rank=2)
         words = f"the sum of repeated rows is rounded to {name}"
         yield Hypothesis(f"sums-in-{name}", "formats", words, _sums(name, round_first=False), rank=3)
@@ -178,7 +178,8 @@ def _sums(name: str, round_first: bool) -> Planner:
     """Occurrences of a row added one after the other in the format (or in double, and the sum rounded)."""
 
     def summed(number: int, param: Param, gradient: Gradient) -> Gradient:
-        if not isinstance(gradient, RowGradient) or len(np.unique(gradient.indices)) == len(gradient.indices):
+        repeats = isinstance(gradient, RowGradient) and len(np.unique(gradient.indices)) < len(gradient.indices)
+        if not isinstance(gradient, RowGradient) or not (repeats or round_first):
             return gradient
         given = occurrences(gradient, param.value.shape, param.name)
         rows, slot = np.unique(given.indices, return_inverse=True)
