@@ -15,11 +15,10 @@ import numpy as np
 
 from ..arithmetic import CLASSES, FORMATS, Bound, Float
 from ..backends.outcome import Outcome
-from ..case import Expected, Golden
-from ..gradients import Array, gradient_form
+from ..case import Expected, Golden, ratios
+from ..gradients import Array, Gradient, gradient_form
 from ..oracle import bounded
 from ..reference import FIELDS, ONE, States
-from .compare import ratios
 from .hypothesis import Plan, predict
 
 DOUBLE = Float("float64")
@@ -30,8 +29,8 @@ FIRST_STEPS = 300
 WIDE = 30
 """A prediction in double is this many bounds away before it is given up without a proof."""
 
-SLACK = 1.5
-"""The proof runs one formulation; another one's bound may be this much larger."""
+SLACK = {"float64": 2.5}
+"""The proof runs one formulation; another one's bound may be 1.5 times as large. In float64 the prediction has its own rounding beside."""
 
 FAR = 4
 """A prediction this many bounds from the expectation is not computed by a backend that passes: both bounds lie between, with room."""
@@ -101,6 +100,18 @@ class Judged:
         steps = self.golden.case.steps
         return frozenset(gradient_form(gradient) for step in steps for gradient in step.gradients.values() if gradient is not None)
 
+    @cached_property
+    def arithmetic(self) -> Float:
+        """What predictions are screened in: double, but the case's own format where squares leave its range, which double would not see."""
+        format = FORMATS[self.golden.case.dtype]
+        for step in self.golden.case.steps:
+            for gradient in step.gradients.values():
+                size = np.abs(_values(gradient))
+                size = size[(size > 0) & np.isfinite(size)]
+                if len(size) and (size.max() ** 2 > format.max / 16 or size.min() ** 2 < format.tiny * 16):
+                    return Float(self.golden.case.dtype)
+        return DOUBLE
+
     @property
     def cost(self) -> int:
         case = self.golden.case
@@ -123,10 +134,17 @@ class Judged:
                 at += 1
 
 
+def _values(gradient: Gradient | None) -> Array:
+    if gradient is None:
+        return np.zeros(0)
+    values = {"rows": "values", "elements": "data"}.get(gradient_form(gradient))
+    return np.asarray(gradient if values is None else getattr(gradient, values)).astype(np.float64).reshape(-1)
+
+
 def screen(plan: Plan, judged: Judged) -> Fit:
     """Where the prediction in double is near enough to the numbers to be worth a proof."""
     fit = Fit.FULL
-    for at, states in judged.recorded(predict(plan, DOUBLE)):
+    for at, states in judged.recorded(predict(plan, judged.arithmetic)):
         for name, array in judged.keys:
             far = _far(judged, at, name, array, getattr(states[name], FIELDS[array]))
             if far.any():
@@ -169,7 +187,7 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
             x = bound.x.reshape(touched.shape)[touched]
             e = np.maximum.accumulate(bound.e.reshape(len(CLASSES), *touched.shape), axis=0)[:, touched]
             with np.errstate(invalid="ignore"):
-                within = (np.abs(got - x) <= SLACK * e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(e)
+                within = (np.abs(got - x) <= SLACK.get(dtype, 1.5) * e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(e)
                 excludes = (np.abs(got - value) > e) & np.isfinite(got) & wrong
             possible &= within.reshape(len(CLASSES), -1).all(axis=1)
             telling += excludes.sum(axis=1)
@@ -196,7 +214,7 @@ def is_changed(plan: Plan, judged: Judged) -> bool:
 
 def _changes(plan: Plan, judged: Judged) -> Iterator[tuple[str, Array]]:
     """Step after step and array after array: the parameter, and which of its elements are far from their expectation."""
-    for at, states in judged.recorded(predict(plan, DOUBLE)):
+    for at, states in judged.recorded(predict(plan, judged.arithmetic)):
         for name, array in judged.keys:
             expected = judged.golden.expected[name][array]
             value = expected.value[at]
