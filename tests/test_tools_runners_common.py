@@ -15,9 +15,9 @@ from scipy.sparse import coo_array
 
 from refimpl.backends import read_results
 from refimpl.backends.outcome import End
-from refimpl.case import LAYOUTS, Step
+from refimpl.case import ARRAYS, LAYOUTS, Step
 from refimpl.gradients import RowGradient, is_element_gradient
-from refimpl.vectors import roundtrip, write_manifest, write_theme
+from refimpl.vectors import roundtrip, write_inputs, write_manifest, write_theme
 
 RUNNERS = Path(__file__).resolve().parent.parent / "tools" / "runners"
 
@@ -165,6 +165,20 @@ def test_after_a_row_number_outside_its_table_the_worker_is_replaced(ran):
     assert workers["refused-raises"] == workers["wild"] != workers["final"]
 
 
+def test_a_state_of_several_dtypes_is_unsupported(tmp_path):
+    (tmp_path / "vectors").mkdir()
+    write_inputs(tmp_path / "vectors", [with_a_maximum(golden("mixed"))])
+    assert run(tmp_path, tmp_path / "vectors", "--route", "plain").returncode == 0
+    (outcome,) = read_results(tmp_path / "results", [golden("mixed")])
+    assert (outcome.end, outcome.message) == (End.UNSUPPORTED, "a state in another dtype than its parameter")
+
+
+def test_a_late_refusal_that_leaves_a_changed_state_is_lost_even_if_nobody_says_that_it_is_expected(tmp_path):
+    write_inputs(tmp_path / "vectors", [golden("refuses-late")])
+    assert run(tmp_path, tmp_path / "vectors", "--route", "plain").returncode == 0
+    assert "param of 'table' had changed when it raised ZeroDivisionError" in (tmp_path / "results" / "lost.json").read_text()
+
+
 def test_every_file_is_whole(ran):
     names = {file.name for file in (ran[0] / "results").rglob("*") if file.is_file()}
     assert names == {"basics.npz", "next.npz", "lost.json"}
@@ -213,7 +227,17 @@ def with_other_forms(made):
     return replace(made, case=replace(made.case, steps=(*made.case.steps, step)))
 
 
-@pytest.mark.parametrize("made", [golden(dtype="bfloat16"), with_other_forms(golden()), with_other_forms(golden(dtype="float64"))])
+def with_a_maximum(made):
+    """The golden with a maximum to start from, and its first moment in another dtype."""
+    table, bias = made.case.params
+    table = replace(table, max_exp_avg_sq=table.exp_avg_sq * 2, exp_avg=table.exp_avg.astype(np.float64), dtypes={"exp_avg": "float64"})
+    return replace(made, case=replace(made.case, params=(table, bias)))
+
+
+WRITTEN = [golden(dtype="bfloat16"), with_other_forms(golden()), with_other_forms(golden(dtype="float64")), with_a_maximum(golden())]
+
+
+@pytest.mark.parametrize("made", WRITTEN)
 def test_a_case_is_read_as_it_was_written(tmp_path, cases, made):
     written, dtype = roundtrip(replace(made, expected={})).case, made.case.dtype
     write_theme(tmp_path, [made])
@@ -223,13 +247,44 @@ def test_a_case_is_read_as_it_was_written(tmp_path, cases, made):
     assert read.groups == tuple(dict(group.hyper) for group in written.groups)
     assert [step.hyper for step in read.steps] == [tuple(map(dict, step.hyper)) for step in written.steps]
     for one, other in zip(read.params, written.params):
-        assert (one.name, one.group, one.step, one.dtype) == (other.name, other.group, other.step, dtype)
-        for array, value in ((one.value, other.value), (one.exp_avg, other.exp_avg), (one.exp_avg_sq, other.exp_avg_sq)):
-            assert (array is None) == (value is None)
-            assert array is None or np.array_equal(array, value.astype(array.dtype))
+        assert (one.name, one.group, one.step, one.dtype, one.dtypes) == (other.name, other.group, other.step, dtype, other.dtypes)
+        for array in ("value", *ARRAYS[1:]):
+            value, wanted = getattr(one, array), getattr(other, array)
+            assert (value is None) == (wanted is None)
+            assert value is None or np.array_equal(value, wanted.astype(value.dtype))
     for one, other in zip(read.steps, written.steps):
         assert one.gradients.keys() == other.gradients.keys()
         assert all(same(one.gradients[name], gradient) for name, gradient in other.gradients.items())
+
+
+def test_no_answer_is_read(tmp_path, cases, monkeypatch):
+    plain = golden()
+    allowed = {
+        name: {array: replace(one, allowed=np.full(one.value.shape, 3, np.uint8)) for array, one in arrays.items()}
+        for name, arrays in plain.expected.items()
+    }
+    write_theme(tmp_path, [replace(plain, expected=allowed)])
+    members = {}
+    monkeypatch.setattr(cases, "_case", lambda entry, arrays: members.update(arrays))
+    cases.read_theme(tmp_path / "torch.SparseAdam" / "basics.yaml")
+    assert {name.split("/")[1].split(".")[0] for name in members} == {"param", "exp_avg", "exp_avg_sq", "grad"}
+
+
+def test_another_format_is_refused(tmp_path, cases):
+    write_theme(tmp_path, [golden()])
+    file = tmp_path / "torch.SparseAdam" / "basics.yaml"
+    file.write_text(file.read_text().replace("format: 2", "format: 1"))
+    with pytest.raises(ValueError, match=r"basics\.yaml: format 1 is unknown, this runner reads format 2"):
+        cases.read_theme(file)
+
+
+def test_a_switch_counts_wherever_it_is_set(tmp_path, cases):
+    plain = golden()
+    groups = tuple(replace(group, hyper={**group.hyper, "maximize": False}) for group in plain.case.groups)
+    late = (replace(plain.case.steps[0], hyper=({}, {"maximize": True})), *plain.case.steps[1:])
+    write_theme(tmp_path, [replace(plain, case=replace(plain.case, groups=groups, steps=late))])
+    (read,) = cases.read_theme(tmp_path / "torch.SparseAdam" / "basics.yaml")
+    assert (read.sets(0, "maximize"), read.sets(1, "maximize"), read.sets(1, "amsgrad")) == (False, True, False)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

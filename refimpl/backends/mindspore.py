@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ import mindspore  # noqa: E402  # it reads its environment when it is imported
 from mindspore import Parameter, Tensor, nn  # noqa: E402  # as above
 from mindspore.common.sparse_tensor import RowTensorInner  # noqa: E402  # as above
 
-from ..case import Case, Step  # noqa: E402  # as above
+from ..case import ARRAYS, Case, Step  # noqa: E402  # as above
 from ..errors import Unsupported, UsageError  # noqa: E402  # as above
 from ..gradients import Array, gradient_form  # noqa: E402  # as above
 from .protocol import Capabilities  # noqa: E402  # as above
@@ -89,8 +89,8 @@ class MindSporeRun:
     """One optimizer, its parameters in its own order, and a compiled call per form of the gradients."""
 
     def __init__(self, case: Case, route: Route) -> None:
-        if any(param.value.size == 0 for param in case.params):
-            raise Unsupported("a parameter without elements cannot be given moments: an initializer's shape must be positive")
+        for reason in _lacking(case):
+            raise Unsupported(reason)
         self._params = {param.name: Parameter(_tensor(param.value), name=param.name) for param in case.params}
         self._case = case
         self._groups: list[Mapping[str, Any]] = [group.hyper for group in case.groups]
@@ -144,10 +144,17 @@ class MindSporeRun:
                 reached = reached * np.float32(self._groups[0][beta])  # as it multiplies them up, call by call
             power.set_data(Tensor(reached))
         by_name = {param.name: param for param in self._case.params}
-        for name, m, v in zip(self._names, self._optimizer.moment1, self._optimizer.moment2):
-            for moment, given in ((m, by_name[name].exp_avg), (v, by_name[name].exp_avg_sq)):
+        for name, moments in self._moments():
+            for array, moment in moments.items():
+                given = getattr(by_name[name], array)
                 if given is not None:
                     moment.set_data(_tensor(given))
+
+    def _moments(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Of each parameter m, v and, with use_amsgrad, the maximum of v."""
+        maximum = (self._optimizer.vhat,) if self._groups[0].get("use_amsgrad") else ()
+        for name, *moments in zip(self._names, self._optimizer.moment1, self._optimizer.moment2, *maximum):
+            yield name, dict(zip(ARRAYS[1:], moments))
 
     def step(self, step: Step) -> None:
         given = [self._given(step.gradients[name]) for name in self._names]
@@ -155,18 +162,11 @@ class MindSporeRun:
         if forms not in self._calls:
             shapes = tuple(tuple(self._params[name].shape) for name in self._names)
             self._calls[forms] = _Call(self._optimizer, forms, shapes)
-        try:
-            self._calls[forms](*(tensor for _, indices, values in given for tensor in (indices, values)))
-            mindspore.common.api._pynative_executor.sync()
-        except Exception as error:
-            if any(group.get("grad_centralization") for group in self._groups):
-                raise Unsupported(f"grad_centralization does not run on the CPU: {_first_words(error)}") from None
-            raise
+        self._calls[forms](*(tensor for _, indices, values in given for tensor in (indices, values)))
+        mindspore.common.api._pynative_executor.sync()
 
     def _given(self, gradient: Any) -> tuple[bool, Any, Any]:
         """(by rows, indices, values); a dense gradient has idle indices."""
-        if gradient is None:
-            raise Unsupported("None is refused as a gradient: a parameter that is not used has a dense one of zeros, and decays and moves")
         form = gradient_form(gradient)
         if form == "elements":
             raise TypeError("a gradient is a Tensor or a RowTensor; there is none of single elements")
@@ -175,17 +175,30 @@ class MindSporeRun:
         return False, Tensor(np.zeros(1, np.int32)), _tensor(gradient)
 
     def state(self) -> dict[str, dict[str, Array]]:
-        moments = zip(self._names, self._optimizer.moment1, self._optimizer.moment2)
-        return {name: {"param": self._params[name].asnumpy(), "exp_avg": m.asnumpy(), "exp_avg_sq": v.asnumpy()} for name, m, v in moments}
+        tensors = {name: {"param": self._params[name], **moments} for name, moments in self._moments()}
+        return {name: {array: tensor.asnumpy() for array, tensor in arrays.items()} for name, arrays in tensors.items()}
 
 
 def _tensor(array: Array) -> Any:
     return Tensor(np.array(array, order="C"))
 
 
-def _first_words(error: Exception) -> str:
-    """The first line of a message that is no rule and no heading."""
-    return next((line for line in str(error).splitlines() if line[:1].isalpha()), type(error).__name__)
+def _lacking(case: Case) -> Iterator[str]:
+    """What MindSpore on a CPU has no way to do, told before anything is compiled."""
+    if any(param.value.size == 0 for param in case.params):
+        yield "a parameter without elements cannot be given moments: an initializer's shape must be positive"
+    gradients = [(param, step.gradients.get(param.name)) for step in case.steps for param in case.params]
+    if any(gradient is None for _, gradient in gradients):
+        yield "None is refused as a gradient: a parameter that is not used has a dense one of zeros, and decays and moves"
+    for param, gradient in gradients:
+        if case.groups[param.group].hyper.get("grad_centralization") is not True:
+            continue
+        # nn/optim/optimizer.py, _apply_grad_centralization: for rows it asks F.shape of the RowTensor, which no graph can compile; for a
+        # dense gradient it calls the operator Centralization, which the CPU lacks, where shape[1] % 16 == 0, and else nothing.
+        if gradient_form(gradient) == "rows":
+            yield "grad_centralization takes no gradient by rows: it fails to compile, asking for the shape of a RowTensor"
+        elif param.value.ndim >= 2 and param.value.shape[1] % 16 == 0:
+            yield "grad_centralization needs the operator Centralization, which does not exist on the CPU"
 
 
 class MindSporeBackend:

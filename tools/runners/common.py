@@ -13,7 +13,8 @@
         def step(self, step): ...        # one call of the optimizer
         def state(self): ...             # {name: {"param": ndarray, "exp_avg": ndarray, "exp_avg_sq": ndarray}}
 
-`state` may leave out a moment that cannot be reached. Any other exception is the framework's refusal and becomes SLUG/error.
+`state` may leave out a moment that cannot be reached, and gives "max_exp_avg_sq", too, where amsgrad keeps one. Any other exception is
+the framework's refusal and becomes SLUG/error.
 Every array that a run is given is a fresh copy: gradients must stay as they are, all else is the run's own. bfloat16, which
 NumPy lacks, comes as float32 that holds it exactly, and may be given back as that; `Param.dtype` tells.
 
@@ -43,10 +44,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
-from common_cases import Case, Elements, Param, Rows, Step, Unsupported, outside, read_theme
+from common_cases import STATE, Case, Elements, Param, Rows, Step, Unsupported, outside, read_theme
 from common_worker import LostError, serve
 
-__all__ = ["Case", "Elements", "Param", "Rows", "Step", "Unsupported", "main"]
+__all__ = ["STATE", "Case", "Elements", "Param", "Rows", "Step", "Unsupported", "main"]
 
 CASE_LIMIT, FIRST_LIMIT, START_LIMIT = 60.0, 180.0, 300.0
 """Seconds for a case, for the first case of a worker (frameworks load and compile much at first use), and for its imports."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
+
+FORMAT = 2
+"""The version of the format of vectors that is read."""
+
+STATE = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+"""The arrays of a parameter's state beside its value."""
 
 
 class Unsupported(Exception):
@@ -33,7 +39,11 @@ class Elements:
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter at the start. dtype: its own, in words; exp_avg, exp_avg_sq, step: the state to start from, or None, None, 0."""
+    """A parameter at the start.
+
+    dtype: its own, in words; exp_avg, exp_avg_sq, step: the state to start from, or None, None, 0; max_exp_avg_sq: the maximum of
+    amsgrad, or None; dtypes: array of the state -> dtype, where it is not the parameter's.
+    """
 
     name: str
     value: np.ndarray
@@ -42,6 +52,12 @@ class Param:
     exp_avg: np.ndarray | None = None
     exp_avg_sq: np.ndarray | None = None
     step: int = 0
+    max_exp_avg_sq: np.ndarray | None = None
+    dtypes: dict = field(default_factory=dict)
+
+    def dtype_of(self, array: str) -> str:
+        """The dtype in which an array of the state is kept."""
+        return self.dtypes.get(array, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -85,13 +101,24 @@ class Case:
     def slug(self) -> str:
         return self.id.split("/")[2]
 
+    def sets(self, group: int, name: str) -> bool:
+        """Whether a hyper-parameter of a group is true at any step."""
+        changes = (step.hyper[group] for step in self.steps)
+        return any(bool(hyper.get(name)) for hyper in (self.groups[group], *changes))
+
+
+ANSWERS = ("expect", "bound", "allow")
+"""Members that say what is right: a run must not see them."""
+
 
 def read_theme(file: Path) -> list:
-    """The cases of DIALECT/THEME.yaml, with the arrays of the .npz beside it."""
+    """The cases of DIALECT/THEME.yaml, with the arrays of the .npz beside it. Raises ValueError for another format."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     document = yaml.load(file.read_text(encoding="utf-8"), loader)
+    if document["format"] != FORMAT:
+        raise ValueError(f"{file}: format {document['format']} is unknown, this runner reads format {FORMAT}")
     with np.load(file.with_suffix(".npz"), allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files if "/expect." not in name and "/bound." not in name}
+        arrays = {name: archive[name] for name in archive.files if name.split("/")[1].split(".")[0] not in ANSWERS}
     return [_case(entry, arrays) for entry in document["cases"]]
 
 
@@ -117,9 +144,9 @@ def _hyper(given: dict) -> dict:
 
 def _param(given: dict, dtype: str, slug: str, arrays: dict) -> Param:
     name = given["name"]
-    moments = {one: arrays[f"{slug}/{one}.{name}"] for one in ("exp_avg", "exp_avg_sq") if "moments" in given}
-    value = arrays[f"{slug}/param.{name}"]
-    return Param(name, value, given.get("group", 0), given.get("dtype", dtype), step=given.get("step", 0), **moments)
+    state = {array: arrays[f"{slug}/{array}.{name}"] for array in STATE if f"{slug}/{array}.{name}" in arrays}
+    value, dtypes = arrays[f"{slug}/param.{name}"], given.get("dtypes", {})
+    return Param(name, value, given.get("group", 0), given.get("dtype", dtype), step=given.get("step", 0), dtypes=dtypes, **state)
 
 
 def _step(step: dict, prefix: str, params: tuple, arrays: dict, groups: int) -> Step:
@@ -166,8 +193,8 @@ def handed_out(case: Case) -> Case:
     lay = LAYOUTS[case.layout]
 
     def param(one: Param) -> Param:
-        moments = {name: lay(getattr(one, name)) for name in ("exp_avg", "exp_avg_sq") if getattr(one, name) is not None}
-        return replace(one, value=lay(one.value), **moments)
+        state = {array: lay(getattr(one, array)) for array in STATE if getattr(one, array) is not None}
+        return replace(one, value=lay(one.value), **state)
 
     def gradient(one: object) -> object:
         if isinstance(one, np.ndarray):

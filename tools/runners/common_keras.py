@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-from common import Elements, Rows, Unsupported
+from common import STATE, Elements, Rows, Unsupported
 
 
 class KerasRun:
@@ -22,6 +22,11 @@ class KerasRun:
     def build(self):
         self.run.build(list(self.params.values()))
 
+    def moments(self):
+        """Of each parameter m, v and, with amsgrad, the maximum of v."""
+        kept = (self.run._momentums, self.run._velocities, *((self.run._velocity_hats,) if self.run.amsgrad else ()))
+        return dict(zip(self.params, zip(*kept)))
+
     def _resume(self, case):
         steps = {param.step for param in case.params}
         if len(steps) > 1:
@@ -29,7 +34,7 @@ class KerasRun:
         self.run.iterations.assign(steps.pop())
         moments = self.moments()
         for param in case.params:
-            for moment, given in zip(moments[param.name], (param.exp_avg, param.exp_avg_sq)):
+            for moment, given in zip(moments[param.name], (param.exp_avg, param.exp_avg_sq, param.max_exp_avg_sq)):
                 if given is not None:
                     moment.assign(np.array(given, order="C"))
 
@@ -44,8 +49,11 @@ class KerasRun:
         self.apply([pair for pair in pairs if pair[0] is not None])
 
     def state(self):
-        moments = {name: [np.array(moment) for moment in pair] for name, pair in self.moments().items()}
-        return {name: {"param": np.array(self.params[name]), "exp_avg": m, "exp_avg_sq": v} for name, (m, v) in moments.items()}
+        """The parameters and what `moments` gives of each: m, v and, with amsgrad, the maximum."""
+        return {
+            name: {array: np.array(value) for array, value in zip(("param", *STATE), (self.params[name], *moments))}
+            for name, moments in self.moments().items()
+        }
 
 
 def gradient(given):

@@ -24,9 +24,6 @@ class Adam(KerasRun):
     def apply(self, pairs):
         self.run.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
 
-    def moments(self):
-        return dict(zip(self.params, zip(self.run._momentums, self.run._velocities)))
-
 
 ROUTES = {"adam": Adam}
 

@@ -22,7 +22,9 @@ class Run:
     """A run of the backend, from a case as the runners have it."""
 
     def __init__(self, name, case):
-        params = tuple(Param(one.name, one.value, one.group, one.exp_avg, one.exp_avg_sq, one.step) for one in case.params)
+        params = tuple(
+            Param(one.name, one.value, one.group, one.exp_avg, one.exp_avg_sq, one.step, one.max_exp_avg_sq) for one in case.params
+        )
         steps = tuple(Step(step.gradients, step.hyper) for step in case.steps)
         given = Case(case.id, "", case.dialect, params, tuple(map(Group, case.groups)), steps, case.record)
         self.run = _unclaimed(factory(route=name).start, given)

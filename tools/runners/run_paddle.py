@@ -14,6 +14,7 @@ paddle.set_device("cpu")
 
 POWERS = (("beta1_pow_acc", "beta1"), ("beta2_pow_acc", "beta2"))
 MOMENTS = {"exp_avg": "moment1", "exp_avg_sq": "moment2"}
+MAXIMUM = {"max_exp_avg_sq": "moment2_max"}
 
 
 class AdamRun:
@@ -30,6 +31,7 @@ class AdamRun:
         else:
             shared = {"learning_rate": 1.0, "amsgrad": first["amsgrad"]}
             self.run = paddle.optimizer.Adam(parameters=self._groups(case), **shared, **self.options)
+        self.kept = {**MOMENTS, **(MAXIMUM if first["amsgrad"] else {})}
         self.grouped = len(case.groups) > 1
         self.decays = any(group["weight_decay"] for group in case.groups)
         if any(param.step for param in case.params):
@@ -48,7 +50,8 @@ class AdamRun:
         state = {}
         for param in case.params:
             name, hyper = self.params[param.name].name, case.groups[param.group]
-            state.update({f"{name}_{own}_0": _tensor(getattr(param, array)) for array, own in MOMENTS.items()})
+            given = {own: getattr(param, array) for array, own in self.kept.items()}
+            state.update({f"{name}_{own}_0": _tensor(np.zeros_like(param.value) if one is None else one) for own, one in given.items()})
             for own, beta in POWERS:
                 state[f"{name}_{own}_0"] = _tensor(np.array([hyper[beta] ** (param.step + 1)], param.value.dtype))
         self.run.set_state_dict(state)
@@ -91,7 +94,7 @@ class AdamRun:
         return {name: self._arrays(param, held) for name, param in self.params.items()}
 
     def _arrays(self, param, held):
-        moments = {array: held.get(f"{param.name}_{own}_0") for array, own in MOMENTS.items()}
+        moments = {array: held.get(f"{param.name}_{own}_0") for array, own in self.kept.items()}
         zeros = np.zeros_like(param.numpy())
         return {"param": param.numpy(), **{array: zeros if one is None else one.numpy() for array, one in moments.items()}}
 

@@ -27,9 +27,6 @@ class KerasAdam(KerasRun):
     def apply(self, pairs):
         self.run.apply_gradients(pairs)
 
-    def moments(self):
-        return dict(zip(self.params, zip(self.run._momentums, self.run._velocities)))
-
 
 class LegacyAdam(KerasAdam):
     dialects = ("keras.legacy.Adam",)
@@ -42,7 +39,8 @@ class LegacyAdam(KerasAdam):
         self.run._create_all_weights(list(self.params.values()))
 
     def moments(self):
-        return {name: (self.run.get_slot(variable, "m"), self.run.get_slot(variable, "v")) for name, variable in self.params.items()}
+        slots = ("m", "v", *(("vhat",) if self.run.amsgrad else ()))
+        return {name: [self.run.get_slot(variable, slot) for slot in slots] for name, variable in self.params.items()}
 
 
 class LazyAdam(LegacyAdam):

@@ -12,7 +12,8 @@ from common import Elements, Rows, main
 torch.set_num_threads(2)
 torch.sparse.check_sparse_tensor_invariants.enable()  # without it a row number outside the table reads and writes past its end
 
-ARRAYS = ("param", "exp_avg", "exp_avg_sq")
+KEPT = {False: ("exp_avg", "exp_avg_sq"), True: ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")}
+"""Whether amsgrad is on at any step -> what there is beside the parameter."""
 
 
 class TorchRun:
@@ -21,6 +22,7 @@ class TorchRun:
     def __init__(self, case, optimizer, **variant):
         self.params = {param.name: torch.nn.Parameter(tensor(param.value, param.dtype)) for param in case.params}
         self.dtypes = {param.name: param.dtype for param in case.params}
+        self.kept = {param.name: KEPT[case.sets(param.group, "amsgrad")] for param in case.params}
         groups = [{"params": [], **hyper} for hyper in case.groups]
         for param in case.params:
             groups[param.group]["params"].append(self.params[param.name])
@@ -35,11 +37,9 @@ class TorchRun:
         mine = self.params[param.name]
         state = self.run.state[mine]
         state["step"] = torch.tensor(float(param.step)) if isinstance(self.run, torch.optim.Adam) else param.step
-        for name in ("exp_avg", "exp_avg_sq"):
+        for name in self.kept[param.name]:
             moment = getattr(param, name)
             state[name] = torch.zeros_like(mine) if moment is None else tensor(moment, param.dtype)
-        if self.run.param_groups[param.group].get("amsgrad"):
-            state["max_exp_avg_sq"] = torch.zeros_like(mine)
 
     def step(self, step):
         gradients = {name: self.gradient(name, gradient) for name, gradient in step.gradients.items()}
@@ -60,7 +60,7 @@ class TorchRun:
 
     def state(self):
         """Moments that the optimizer has not made yet, because no gradient came, are zero."""
-        return {name: {array: self.array(param, array) for array in ARRAYS} for name, param in self.params.items()}
+        return {name: {array: self.array(param, array) for array in ("param", *self.kept[name])} for name, param in self.params.items()}
 
     def array(self, param, array):
         found = param if array == "param" else self.run.state.get(param, {}).get(array, torch.zeros_like(param))
