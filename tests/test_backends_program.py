@@ -55,6 +55,53 @@ def test_half_precision_may_come_as_float32(tmp_path):
     assert str(written(tmp_path, made, param__w=STATE).states["w"]["param"].dtype) == "bfloat16"
 
 
+def test_the_maximum_is_a_result_like_any_other(tmp_path):
+    outcome = written(tmp_path, param__w=STATE, max_exp_avg_sq__w=STATE + 2)
+    np.testing.assert_array_equal(outcome.states["w"]["max_exp_avg_sq"], STATE + 2)
+
+
+MIXED = case(None, None, params=[table(dtypes={"exp_avg": "bfloat16", "exp_avg_sq": "float64"})])
+
+
+def test_each_array_comes_back_in_its_own_dtype(tmp_path):
+    outcome = written(tmp_path, MIXED, param__w=STATE, exp_avg__w=STATE, exp_avg_sq__w=STATE.astype(np.float64) / 3)
+    assert outcome.end is End.STATES
+    assert {array: str(values.dtype) for array, values in outcome.states["w"].items()} == {
+        "param": "float32",
+        "exp_avg": "bfloat16",
+        "exp_avg_sq": "float64",
+    }
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (
+            {"exp_avg__w": STATE + np.float32(0.1)},
+            "exp_avg.w[0, 0, 0] = np.float32(0.1) is no bfloat16; store each state as bfloat16 has it",
+        ),
+        ({"exp_avg_sq__w": STATE}, "exp_avg_sq of 'w' has dtype float32, not float64"),
+        ({"exp_avg__w": STATE.astype(np.float16)}, "exp_avg of 'w' has dtype float16, not float32 or float64"),
+    ],
+)
+def test_a_result_is_held_against_the_dtype_of_its_array(tmp_path, members, message):
+    outcome = written(tmp_path, MIXED, **{"param__w": STATE, **members})
+    assert outcome.end is End.MISBEHAVED
+    assert message in outcome.message
+
+
+def test_a_second_parameter_is_held_against_its_own_dtype(tmp_path):
+    made = case(None, None, params=[table(), table("u", dtype="float64")])
+    outcome = written(tmp_path, made, param__w=STATE, param__u=STATE.astype(np.float64) / 3)
+    assert outcome.end is End.STATES
+    assert outcome.states["u"]["param"].dtype == np.float64
+
+
+def test_a_case_that_records_nothing_is_read_at_its_last_step(tmp_path):
+    made = replace(TWO_STEPS, error="invalid-lr", record=())
+    assert written(tmp_path, made, param__w=STATE[:1]).end is End.STATES
+
+
 @pytest.mark.parametrize(
     ("members", "message"),
     [
