@@ -106,4 +106,12 @@ def _allowed(diagnosis: Diagnosis, answer: Answer) -> bool:
 
 
 def _placed(diagnosis: Diagnosis, answer: Answer) -> bool:
-    return re.search(answer.words, f"{' with '.join(diagnosis.deviations)}: {diagnosis.about}", re.IGNORECASE) is not None
+    said = f"{' with '.join(diagnosis.deviations)}: {diagnosis.about}"
+    found = re.search(answer.words, said, re.IGNORECASE)
+    return found is not None and (not answer.number or _near(said[found.end() :], answer.number))
+
+
+def _near(words: str, number: int) -> bool:
+    """Whether the words hold the number, one beside it, or a range around it."""
+    ranges = re.findall(r"(\d+)(?: to (\d+))?", words.replace(",", ""))
+    return any(int(low) - 1 <= number <= int(high or low) + 1 for low, high in ranges)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .dialects import ALL
@@ -14,19 +14,21 @@ class Answer:
     """What may be said of a wrong row.
 
     names: ids of causes, alone or together; words: a regular expression over id and words, for what says where it is wrong;
-    reason: a regular expression over the reasons of failing cases, for what is no matter of numbers; none: that nothing known fits.
+    number: one that must stand behind the words, alone or in a range, counted from 0 or from 1; reason: a regular expression over the
+    reasons of failing cases, for what is no matter of numbers; none: that nothing known fits.
     """
 
     names: frozenset[str] = frozenset()
     words: str = ""
+    number: int = 0
     reason: str = ""
     none: bool = False
 
     def or_none(self) -> Answer:
-        return Answer(self.names, self.words, self.reason, none=True)
+        return replace(self, none=True)
 
     def or_placed(self, words: str) -> Answer:
-        return Answer(self.names, words, self.reason, self.none)
+        return replace(self, words=words)
 
 
 def named(*names: str) -> Answer:
@@ -35,6 +37,10 @@ def named(*names: str) -> Answer:
 
 def placed(words: str) -> Answer:
     return Answer(words=words)
+
+
+def within(words: str, number: int) -> Answer:
+    return Answer(words=words, number=number)
 
 
 def refused_because(reason: str) -> Answer:
