@@ -60,3 +60,11 @@ def test_a_stale_waiver_is_an_error():
     root = parsed(report(passed(), problems=("the waiver for 'x' no longer applies",)))
     (error,) = root.iter("error")
     assert "no longer applies" in error.get("message")
+
+
+def test_what_strict_does_not_let_pass_is_an_error_of_its_own():
+    verdicts = [passed(), other(Status.UNSUPPORTED, "u", reason="no")]
+    assert parsed(report(*verdicts)).get("errors") == "0"
+    root = parsed(report(*verdicts, strict=True))
+    assert root.get("errors") == "1"
+    assert root.find("testsuite[@name='strict']/testcase").get("name") == "1 unsupported"

@@ -63,5 +63,5 @@ def needed_features(case: Case) -> tuple[str, ...]:
 
 
 def dtypes_of(case: Case) -> tuple[str, ...]:
-    """The dtypes of the parameters of a case, each once."""
-    return tuple(dict.fromkeys(str(param.value.dtype) for param in case.params))
+    """The dtypes of the parameters of a case and of their moments, each once."""
+    return tuple(dict.fromkeys(dtype for param in case.params for dtype in (str(param.value.dtype), *param.dtypes.values())))

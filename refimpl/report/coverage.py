@@ -24,7 +24,7 @@ class Coverage:
     """Counts of the selected cases, and of what was not judged.
 
     judged: cases that are not unsupported; dialects: those of which no case was judged;
-    unsupported: feature or dtype -> unsupported cases of the other dialects that need it, where no judged one does;
+    unsupported: feature or dtype -> unsupported cases of the other dialects that need it, where none judged by its numbers does;
     otherwise: reason -> unsupported cases that need nothing of that kind; not_shown: array -> in how many cases;
     refusals: dialects of which nothing was judged but that errors came where they must.
     """
@@ -72,7 +72,7 @@ def coverage(report: Report) -> Coverage:
     unsupported: Counter[str] = Counter()
     otherwise: Counter[str] = Counter()
     for name, verdicts in by_dialect.items():
-        seen = {need for one in judged[name] for need in one.needs}
+        seen = {need for one in judged[name] if not _is_refusal(one) for need in one.needs}
         for one in verdicts if judged[name] else ():
             if one.status is Status.UNSUPPORTED:
                 unseen = [need for need in one.needs if need not in seen]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from xml.etree import ElementTree as Xml
 
 from ..judging.verdict import CaseVerdict, Report, Status
+from .coverage import coverage
 from .text import facts, place
 
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -24,6 +25,8 @@ def to_junit(report: Report) -> str:
         _suite(root, "waivers", (_error("waivers", problem) for problem in report.problems), 0.0)
     if report.failure:
         _suite(root, "program", [_error("program", report.failure)], 0.0)
+    if report.strict and coverage(report).lacking:
+        _suite(root, "strict", (_error("strict", lacking) for lacking in coverage(report).lacking), 0.0)
     for count in ("tests", "failures", "errors", "skipped"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     Xml.indent(root)
