@@ -119,3 +119,19 @@ def kinds(x: Array) -> Array:
     x = np.asarray(x, np.float64)
     inf = np.where(x > 0, KINDS["+inf"], KINDS["-inf"])
     return np.where(np.isfinite(x), KINDS["finite"], np.where(np.isnan(x), KINDS["nan"], inf)).astype(np.uint8)
+
+
+def ratios(got: Array, expected: Expected, numerics_class: str) -> Array:
+    """|got - expect| / bound of each element; 0 where they are equal or of an allowed kind, inf where they are not.
+
+    got: (T, *shape) in any float dtype. An element that is not finite is judged by its kind alone.
+    """
+    got = got.astype(np.float64)
+    bound = expected.bound[numerics_class].astype(np.float64)
+    with np.errstate(all="ignore"):
+        error = np.abs(got - expected.value)
+        ratio = np.where(error == 0, 0.0, np.where(np.isinf(bound), 0.0, error / bound))
+    kind = kinds(got)
+    allowed = np.full(got.shape, KINDS["finite"], np.uint8) if expected.allowed is None else expected.allowed
+    not_allowed = (kind & allowed) == 0
+    return np.where(not_allowed, np.inf, np.where(kind == KINDS["finite"], ratio, 0.0))

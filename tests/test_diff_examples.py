@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from refimpl import LazyAdam, RowGradient
-from refimpl.case import Case, Group, Param, Step
+from refimpl.case import Case, Group, Param, Step, ratios
 from refimpl.dialects import dialect, dialects
 from refimpl.diff.claims import RAISES, WORKS
 from refimpl.diff.examples import examples_of
-from refimpl.judging.compare import ratios
 from refimpl.oracle import expectations
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from refimpl.arithmetic import CLASSES
 from refimpl.backends.outcome import End, Outcome
-from refimpl.case import ARRAYS, KINDS, Case, Expected, Golden, Group, Param, Step
-from refimpl.judging.compare import judge, ratios
+from refimpl.case import ARRAYS, KINDS, Case, Expected, Golden, Group, Param, Step, ratios
+from refimpl.judging.compare import judge
 from refimpl.judging.verdict import Status
 
 

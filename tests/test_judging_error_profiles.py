@@ -3,8 +3,7 @@ import pytest
 
 from refimpl.backends.execute import execute
 from refimpl.backends.reference import factory
-from refimpl.case import Golden
-from refimpl.judging.compare import ratios
+from refimpl.case import Golden, ratios
 from refimpl.judging.error_profiles import ELEMENTS, profiles
 
 CLASS = "tensor-faithful"

@@ -201,7 +201,7 @@ def test_each_names_one_form_per_table_and_every_combination_once() -> None:
     assert all(len(forms) == 1 for one in every for forms in vars(one).values())
 
 
-@pytest.mark.parametrize(("beta1", "beta2", "means", "squares"), [(0.5, 0.5, 3, 4), (0.9, 0.5, 2, 4), (0.5, 0.999, 2, 3), (1.0, 1.0, 2, 3)])
+@pytest.mark.parametrize(("beta1", "beta2", "means", "squares"), [(0.5, 0.5, 5, 6), (0.9, 0.5, 3, 6), (0.5, 0.999, 3, 4), (1.0, 1.0, 3, 4)])
 def test_averages_from_the_new_value_are_admissible_for_small_betas_only(beta1: float, beta2: float, means: int, squares: int) -> None:
     every = list(each(beta1, beta2))
     assert len({one.mean for one in every}) == means

@@ -51,6 +51,9 @@ class Ball:
     def lerp(self, old: Number, new: Number, weight: Number) -> Number:
         return old + (new - old) * weight
 
+    def fused_rest(self, new: Number, beta: Number, one_minus_beta: Number) -> Number:
+        return new - new * beta
+
     def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
         total = self.load(np.zeros((n, values.shape[1])))
         for k, row in enumerate(slot):

@@ -5,73 +5,42 @@ Running error analysis (Wilkinson; Higham, Accuracy and Stability of Numerical A
 over CLASSES. x is the double computed by the same formula; double is at least as precise as the format, so x itself is an
 admissible computation and |x - exact| <= e. Hence |exact| <= |x| + e and |computed| <= |x| + 2e, which is what the
 roundings below are charged for; nothing is left to an inflation factor but the rounding of e itself.
+
+e is infinite where some computation may leave the range of the format, and stays so in all that is computed from it, through
+divisions too: nothing is claimed there, and nothing else is touched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from ..gradients import Array
-from .interface import FORMATS, Format, Number, binary_power
-
-CLASSES = ("exact-ieee", "exact-faithful", "tensor-faithful", "tensor-approx")
-"""The numerics classes, tightest first: how scalars are rounded, and how operations are."""
-
-_INFLATE = 1 + 1e-12  # covers double's rounding of e: a step makes fewer than 1000 operations on it, each off by 2**-53
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """What one operation may add, per class: relative (add, multiply), relative (divide, root), underflow, flush of a sum."""
-
-    relative: Array
-    relative_div: Array
-    underflow: Array
-    flush: Array
-    overflow: float
-
-
-def tensor_rounding(format: Format) -> Rounding:
-    """Roundings of tensor operations: correct (u), faithful (1 ulp = 2u), approximate (divide and root 2 ulp, flush to zero)."""
-    u = format.u
-    return Rounding(
-        relative=np.array([u, 2 * u, 2 * u, 2 * u]),
-        relative_div=np.array([u, 2 * u, 2 * u, 4 * u]),
-        underflow=np.array([format.smallest] * 3 + [format.tiny]),
-        flush=np.array([0.0, 0.0, 0.0, format.tiny]),
-        overflow=format.max,
-    )
-
-
-def scalar_rounding(format: Format) -> Rounding:
-    """Roundings of scalar operations: those of double for `exact`, those of the format for `tensor`."""
-    double, u = FORMATS["float64"], format.u
-    relative = np.array([2 * double.u, 2 * double.u, 2 * u, 4 * u])
-    underflow = np.array([double.smallest, double.smallest, format.smallest, format.tiny])
-    return Rounding(relative, relative, underflow, np.zeros(4), double.max)
+from .interface import FORMATS, Number
+from .roundings import CLASSES, INFLATE, Rounding, conversion_error, conversions, is_power_of_two, leading_power, tensor_rounding
+from .scalar_bounds import ScalarBound, raw_scalar, scalar_rounding
 
 
 class Bound:
-    """A number (x, e): x of shape S in double, e of shape (classes, *S)."""
+    """A tensor (x, e): x of shape (rows, width) in double, e of shape (classes, rows, width), or (1, 1) where it was a scalar.
 
-    __slots__ = ("e", "rounding", "x")
+    raw: the scalar that this was, if no operation lies behind it; None for every other number.
+    """
 
-    def __init__(self, x: Array, e: Array, rounding: Rounding) -> None:
-        self.x, self.e, self.rounding = x, e, rounding
+    __slots__ = ("e", "raw", "rounding", "x")
+
+    def __init__(self, x: Array, e: Array, rounding: Rounding, raw: float | None = None) -> None:
+        self.x, self.e, self.rounding, self.raw = x, e, rounding, raw
 
     def __getitem__(self, index: Any) -> Bound:
         return Bound(self.x[index], self.e[:, index], self.rounding)
 
     def __setitem__(self, index: Any, value: Bound) -> None:
-        # An element that has left the range once has no bound again: a later occurrence of the row may overwrite the infinite v
-        # that has already moved p, and leave no other trace of it.
-        kept = np.isfinite(self.x[index]) & np.isfinite(self.e[:, index]).all(axis=0)
-        self.e[:, index] = np.where(kept, value.e, np.inf)
         self.x[index] = value.x
+        self.e[:, index] = value.e
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,10 +49,11 @@ class Bound:
     def __len__(self) -> int:
         return len(self.x)
 
-    def _per_class(self, value: Array) -> Array:
-        return value.reshape(-1, *(1,) * (self.e.ndim - 1))
+    def has_zeros(self) -> bool:
+        return int(np.count_nonzero(self.x)) < self.x.size
 
-    def _is_zero(self) -> Array:
+    def is_zero(self) -> Array:
+        """Elements that are zero in every computation of a class."""
         zero: Array = (self.x == 0) & (self.e == 0)
         return zero
 
@@ -97,52 +67,113 @@ class Bound:
         return self._sum(other, self.x - other.x)
 
     def _sum(self, other: Bound, x: Array) -> Bound:
+        rounding = self.rounding
         e = self.e + other.e
-        # A sum with an exact zero is exact, and a sum never underflows: floats of one format are multiples of its smallest.
-        exact = self._is_zero() | other._is_zero()
-        small = np.abs(x) - 2 * e < self._per_class(self.rounding.flush)  # some computed sum may be subnormal
-        added = np.where(exact, 0.0, self._per_class(self.rounding.relative) * (np.abs(x) + 2 * e))
-        # What is flushed is at most the smallest normal, and then off by the exact sum, which is at most |x| + e.
-        flushed = np.where(small, np.minimum(self._per_class(self.rounding.flush), np.abs(x)), 0.0)
-        return self._rounded(x, e + added + flushed)
+        size = e + e
+        magnitude = np.abs(x)
+        size += magnitude
+        in_range = holds(size <= rounding.overflow)
+        smallest = magnitude - size[-1] + magnitude  # |x| - 2e in the loosest class
+        added = rounding.relative * leading_power(size)
+        if not holds(smallest >= rounding.flush[-1]):
+            # Some computed sum may be subnormal. What is flushed is at most the smallest normal, and then off by the exact sum,
+            # which is at most |x| + e. Floats of one format are multiples of its smallest: without flushing a sum never underflows.
+            added = added + np.where(magnitude - 2 * e < rounding.flush, np.minimum(rounding.flush, magnitude), 0.0)
+        if self.has_zeros() or other.has_zeros():
+            added = np.where(self.is_zero() | other.is_zero(), 0.0, added)  # a sum with an exact zero is exact
+        e += added
+        return _settled(x, e, rounding, in_range)
 
     def __mul__(self, other: Bound) -> Bound:
         x = self.x * other.x
+        if other.raw is not None and is_power_of_two(other.raw):
+            return self._scaled(x, abs(other.raw))
+        if self.raw is not None and is_power_of_two(self.raw):
+            return other._scaled(x, abs(self.raw))
         # |A'B' - AB| <= |A'||B' - B| + |B||A' - A|, with |A'| <= |a| + 2 e_a and |B| <= |b| + e_b.
-        e = np.abs(self.x) * other.e + np.abs(other.x) * self.e + 3 * self.e * other.e
-        added = self._per_class(self.rounding.relative) * (np.abs(x) + 2 * e) + self._per_class(self.rounding.underflow)
-        # Zero times anything is exactly zero, but for what may be infinite or nan.
-        known = (self._is_zero() & np.isfinite(other.e)) | (other._is_zero() & np.isfinite(self.e))
-        return self._rounded(x, np.where(known, 0.0, e + added))
+        rounding = self.rounding
+        e = self.e * other.e
+        e *= 3.0
+        e += np.abs(self.x) * other.e
+        e += np.abs(other.x) * self.e
+        size = e + e
+        size += np.abs(x)
+        in_range = holds(size <= rounding.overflow)
+        e += rounding.relative * leading_power(size)
+        e += rounding.underflow
+        if self.has_zeros() or other.has_zeros():  # zero times anything is exactly zero, but for what may be infinite or nan
+            e[(self.is_zero() & np.isfinite(other.e)) | (other.is_zero() & np.isfinite(self.e))] = 0.0
+        return _settled(x, e, rounding, in_range)
+
+    def _scaled(self, x: Array, factor: float) -> Bound:
+        """The product with a power of two, which rounds nothing but what it takes below the smallest normal."""
+        rounding = self.rounding
+        e = self.e * factor
+        size = e + e
+        magnitude = np.abs(x)
+        size += magnitude
+        in_range = holds(size <= rounding.overflow)
+        if factor < 1:
+            # The flush of the loosest class is its smallest normal; where there is none (scalars), so is its underflow.
+            small = (magnitude - size[-1] + magnitude < rounding.underflow[-1]) & ~self.is_zero()
+            if small.any():
+                e = e + np.where(small, rounding.underflow, 0.0)
+        return _settled(x, e, rounding, in_range)
 
     def __truediv__(self, other: Bound) -> Bound:
+        if other.raw == 1:
+            return self
+        rounding = self.rounding
         x = self.x / other.x
-        least = np.abs(other.x) - 2 * other.e  # no divisor, exact or computed, is smaller
-        divisor = np.where(least > 0, least, 1.0)
+        divisor = np.abs(other.x)
+        least = divisor - 2 * other.e  # no divisor, exact or computed, is smaller
+        possible = least > 0
+        in_range = holds(possible)
+        if not in_range:
+            least = np.where(possible, least, np.nan)
         # |A'/B' - A/B| <= (|A' - A| + |A/B||B' - B|) / |B'|
-        quotient = (np.abs(self.x) + self.e) / (divisor + np.where(least > 0, other.e, 0.0))
-        e = np.where(least > 0, (self.e + quotient * other.e) / divisor, np.inf)
-        added = self._per_class(self.rounding.relative_div) * (np.abs(x) + 2 * e) + self._per_class(self.rounding.underflow)
-        # 0/b and a/inf are exact zeros
-        known = (self._is_zero() & (least > 0)) | (np.isinf(other.x) & np.isfinite(self.x) & np.isfinite(self.e))
-        return self._rounded(x, np.where(known, 0.0, e + added))
+        quotient = (np.abs(self.x) + self.e) / (least + other.e)
+        quotient *= other.e
+        quotient += self.e
+        e = quotient / least
+        size = e + e
+        size += np.abs(x)
+        in_range = in_range and holds(size <= rounding.overflow)
+        e += rounding.relative_div * leading_power(size)
+        e += rounding.underflow
+        if self.has_zeros():
+            e = np.where(self.is_zero() & possible & np.isfinite(other.e), 0.0, e)
+        return _settled(x, e, rounding, in_range)
 
     def sqrt(self) -> Bound:
-        x = np.sqrt(self.x)
+        rounding = self.rounding
+        x = np.sqrt(np.maximum(self.x, 0.0))
         # |sqrt(A') - sqrt(A)| = |A' - A| / (sqrt(A') + sqrt(A)), with A >= x - e and A' >= x - 2e; and never above sqrt(|A' - A|).
-        roots = np.sqrt(np.maximum(self.x - self.e, 0)) + np.sqrt(np.maximum(self.x - 2 * self.e, 0))
-        e = np.minimum(np.sqrt(self.e), self.e / np.where(roots > 0, roots, 1.0) + np.where(roots > 0, 0.0, np.inf))
-        added = self._per_class(self.rounding.relative_div) * (x + 2 * e)
-        return self._rounded(x, e + added)
+        below = self.x - self.e
+        roots = np.sqrt(np.maximum(below, 0.0))
+        below -= self.e
+        roots += np.sqrt(np.maximum(below, 0.0))
+        e = np.sqrt(self.e)
+        np.divide(self.e, roots, out=e, where=roots * e > self.e)
+        size = e + e
+        size += x
+        in_range = holds(size <= rounding.overflow)
+        e += rounding.relative_div * leading_power(size)
+        return _settled(x, e, rounding, in_range)
 
-    def _rounded(self, x: Array, e: Array) -> Bound:
-        top = self.rounding.overflow
-        gone = np.abs(x) > top
-        if gone.any():
-            x = np.where(gone, np.copysign(np.inf, x), x)
-        e = np.where(np.isnan(e) | (np.abs(x) + 2 * e > top), np.inf, e * _INFLATE)  # may or may not overflow: anything goes
-        finite = np.isfinite(x)
-        return Bound(x, e if finite.all() else np.where(finite, e, 0.0), self.rounding)
+
+def holds(everywhere: Array) -> bool:
+    """Whether a condition holds of every element (this is faster than `all` by half for the small arrays of a case)."""
+    return int(np.count_nonzero(everywhere)) == everywhere.size
+
+
+def _settled(x: Array, e: Array, rounding: Rounding, in_range: bool) -> Bound:
+    """The result (x, e) of an operation; in_range: no computed number, |x| + 2e, may be beyond the largest (nor is nan)."""
+    if not in_range:
+        with np.errstate(invalid="ignore"):
+            e = np.where(np.abs(x) + 2 * e <= rounding.overflow, e, np.inf)  # may or may not overflow: anything goes
+    e *= INFLATE
+    return Bound(x, e, rounding)
 
 
 class Bounded:
@@ -158,43 +189,41 @@ class Bounded:
         self.scalars = scalar_rounding(self.scalar_format)
 
     def scalar(self, value: float) -> Number:
-        # Each hyper-parameter is a double; `tensor` rounds it to the format first.
-        rounding = np.array([0.0, 0.0, self.scalar_format.u, self.scalar_format.u])
-        least = np.array([0.0, 0.0, self.scalar_format.smallest, self.scalar_format.tiny])
-        x = np.float64(value)
-        unrounded = x == 0 or (x == 1)
-        e = np.zeros(4) if unrounded else np.where(abs(x) < self.scalar_format.tiny, least, 0.0) + rounding * abs(x)
-        return Bound(np.asarray(x), e, self.scalars)
+        return raw_scalar(float(value), self.scalar_format, self.scalars)
 
-    def power(self, base: Number, exponent: int) -> Number:
-        """b^t by pow or by a running product: relative error of t (that of b, and a rounding for each factor).
+    def power(self, base: ScalarBound, exponent: int) -> Number:
+        return base.power(exponent)
 
-        A product that underflows is off by `underflow` at every factor, and each factor shrinks by b what there is.
+    def meet(self, scalar: ScalarBound) -> Number:
+        """A scalar converted to the format, to nearest, or left as it is; `tensor` never less than `exact`.
+
+        A hyper-parameter: what the conversion changes is known. A result, in `exact`: it is known to lie within 2e of x, and
+        rounding is monotonic, so that the ends decide. In `tensor`, or where the format is double: one that was computed in
+        the format stays as it is, and for any other the conversion takes the place of the last rounding, which is charged.
         """
-        if not exponent or (base.x == 0 and not base.e.any()):
-            return Bound(np.asarray(float(not exponent)), np.zeros(4), self.scalars)
-        x = binary_power(float(base.x), exponent)
-        with np.errstate(all="ignore"):
-            relative = exponent * (base.e / np.abs(base.x) + self.scalars.relative)
-            lasting = 1 / np.maximum(1 - np.abs(base.x) - 2 * base.e, 1 / exponent)  # factors that an error outlasts
-        growth = np.where(relative < 0.5, relative / (1 - np.minimum(relative, 0.5)), np.inf)
-        e = np.minimum(np.abs(x) * growth + lasting * self.scalars.underflow, 1.0)
-        return Bound(np.asarray(x), np.where(np.isnan(e), 1.0, e) * _INFLATE, self.scalars)
-
-    def meet(self, scalar: Number) -> Number:
-        """One rounding where the scalar meets the tensor: half an ulp, or a whole one; `tensor` never less than `exact`."""
-        x, e = np.asarray(scalar.x).reshape(1, 1), scalar.e
-        if scalar.x != 0 or e.any():
-            least = np.where(abs(scalar.x) < self.format.tiny, self.tensors.underflow, 0.0)
-            once = e + self.format.u * (np.abs(scalar.x) + 2 * e) + least
-            e = np.maximum.accumulate(once * np.array([1.0, 2.0, 1.0, 1.0]))
-        return Bound(x, e.reshape(4, 1, 1), self.tensors)._rounded(x, e.reshape(4, 1, 1))
+        x, e = scalar.x, scalar.e
+        if scalar.raw is not None:
+            error = conversion_error(x, self.format)
+            flushed = max(error, abs(x)) if abs(x) < self.format.tiny else error
+            e = tuple(map(max, e, (error, error, error, flushed)))
+        elif self.format.name != "float64" and e[0] < np.inf:
+            known = e[0] + max(abs(end - x) for edge in (x - 2 * e[0], x + 2 * e[0]) for end in conversions(edge, self.format))
+            e = (known, known, *e[2:])
+        errors = np.array(tuple(accumulate(e, max))).reshape(-1, 1, 1)
+        met = _settled(np.full((1, 1), x), errors, self.tensors, abs(x) + 2 * max(e) <= self.format.max)
+        met.raw = scalar.raw
+        return met
 
     def load(self, array: Array) -> Number:
         x = array.astype(np.float64)
-        small = (np.abs(x) < self.format.tiny) & (x != 0)
-        e = np.where(small, self.tensors.flush.reshape(-1, 1, 1), 0.0)
-        return Bound(x, np.array(np.broadcast_to(e, (4, *x.shape))), self.tensors)
+        e = np.zeros((len(CLASSES), *x.shape))
+        size = np.abs(x)
+        small = (size < self.format.tiny) & (x != 0)
+        if np.count_nonzero(small):
+            e[-1][small] = size[small]
+        if not np.isfinite(x).all():
+            e[:, ~np.isfinite(x)] = np.inf
+        return Bound(x, e, self.tensors)
 
     def store(self, tensor: Number) -> Number:
         return tensor
@@ -211,52 +240,86 @@ class Bounded:
         old'(1-w') + new'w' - (old(1-w) + new w) = (old'-old)(1-w') + (new'-new)w' + (new-old)(w'-w).
         Charging both occurrences of old apart would let the bound of m grow by 1.1 at every step.
         """
-        change = (new - old) * weight
-        result = old + change
-        apart = np.abs(new.x - old.x) + new.e + old.e
-        kept = np.abs(1 - weight.x) + 2 * weight.e
-        inherited = kept * old.e + (np.abs(weight.x) + 2 * weight.e) * new.e + apart * weight.e
-        relative = self.tensors.relative.reshape(-1, 1, 1)
-        # |computed| <= |exact| + error; the errors of both differences are below those that the operations carry.
-        subtracted = relative * (np.abs(new.x - old.x) + 3 * (new.e + old.e)) + self.tensors.flush.reshape(-1, 1, 1)
-        multiplied = relative * (np.abs(change.x) + 2 * change.e) + self.tensors.underflow.reshape(-1, 1, 1)
-        rounded = (np.abs(weight.x) + 2 * weight.e) * subtracted + multiplied
-        added = relative * (np.abs(result.x) + 2 * (inherited + rounded)) + self.tensors.flush.reshape(-1, 1, 1)
-        exact = (old.x == 0) & (new.x == 0) & (old.e == 0) & (new.e == 0)
-        e = np.where(exact, 0.0, np.minimum(inherited + rounded + added, result.e))
-        return result._rounded(result.x, np.where(np.isfinite(result.x), e, 0.0))
+        rounding = self.tensors
+        change = new.x - old.x
+        x = old.x + change * weight.x
+        apart = old.e + new.e
+        apart += np.abs(change)  # |new - old| at most
+        weight_error = 2 * weight.e
+        weight_size = np.abs(weight.x) + weight_error
+        e = (np.abs(1 - weight.x) + weight_error) * old.e
+        e += weight_size * new.e
+        e += apart * weight.e
+        apart += old.e + new.e
+        subtracted = rounding.relative * leading_power(apart.copy())
+        subtracted += rounding.flush
+        multiplied = (apart + subtracted) * weight_size
+        in_range = holds(multiplied <= rounding.overflow) and holds(apart <= rounding.overflow)
+        multiplied = rounding.relative * leading_power(multiplied)
+        multiplied += rounding.underflow
+        old_zero = old.is_zero() if old.has_zeros() else None
+        new_zero = new.is_zero() if new.has_zeros() else None
+        if old_zero is not None or new_zero is not None:
+            either = False if old_zero is None else old_zero
+            either = either if new_zero is None else either | new_zero
+            subtracted = np.where(either, 0.0, subtracted)  # new - 0 and 0 - old are exact
+            multiplied = multiplied if old_zero is None or new_zero is None else np.where(old_zero & new_zero, 0.0, multiplied)
+        subtracted *= weight_size
+        e += subtracted
+        e += multiplied
+        size = e + e
+        size += np.abs(x)
+        in_range = in_range and holds(size <= rounding.overflow)
+        added = rounding.relative * leading_power(size)
+        added += rounding.flush
+        e += added if old_zero is None else np.where(old_zero, 0.0, added)
+        if not in_range:
+            e = np.where(apart * np.maximum(weight_size, 1.0) <= rounding.overflow, e, np.inf)
+        return _settled(x, e, rounding, in_range)
+
+    def fused_rest(self, new: Number, beta: Number, one_minus_beta: Number) -> Number:
+        """new - beta*new with one rounding. Where beta is the tensor's, its error is that of 1 - beta; nothing else differs."""
+        return new * one_minus_beta
 
     def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
-        """Any order of summation: every partial sum is at most the sum of |g|, and n occurrences take n - 1 additions."""
-        width = values.x.shape[1]
-        x, magnitude, e = np.zeros((n, width)), np.zeros((n, width)), np.zeros((4, n, width))
+        """Any order of summation of the occurrences of a row: one addition less than there are occurrences.
+
+        A partial sum is at most the sum of all |g|, grown by the roundings before it; the last one is the result.
+        """
+        width, rounding = values.x.shape[1], self.tensors
+        counts = np.bincount(slot, minlength=n)
+        if counts.max(initial=0) <= 1:
+            x, e = np.zeros((n, width)), np.zeros((len(CLASSES), n, width))
+            x[slot], e[:, slot] = values.x, values.e
+            return Bound(x, e, rounding)
+        x, magnitude, e = np.zeros((n, width)), np.zeros((n, width)), np.zeros((len(CLASSES), n, width))
         np.add.at(x, slot, values.x)  # one by one, in order: the same bits with every version of NumPy
         np.add.at(magnitude, slot, np.abs(values.x))
-        for k in range(4):
+        for k in range(len(CLASSES)):
             np.add.at(e[k], slot, values.e[k])
-        additions = np.maximum(np.bincount(slot, minlength=n) - 1, 0)[:, None]
-        per_class = self.tensors.relative.reshape(-1, 1, 1)
-        e = e + additions * (per_class * (magnitude + 2 * e) + self.tensors.flush.reshape(-1, 1, 1))
-        # In some order a partial sum may overflow although the whole does not.
-        e = np.where(magnitude + 2 * e > self.tensors.overflow, np.inf, e)
-        return Bound(x, e, self.tensors)._rounded(x, e)
+        additions = np.maximum(counts - 1, 0)[:, None]
+        # (1 + 2u)^k by multiplication after multiplication: the same bits everywhere, which a power is not
+        growth = np.multiply.accumulate(np.full(int(counts.max()), float(1 + rounding.relative.max())))[np.maximum(counts - 1, 0)][:, None]
+        partial = (magnitude + 2 * e) * growth
+        overflow = ~(partial <= rounding.overflow)  # in some order a partial sum may overflow although the whole does not
+        earlier = np.maximum(additions - 1, 0) * (rounding.relative * leading_power(partial) + rounding.flush)
+        e = e + earlier
+        total = np.abs(x) + 2 * e
+        e = e + np.minimum(additions, 1) * (rounding.relative * leading_power(total) + rounding.flush)
+        return _settled(x, np.where(overflow, np.inf, e), rounding, not overflow.any())
 
     def row_mean(self, values: Number) -> Number:
         rows, width = values.x.shape
-        columns = Bound(values.x.reshape(-1, 1), values.e.reshape(4, -1, 1), self.tensors)
+        columns = Bound(values.x.reshape(-1, 1), values.e.reshape(len(CLASSES), -1, 1), self.tensors)
         total = self.sum_rows(columns, np.repeat(np.arange(rows), width), rows)
         return total / self.meet(self.scalar(float(width)))
 
     def join(self, alternatives: Sequence[Number]) -> Number:
-        """The value of the first alternative that is finite, with the largest bound; infinite where only some are finite.
-
-        Also infinite where two values are farther apart than their bounds allow: an intermediate result of one has overflowed
-        and left no trace, as in d / (v / correction2).
-        """
-        x, e = alternatives[0].x, alternatives[0].e
-        for other in alternatives[1:]:
-            here, there = np.isfinite(x), np.isfinite(other.x)
-            together = np.abs(x - other.x) <= e + other.e
-            e = np.where((here & there & together) | (~here & ~there), np.maximum(e, other.e), np.inf)
-            x = np.where(here | (~there & ~np.isnan(x)), x, other.x)
-        return Bound(x, e, alternatives[0].rounding)
+        """The value of the first alternative, with the largest bound: all are the same real number."""
+        first = alternatives[0]
+        if len(alternatives) == 1:
+            return first
+        e = np.maximum(first.e, alternatives[1].e)
+        for other in alternatives[2:]:
+            np.maximum(e, other.e, out=e)
+        return Bound(first.x, e, first.rounding)

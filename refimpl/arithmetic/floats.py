@@ -46,6 +46,19 @@ class Float:
     def lerp(self, old: Number, new: Number, weight: Number) -> Number:
         return old + (new - old) * weight
 
+    def fused_rest(self, new: Number, beta: Number, one_minus_beta: Number) -> Number:
+        """new - beta*new, its product exact: in double where it fits, else as a sum of two (Veltkamp and Dekker's product).
+
+        With scalars in double a beta of the tensor's dtype is none of theirs: there this is (1 - beta)*new.
+        """
+        if self.scalar_dtype != self.dtype:
+            return new * one_minus_beta
+        if self.dtype.itemsize < 8:
+            return (new.astype(np.float64) - new.astype(np.float64) * np.float64(beta)).astype(self.dtype)
+        product = new * beta
+        error = _product_error(new, beta, product)
+        return (new - product) - np.where(np.isfinite(error), error, self.dtype.type(0))
+
     def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
         total = np.zeros((n, values.shape[1]), self.dtype)
         order = slice(None, None, -1) if self.reverse else slice(None)
@@ -61,3 +74,15 @@ class Float:
     def join(self, alternatives: Sequence[Number]) -> Number:
         (only,) = alternatives  # a float computation is one formulation
         return only
+
+
+def _product_error(a: Number, b: Number, product: Number) -> Number:
+    """a*b - product exactly, where nothing underflows: Dekker (1971), with the halves of Veltkamp's splitting."""
+    kind = np.finfo(a.dtype)
+    split = a.dtype.type(2 ** (kind.nmant // 2 + 1) + 1)
+    shrunk = np.where(np.abs(a) > kind.max / split / 2, 1 / split, 1).astype(a.dtype)  # so that splitting does not overflow
+    shrunk = np.ldexp(np.ones_like(shrunk), np.frexp(shrunk)[1])
+    a, product = a * shrunk, product * shrunk
+    high_a, high_b = (split * x - (split * x - x) for x in (a, b))
+    low_a, low_b = a - high_a, b - high_b
+    return (((high_a * high_b - product) + high_a * low_b + low_a * high_b) + low_a * low_b) / shrunk

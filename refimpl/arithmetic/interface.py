@@ -97,6 +97,9 @@ class Arithmetic(Hashable, Protocol):
     def lerp(self, old: Number, new: Number, weight: Number) -> Number:
         """old + (new - old)*weight: one operation of the text, since both occurrences of `old` carry the same error."""
 
+    def fused_rest(self, new: Number, beta: Number, one_minus_beta: Number) -> Number:
+        """fma(-beta, new, new), new - beta*new with one rounding; exactly (1 - beta)*new."""
+
     def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
         """out[slot[k]] += values[k], for n rows of output; the order of the sum belongs to the number system."""
 

@@ -112,6 +112,16 @@ class Scalars(_Operators):
     def _operate(self, operation: Callable[..., Array], *operands: Scalars) -> Scalars:
         return self.system.scalar_result(operation(*(operand.read() for operand in operands)), operation)
 
+    def __truediv__(self, other: Scalars) -> Scalars:
+        return self if other.is_one() else super().__truediv__(other)
+
+    def sqrt(self) -> Scalars:
+        return self if self.is_one() else super().sqrt()
+
+    def is_one(self) -> bool:
+        """Whether this is the constant 1, by which nobody divides and whose root nobody takes."""
+        return self.given and bool((self.x == 1).all())
+
     def read(self) -> Array:
         """The samples as one operation takes them in: a given number as it is, or rounded to the format first."""
         system = self.system
@@ -129,6 +139,9 @@ class Tensor(_Operators):
     def _operate(self, operation: Callable[..., Array], *operands: Tensor) -> Tensor:
         system = self.system
         return Tensor(system.settled(operation(*(system.flushed(operand.x) for operand in operands)), operation), system)
+
+    def __truediv__(self, other: Tensor) -> Tensor:
+        return self if (other.x == 1).all() else super().__truediv__(other)
 
     def __neg__(self) -> Tensor:
         return Tensor(-self.x, self.system)
@@ -178,8 +191,9 @@ class Perturbed:
         return Scalars(self.mixed(exact, self.rounded(x, operation)), self)
 
     def meet(self, scalar: Number) -> Number:
+        """Converted to the format, which rounds to nearest in every class, or left wide."""
         x = scalar.read().astype(self.wide)
-        return Tensor(self.settled(x, np.multiply).reshape(1, -1), self)
+        return Tensor(self._some_left(x, self.flushed(rounded(x, self.format, _to_nearest, self.rng))).reshape(1, -1), self)
 
     def load(self, array: Array) -> Number:
         return Tensor(array.astype(self.wide), self)
@@ -199,6 +213,13 @@ class Perturbed:
 
     def lerp(self, old: Number, new: Number, weight: Number) -> Number:
         return old + (new - old) * weight
+
+    def fused_rest(self, new: Number, beta: Number, one_minus_beta: Number) -> Number:
+        """Where beta is the tensor's, which only `tensor` admits; a product of two doubles is exact in no wider format that there is."""
+        if not self.habits.tensor_scalars or self.format.name == "float64":
+            return new * one_minus_beta
+        new_x = self.flushed(new.x)
+        return Tensor(self.settled(new_x - new_x * self.flushed(beta.x), np.subtract), self)
 
     def sum_rows(self, values: Number, slot: Array, n: int) -> Number:
         """In a random order, one after the other or as a balanced tree."""
@@ -236,10 +257,12 @@ class Perturbed:
 
     def settled(self, x: Array, operation: Callable[..., Array]) -> Array:
         """The result of an operation: rounded as the class admits, or left wide, all of it or here and there."""
+        return self._some_left(x, self.rounded(x, operation))
+
+    def _some_left(self, x: Array, y: Array) -> Array:
         fate = self.rng.random()
         if fate < self.unrounded / 2:
             return x
-        y = self.rounded(x, operation)
         return self.mixed(x, y, self.unrounded / 2) if fate < 0.5 else y
 
     def rounded(self, x: Array, operation: Callable[..., Array]) -> Array:

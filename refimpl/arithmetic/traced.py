@@ -112,6 +112,9 @@ class Lockstep:
     def lerp(self, old: Traced, new: Traced, weight: Traced) -> Number:
         return self._made("lerp", (old, new, weight), lambda system, *of: system.lerp(*of))
 
+    def fused_rest(self, new: Traced, beta: Traced, one_minus_beta: Traced) -> Number:
+        return self._made("fused rest", (new, beta, one_minus_beta), lambda system, *of: system.fused_rest(*of))
+
     def sum_rows(self, values: Traced, slot: Array, n: int) -> Number:
         return self._made("sum", (values,), lambda system, of: system.sum_rows(of, slot, n), np.asarray(slot))
 

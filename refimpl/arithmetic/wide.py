@@ -9,9 +9,11 @@ from .interface import Number, numpy_dtype
 class Wide(Float):
     """An implementation that computes in double and keeps its state in `dtype`."""
 
-    def __init__(self, dtype: str) -> None:
-        super().__init__("float64")
+    def __init__(self, dtype: str, *, tensor_scalars: bool = False, reverse: bool = False) -> None:
+        super().__init__("float64", reverse=reverse)
         self.kept = numpy_dtype(dtype)
+        if tensor_scalars:
+            self.scalar_dtype = self.kept
 
     def store(self, tensor: Number) -> Number:
         return tensor.astype(self.kept).astype(self.dtype)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import reference
 from ..arithmetic import Float
+from ..arithmetic.wide import Wide
 from ..case import Case, Param, Step
 from ..command import version
 from ..dialects import Deviation, deviations, dialects
@@ -24,11 +25,12 @@ from .protocol import Capabilities
 
 @dataclass(frozen=True)
 class Formulation:
-    """One way to compute: which formulas, whether scalars are rounded to the tensor's dtype first, and the order of sums."""
+    """One way to compute: which formulas, whether scalars are rounded to the tensor's dtype first, the order of sums, double inside."""
 
     forms: Forms = reference.ONE
     tensor_scalars: bool = False
     reverse: bool = False
+    wide: bool = False
 
 
 class ReferenceRun:
@@ -41,7 +43,7 @@ class ReferenceRun:
         self._steps = list(case.steps)
         self._made = 0
         live = replace(case, steps=cast("tuple[Step, ...]", self._steps))  # a list, so that it can be replaced item by item
-        arithmetic = Float(case.dtype, tensor_scalars=how.tensor_scalars, reverse=how.reverse)
+        arithmetic = (Wide if how.wide else Float)(case.dtype, tensor_scalars=how.tensor_scalars, reverse=how.reverse)
         self._trajectory = trajectory(live, arithmetic, self._given.table, deviating, how.forms)
         self._kept = kept_arrays(case)
         self._states: dict[str, dict[str, Array]] = {param.name: at_start(param, self._kept[param.name]) for param in case.params}
@@ -84,8 +86,11 @@ def factory(
     shrink: str = "factor",
     tensor_scalars: str = "no",
     reverse: str = "no",
+    wide: str = "no",
 ) -> ReferenceBackend:
     """A backend out of the tables: ids of deviations, separated by commas, and one form of each table of formulations.
+
+    mean and square also take forms that are not admissible at every beta (forms.FROM_NEW): a wrong implementation on purpose.
 
     Raises UsageError, with the names that exist, for one that does not.
     """
@@ -96,7 +101,7 @@ def factory(
         unscaling=(_member(Unscaling, "unscaling", unscaling),),
         shrink=(_member(Shrink, "shrink", shrink),),
     )
-    how = Formulation(forms, _yes("tensor_scalars", tensor_scalars), _yes("reverse", reverse))
+    how = Formulation(forms, _yes("tensor_scalars", tensor_scalars), _yes("reverse", reverse), _yes("wide", wide))
     return ReferenceBackend(tuple(_deviations(deviations)), how)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arithmetic import FORMATS, Arithmetic, Bound, Number
 from ..arithmetic.perturbed import rounded
+from ..arithmetic.scalar_bounds import ScalarBound
 from ..gradients import Array
 
 Alter = Callable[[str, Number], Number]
@@ -37,12 +38,14 @@ class Altered:
 
 def to_format(x: Number, name: str, way: str = "to nearest") -> Number:
     """A number as a format holds it. Of a bound, both ends are rounded: where they meet, the result is known exactly."""
-    if isinstance(x, Bound):
-        middle = _array_to_format(x.x, name, way)
-        low, high = (_array_to_format(x.x + sign * 2 * x.e, name, way) for sign in (-1, 1))
+    if isinstance(x, (Bound, ScalarBound)):
+        errors = np.asarray(x.e)
+        middle = _array_to_format(np.asarray(x.x), name, way)
+        low, high = (_array_to_format(x.x + sign * 2 * errors, name, way) for sign in (-1, 1))
         with np.errstate(invalid="ignore"):
             e = np.maximum(np.abs(low - middle), np.abs(high - middle))
-        return Bound(middle, np.where(np.isfinite(x.e), e, np.inf), x.rounding)
+        e = np.where(np.isfinite(errors), e, np.inf)
+        return Bound(middle, e, x.rounding) if isinstance(x, Bound) else ScalarBound(float(middle), tuple(e.tolist()), x.rounding)
     result = _array_to_format(np.asarray(x, np.float64), name, way)
     return result if np.ndim(x) else np.float64(result)
 

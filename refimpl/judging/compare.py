@@ -11,25 +11,9 @@ from ..arithmetic import CLASSES
 from ..backends import refusals
 from ..backends.features import dtypes_of, needed_features
 from ..backends.outcome import End, Outcome
-from ..case import ARRAYS, KINDS, Expected, Golden, kinds
+from ..case import ARRAYS, KINDS, Expected, Golden, ratios
 from ..gradients import Array
 from .verdict import ArrayVerdict, CaseVerdict, Mismatch, Status
-
-
-def ratios(got: Array, expected: Expected, numerics_class: str) -> Array:
-    """|got - expect| / bound of each element; 0 where they are equal or of an allowed kind, inf where they are not.
-
-    got: (T, *shape) in any float dtype. An element that is not finite is judged by its kind alone.
-    """
-    got = got.astype(np.float64)
-    bound = expected.bound[numerics_class].astype(np.float64)
-    with np.errstate(all="ignore"):
-        error = np.abs(got - expected.value)
-        ratio = np.where(error == 0, 0.0, np.where(np.isinf(bound), 0.0, error / bound))
-    kind = kinds(got)
-    allowed = np.full(got.shape, KINDS["finite"], np.uint8) if expected.allowed is None else expected.allowed
-    not_allowed = (kind & allowed) == 0
-    return np.where(not_allowed, np.inf, np.where(kind == KINDS["finite"], ratio, 0.0))
 
 
 def judge(golden: Golden, outcome: Outcome, require: str) -> CaseVerdict:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..backends.outcome import Outcome
-from ..case import ARRAYS, Golden
+from ..case import ARRAYS, Golden, ratios
 from ..gradients import Array
-from .compare import mismatch_at, ratios
+from .compare import mismatch_at
 from .verdict import Profile
 
 ELEMENTS = 120

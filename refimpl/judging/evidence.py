@@ -18,7 +18,8 @@ from ..backends.outcome import Outcome
 from ..case import Expected, Golden, ratios
 from ..gradients import Array, Gradient, gradient_form
 from ..oracle import bounded
-from ..reference import FIELDS, ONE, States
+from ..reference import FIELDS, Forms, States
+from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
 from .hypothesis import Plan, predict
 
 DOUBLE = Float("float64")
@@ -29,8 +30,17 @@ FIRST_STEPS = 300
 WIDE = 30
 """A prediction in double is this many bounds away before it is given up without a proof."""
 
+PROVEN = Forms(
+    mean=(Mean.WEIGHTED, Mean.LERP),
+    square=(Square.WEIGHTED, Square.LERP),
+    scale=(Scale.FOLDED, Scale.ON_MOMENTS),
+    unscaling=tuple(Unscaling),
+    shrink=tuple(Shrink),
+)
+"""The formulations that a proof runs: those that round most. All of them would take several times as long."""
+
 SLACK = {"float64": 2.5}
-"""The proof runs one formulation; another one's bound may be 1.5 times as large. In float64 the prediction has its own rounding beside."""
+"""Other formulations than those that a proof runs have bounds up to 1.5 times as large. In float64 the prediction has its own rounding beside."""
 
 FAR = 4
 """A prediction this many bounds from the expectation is not computed by a backend that passes: both bounds lie between, with room."""
@@ -108,7 +118,7 @@ class Judged:
             for gradient in step.gradients.values():
                 size = np.abs(_values(gradient))
                 size = size[(size > 0) & np.isfinite(size)]
-                if len(size) and (size.max() ** 2 > format.max / 16 or size.min() ** 2 < format.tiny * 16):
+                if len(size) and (size.max() > format.max**0.5 / 4 or size.min() < format.tiny**0.5 * 4):
                     return Float(self.golden.case.dtype)
         return DOUBLE
 
@@ -175,7 +185,7 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
     possible = np.ones(len(CLASSES), bool)
     possible[loosest + 1 :] = False
     telling, counted = np.zeros(len(CLASSES)), 0
-    for at, states in judged.recorded(predict(plan, bounded(dtype), ONE)):
+    for at, states in judged.recorded(predict(plan, bounded(dtype), PROVEN)):
         for name, array in judged.keys:
             touched = judged.touched[name]
             if not touched.any():

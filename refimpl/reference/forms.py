@@ -7,7 +7,7 @@ that an implementation may use. The bound of `ALL` covers every mixture of them,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
 from typing import Any
@@ -18,14 +18,13 @@ from .scalars import Scalars
 
 
 class Mean(Enum):
-    """How a moving average takes in a new value. LERP_FROM_NEW is admissible only where b <= 0.5 (as in torch.lerp): above,
-
-    it rounds at the size of the new value, which is 1/(1-b) times what the average takes in of it.
-    """
+    """How a moving average takes in a new value."""
 
     WEIGHTED = "b*old + (1-b)*new"
     LERP = "old + (new - old)*(1-b)"
+    FUSED = "fma(b, old, fma(-b, new, new))"
     LERP_FROM_NEW = "new - (new - old)*b"
+    NEW_MINUS_SCALED = "b*old + (new - b*new)"
 
 
 class Square(Enum):
@@ -34,7 +33,9 @@ class Square(Enum):
     WEIGHTED = "b2*v + (1-b2)*(g*g)"
     WEIGHTED_ONCE = "b2*v + ((1-b2)*g)*g"
     LERP = "v + (g*g - v)*(1-b2)"
+    FUSED = "fma(b2, v, fma(-b2, g*g, g*g))"
     LERP_FROM_NEW = "g*g - (g*g - v)*b2"
+    NEW_MINUS_SCALED = "b2*v + (g*g - b2*(g*g))"
 
 
 class Scale(Enum):
@@ -43,7 +44,9 @@ class Scale(Enum):
     FOLDED = "(step*m)/denominator"
     LATE = "(m/denominator)*step"
     INVERSE = "m*(step/denominator)"
-    ON_MOMENTS = "lr*m_hat/denominator of v_hat"
+    ON_MOMENTS = "(m_hat/denominator of v_hat)*lr"
+    LR_FIRST = "((lr*m)/c1)/denominator of v_hat"
+    LR_ON_M_HAT = "(lr*m_hat)/denominator of v_hat"
     EPS_SCALED = "the corrections of v folded into step and eps, or taken out of both"
 
 
@@ -90,20 +93,40 @@ Average = Callable[[Arithmetic, Number, Number, Number, Number], Number]
 MEAN: dict[Mean, Average] = {
     Mean.WEIGHTED: lambda a, old, new, b, one_minus_b: old * b + new * one_minus_b,
     Mean.LERP: lambda a, old, new, b, one_minus_b: a.lerp(old, new, one_minus_b),
+    Mean.FUSED: lambda a, old, new, b, one_minus_b: old * b + a.fused_rest(new, b, one_minus_b),
     Mean.LERP_FROM_NEW: lambda a, old, new, b, one_minus_b: new - (new - old) * b,
+    Mean.NEW_MINUS_SCALED: lambda a, old, new, b, one_minus_b: old * b + (new - new * b),
 }
 
 SQUARE: dict[Square, Average] = {
     Square.WEIGHTED: lambda a, v, g, b, one_minus_b: v * b + (g * g) * one_minus_b,
     Square.WEIGHTED_ONCE: lambda a, v, g, b, one_minus_b: v * b + (g * one_minus_b) * g,
     Square.LERP: lambda a, v, g, b, one_minus_b: a.lerp(v, g * g, one_minus_b),
+    Square.FUSED: lambda a, v, g, b, one_minus_b: v * b + a.fused_rest(g * g, b, one_minus_b),
     Square.LERP_FROM_NEW: lambda a, v, g, b, one_minus_b: g * g - (g * g - v) * b,
+    Square.NEW_MINUS_SCALED: lambda a, v, g, b, one_minus_b: v * b + (g * g - (g * g) * b),
 }
+
+FROM_NEW = (Mean.LERP_FROM_NEW, Mean.NEW_MINUS_SCALED, Square.LERP_FROM_NEW, Square.NEW_MINUS_SCALED)
+"""Averages that round at the size of the new value, 1/(1-b) times what they take in of it: admissible only where b <= 1/2."""
+
+REFUSED = "a moving average rounded at the size of the new value"
+"""What is wrong with FROM_NEW above 1/2, in words."""
+
+MENDED = "b*old + (1-b)*new, or old + (new - old)*(1-b)"
+"""The forms that mend it: they round at the size of what is taken in."""
 
 
 def admissible(forms: tuple[Any, ...], beta: float) -> list[Any]:
-    """The forms of a moving average that may be used with this beta."""
-    return [form for form in forms if beta <= 0.5 or form not in (Mean.LERP_FROM_NEW, Square.LERP_FROM_NEW)]
+    """The forms of a moving average that may be used with this beta; where none of them may, all, since they were asked for."""
+    return [form for form in forms if beta <= 0.5 or form not in FROM_NEW] or list(forms)
+
+
+def refused(beta1: float, beta2: float) -> Iterator[Forms]:
+    """Forms, one per table, that are not admissible with these betas: what the moments are where they are computed in one of them."""
+    for mean, square in zip(FROM_NEW[:2], FROM_NEW[2:]):
+        if beta1 > 0.5 or beta2 > 0.5:
+            yield replace(ONE, mean=(mean,), square=(square,))
 
 
 SHRINK: dict[Shrink, Callable[[Number, Number, Number], Number]] = {
@@ -113,6 +136,8 @@ SHRINK: dict[Shrink, Callable[[Number, Number, Number], Number]] = {
 
 Change = Callable[[Arithmetic, Number, Number, Scalars], Number]
 
+# LR_FIRST, read from left to right as C does, is rounded the most often, beside a divisor that is rounded the most often, so that
+# it also covers the mixtures of numerators and divisors that are not written down.
 # The change of p, from the direction d and v. In the scalars, hat_step = lr sqrt(1-b2^t) / (1-b1^t) and step = lr / (1-b1^t).
 # d and v are divided by their corrections, not multiplied by reciprocals: a scalar reciprocal would be one more rounding of
 # the same size as the one it saves, so the forms below cover it.
@@ -123,6 +148,8 @@ CHANGE: dict[Eps, dict[Scale, Change]] = {
         Scale.INVERSE: lambda a, d, v, s: d * (s.hat_step / (a.sqrt(v) + s.eps)),
         Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / ((a.sqrt(v) + s.eps) / s.root2)) * s.lr,
         Scale.EPS_SCALED: lambda a, d, v, s: ((d / s.correction1) / (a.sqrt(v / s.correction2) + s.eps_over_root2)) * s.lr,
+        Scale.LR_FIRST: lambda a, d, v, s: ((d * s.lr) / s.correction1) / ((a.sqrt(v) + s.eps) / s.root2),
+        Scale.LR_ON_M_HAT: lambda a, d, v, s: ((d / s.correction1) * s.lr) / (a.sqrt(v / s.correction2) + s.eps_over_root2),
     },
     Eps.PAPER: {
         Scale.FOLDED: lambda a, d, v, s: (d * s.step) / (a.sqrt(v) / s.root2 + s.eps),
@@ -130,17 +157,23 @@ CHANGE: dict[Eps, dict[Scale, Change]] = {
         Scale.INVERSE: lambda a, d, v, s: d * (s.step / (a.sqrt(v) / s.root2 + s.eps)),
         Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / (a.sqrt(v / s.correction2) + s.eps)) * s.lr,
         Scale.EPS_SCALED: lambda a, d, v, s: (d / (a.sqrt(v) + s.eps_times_root2)) * s.hat_step,
+        Scale.LR_FIRST: lambda a, d, v, s: ((d * s.lr) / s.correction1) / (a.sqrt(v) / s.root2 + s.eps),
+        Scale.LR_ON_M_HAT: lambda a, d, v, s: ((d / s.correction1) * s.lr) / (a.sqrt(v / s.correction2) + s.eps),
     },
     Eps.INSIDE: {
         Scale.FOLDED: lambda a, d, v, s: (d * s.step) / a.sqrt(v / s.correction2 + s.eps),
         Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v / s.correction2 + s.eps)) * s.step,
         Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / a.sqrt(v / s.correction2 + s.eps)) * s.lr,
+        Scale.LR_FIRST: lambda a, d, v, s: ((d * s.lr) / s.correction1) / a.sqrt(v / s.correction2 + s.eps),
+        Scale.LR_ON_M_HAT: lambda a, d, v, s: ((d / s.correction1) * s.lr) / a.sqrt(v / s.correction2 + s.eps),
     },
     Eps.PAPER_ROOTED: {
         Scale.FOLDED: lambda a, d, v, s: (d * s.step) / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps),
         Scale.LATE: lambda a, d, v, s: (d / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps)) * s.step,
         Scale.INVERSE: lambda a, d, v, s: d * (s.step / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps)),
         Scale.ON_MOMENTS: lambda a, d, v, s: ((d / s.correction1) / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps)) * s.lr,
+        Scale.LR_FIRST: lambda a, d, v, s: ((d * s.lr) / s.correction1) / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps),
+        Scale.LR_ON_M_HAT: lambda a, d, v, s: ((d / s.correction1) * s.lr) / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps),
     },
     Eps.INSIDE_HAT: {
         Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / a.sqrt(v + s.eps),
