@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 Bits = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
 
 LONGEST, SHORTEST, FARTHEST = 258, 3, 32768
 
@@ -35,27 +37,34 @@ def deflate(parts: Sequence[tuple[bytes, Sequence[int]]]) -> bytes:
 
     A match never reaches into an earlier part. The distances must lie between 1 and 32768.
     """
-    chosen = [min((tokens(part, distance) for distance in distances), key=lambda one: one.bits) for part, distances in parts]
-    return _pack([_OPENING, *chosen, _END_OF_BLOCK])
+    return _pack([_OPENING, *(_tokens(part, distances) for part, distances in parts), _END_OF_BLOCK])
 
 
-def tokens(part: bytes, distance: int) -> Tokens:
-    """The part as literals and matches at this distance."""
+def _tokens(part: bytes, distances: Sequence[int]) -> Tokens:
+    """The part as literals, and matches at the one of the distances that takes the fewest bits; the first one of equals."""
     data = np.frombuffer(part, np.uint8)
-    value, width = _LITERALS.value[data], _LITERALS.width[data]
-    at, length = _matches(data, distance)
-    edges = np.zeros(len(data) + 1, np.int64)
-    np.add.at(edges, at, 1)
-    np.add.at(edges, at + length, -1)
-    width[np.cumsum(edges[:-1]) > 0] = 0  # a byte inside a match has no code of its own
-    lengths, far = _LENGTHS, _distance(distance)
-    value[at] = lengths.value[length] | (far.value << lengths.width[length])
-    width[at] = lengths.width[length] + far.width
-    kept = width > 0
-    return Tokens(value[kept], width[kept])
+    widths = np.concatenate([_NO_BITS, np.cumsum(_LITERALS.width[data])])  # of the literals before each byte
+    found = {distance: _matches(data, distance) for distance in distances}
+    best = min(distances, key=lambda distance: _bits(widths, distance, *found[distance]))
+    at, length = found[best]
+    edges = np.zeros(len(data) + 1, np.int8)
+    edges[at] += 1
+    edges[at + length] -= 1
+    alone = np.flatnonzero(np.cumsum(edges[:-1], dtype=np.int8) == 0)  # a byte inside a match has no code of its own
+    far = _distance(best)
+    value = np.concatenate([_LITERALS.value[data[alone]], _LENGTHS.value[length] | (far.value << _LENGTHS.width[length])])
+    width = np.concatenate([_LITERALS.width[data[alone]], _LENGTHS.width[length] + far.width])
+    order = np.argsort(np.concatenate([alone, at]), kind="stable")
+    return Tokens(value[order], width[order])
 
 
-def _matches(data: npt.NDArray[np.uint8], distance: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _bits(widths: Bits, distance: int, at: Places, length: Places) -> int:
+    """The bits of a part with these matches. widths: (n + 1,), those of the literals before each byte and before the end."""
+    inside = (widths[at + length] - widths[at]).sum()
+    return int(widths[-1] - inside + _LENGTHS.width[length].sum()) + len(at) * _distance(distance).bits
+
+
+def _matches(data: npt.NDArray[np.uint8], distance: int) -> tuple[Places, Places]:
     """Where matches start, and their lengths: each run of bytes that repeat those before, cut into pieces of 258."""
     same = np.zeros(len(data) + 2, np.int8)
     same[1 + distance : -1] = data[distance:] == data[:-distance]
@@ -125,6 +134,7 @@ def _length(length: int) -> tuple[int, int]:
     return value | (length - base) << width, width + extra
 
 
+@cache
 def _distance(distance: int) -> Tokens:
     code = max(k for k, (base, _) in enumerate(_DISTANCE_CODES) if base <= distance)
     base, extra = _DISTANCE_CODES[code]
@@ -134,5 +144,6 @@ def _distance(distance: int) -> Tokens:
 
 _LITERALS = _table([_symbol(byte) for byte in range(256)])
 _LENGTHS = _table([_length(length) for length in range(LONGEST + 1)])
+_NO_BITS = np.zeros(1, np.uint64)
 _OPENING = _table([(0b011, 3)])  # the last block, fixed code
 _END_OF_BLOCK = _table([_symbol(256)])

@@ -20,6 +20,7 @@ from ..errors import VectorError
 from ..files import replace_file
 from ..gradients import Array
 from .deflate import FARTHEST, deflate
+from .periods import distances
 from .text import read_bytes
 
 MEMBER_LIMIT = 64 << 20
@@ -160,11 +161,11 @@ def pack(arrays: Mapping[str, Array], compress: bool = True) -> bytes:
         raise VectorError("NPZ", "", f"{len(names)} members do not fit into one file", "split the theme")
     out, directory, at = [], [], 0
     for name in names:
-        head, data, distances = _npy(np.asarray(arrays[name]))
+        head, data, repeats = _npy(np.asarray(arrays[name]))
         if len(head) + len(data) > MEMBER_LIMIT:
             raise VectorError("NPZ", name, f"is larger than {MEMBER_LIMIT} bytes, and no reader would take it", "record fewer steps")
         plain = head + data
-        packed = deflate([(head, (1,)), (data, distances)]) if compress else plain
+        packed = deflate([(head, (1,)), (data, repeats)]) if compress else plain
         method, payload = (_DEFLATED, packed) if len(packed) < len(plain) else (_STORED, plain)
         path = f"{name}.npy".encode("ascii")
         common = (20, 0, method, 0, _DOS_1980, zlib.crc32(plain), len(payload), len(plain), len(path), 0)
@@ -178,16 +179,14 @@ def pack(arrays: Mapping[str, Array], compress: bool = True) -> bytes:
 
 
 def _npy(array: Array) -> tuple[bytes, bytes, tuple[int, ...]]:
-    """An array as NPY header and data, and the distances at which its bytes may repeat: an element, a row, the whole of a step."""
+    """An array as NPY header and data, and the distances at which its bytes may repeat."""
     array = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
     shape = "(" + ", ".join(map(str, array.shape)) + ("," if array.ndim == 1 else "") + ")"
     fields = f"{{'descr': '{array.dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
     if not _DTYPE.fullmatch(array.dtype.str):
         raise TypeError(f"dtype {array.dtype} cannot be written")
     padded = fields.encode("ascii").ljust(-(len(fields) + 11) % 64 + len(fields)) + b"\n"
-    sizes = (math.prod(array.shape[axis:]) * array.itemsize for axis in {array.ndim, array.ndim - 1, 1} if axis >= 0)
-    distances = tuple(sorted({size for size in sizes if 0 < size <= FARTHEST})) or (1,)
-    return b"\x93NUMPY\1\0" + struct.pack("<H", len(padded)) + padded, array.tobytes(), distances
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(padded)) + padded, array.tobytes(), distances(array, FARTHEST)
 
 
 def write_atomically(file: Path, content: bytes) -> None:
