@@ -1,6 +1,6 @@
 """Run the corpus of wrong and right implementations: all on all, and what the last line of the verdict names of each.
 
-    python tools/corpus.py [--only GLOB]... [--dialect NAME]... [--case GLOB]... [--jobs 2] [--json FILE] [--verbose]
+    python tools/corpus.py [--only GLOB]... [--dialect NAME]... [--case GLOB]... [--failing N | --refusals] [--jobs 2] [--verbose]
 
 Prints a line per row and dialect: how many cases refuse it, whether the causes that the verdict's last line names are those of the table
 (right), say where it is wrong (placed), are missing (none) or others (WRONG), and the causes; below, the totals. Right implementations are
@@ -24,18 +24,21 @@ from pathlib import Path
 from refimpl.case import Golden
 from refimpl.command import guarded, output_file, write_text
 from refimpl.errors import NOT_CONFORMANT, OK, UsageError
-from refimpl.judging.verdict import Diagnosis
+from refimpl.judging.verdict import CaseVerdict, Diagnosis
 from refimpl.vectors import read_vectors
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from corpus import ALL, RIGHT, WRONG, Row  # noqa: E402  # it lies among the tests
-from corpus.running import naming, run  # noqa: E402  # as above
+from corpus.choosing import with_few_failing  # noqa: E402  # as above
+from corpus.running import Judged, naming, run  # noqa: E402  # as above
 
 Goldens = dict[str, list[Golden]]
-Work = tuple[Row, str, bool]
-"""A row, a dialect, and whether its causes are asked for."""
+Work = tuple[str, str, int]
+"""The id of a row, a dialect, and from how many failing cases its causes are to be named."""
+
+ALL_OF_THEM = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
     parser.add_argument("--vectors", type=Path, default=ROOT / "vectors", metavar="DIR")
     parser.add_argument("--json", type=output_file, metavar="FILE")
+    parser.add_argument(
+        "--failing", type=int, default=ALL_OF_THEM, metavar="N", help="name the causes from N failing cases at most: faster"
+    )
     parser.add_argument("--refusals", action="store_true", help="only whether rows are refused, without their causes")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--list", action="store_true", help="print the rows and their sentences, and run nothing")
     options = parser.parse_args(arguments)
     rows = [row for row in (*WRONG, *RIGHT) if not options.only or any(fnmatchcase(row.id, glob) for glob in options.only)]
     wanted = options.dialect or ALL
-    work = [(row, dialect, not options.refusals) for row in rows for dialect in row.dialects if dialect in wanted]
+    failing = 0 if options.refusals else options.failing
+    work = [(row.id, dialect, failing) for row in rows for dialect in row.dialects if dialect in wanted]
     if not work:
         raise UsageError("no row is selected", "`--list` prints every id")
     if options.list:
@@ -107,28 +114,15 @@ def _lines(work: Sequence[Work], jobs: int) -> Iterator[Line]:
         yield from map(_line, work)
         return
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        yield from pool.imap(_line_at, [(row.id, dialect, names) for row, dialect, names in work])  # functions cannot be pickled
-
-
-def _line_at(work: tuple[str, str, bool]) -> Line:
-    id, dialect, names = work
-    return _line((next(row for row in (*WRONG, *RIGHT) if row.id == id), dialect, names))
+        yield from pool.imap(_line, work)
 
 
 def _line(work: Work) -> Line:
-    row, dialect, names = work
+    id, dialect, failing = work
+    row = next(row for row in (*WRONG, *RIGHT) if row.id == id)
     began = time.perf_counter()
     judged = run(row, _goldens.get(dialect, []))
-    diagnoses = judged.diagnoses() if names and row.answer and judged.failing else ()
-    if row.answer is None:
-        word, causes = "REFUSED" if judged.failing or judged.unsupported else "conforms", ()
-    elif not judged.failing:
-        word, causes = "passed", ()
-    elif not names:
-        word, causes = "refused", ()
-    else:
-        said = naming(judged, row.answer, diagnoses)
-        word, causes = said.word, said.causes
+    word, causes, told = _said(row, judged, failing)
     return Line(
         id=row.id,
         dialect=dialect,
@@ -139,9 +133,29 @@ def _line(work: Work) -> Line:
         seconds=round(time.perf_counter() - began, 2),
         about=row.about,
         allowed=str(row.answer),
-        told=tuple(map(_told, diagnoses)),
-        reasons=tuple(f"{one.case_id}: {one.reason or one.mismatch}" for one in judged.failing),
+        told=told,
+        reasons=tuple(map(_reason, judged.failing)),
     )
+
+
+def _said(row: Row, judged: Judged, failing: int) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The word of a line, the causes, and the diagnosis with its leads."""
+    if row.answer is None:
+        return "REFUSED" if judged.failing or judged.unsupported else "conforms", (), ()
+    if not judged.failing or not failing:
+        return "refused" if judged.failing else "passed", (), ()
+    part = with_few_failing(judged, failing)
+    diagnoses = part.diagnoses()
+    found = naming(part, row.answer, diagnoses)
+    return found.word, found.causes, (*map(_told, diagnoses), *(f"lead: {lead}" for lead in part.leads(diagnoses)))
+
+
+def _reason(verdict: CaseVerdict) -> str:
+    at = verdict.mismatch
+    if at is None or verdict.reason:
+        return f"{verdict.case_id}: {verdict.reason}"
+    place = f"{at.array} of {at.param!r} at step {at.step}, {at.index}"
+    return f"{verdict.case_id}: {place}: {at.got!r} for {at.expected!r}, {at.ratio:.3g} bounds away"
 
 
 def _told(diagnosis: Diagnosis) -> str:

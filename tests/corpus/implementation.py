@@ -180,7 +180,7 @@ class Implementation:
         return 1 - self.power(call, call.s.beta1), 1 - self.power(call, call.s.beta2)
 
     def power(self, call: Call, beta: float) -> Any:
-        return beta**call.t
+        return np.float64(beta) ** call.t
 
     def occurrences(self, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers and values of shape (n, width); single elements are rows of width 1."""

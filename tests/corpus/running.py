@@ -12,7 +12,7 @@ from refimpl.backends.execute import execute
 from refimpl.backends.outcome import Outcome
 from refimpl.case import Golden
 from refimpl.judging.compare import judge
-from refimpl.judging.diagnose import diagnose
+from refimpl.judging.diagnose import diagnose, leads_of
 from refimpl.judging.verdict import CaseVerdict, Diagnosis, Status
 
 from .implementation import Implementation
@@ -62,6 +62,9 @@ class Judged:
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:
         return tuple(diagnose(self.goldens, self.outcomes, self.verdicts))
+
+    def leads(self, diagnoses: Sequence[Diagnosis]) -> tuple[str, ...]:
+        return leads_of(self.goldens, self.outcomes, self.verdicts, diagnoses)
 
 
 def run(row: Row, goldens: Sequence[Golden]) -> Judged:

@@ -63,8 +63,10 @@ class Row:
     cases: tuple[str, ...] = field(default=("*",))
 
 
-def right(id: str, about: str, hooks: Mapping[str, Callable[..., Any]], dialects: tuple[str, ...] = ALL) -> Row:
-    return Row(id, about, hooks, dialects)
+def right(
+    id: str, about: str, hooks: Mapping[str, Callable[..., Any]], dialects: tuple[str, ...] = ALL, cases: tuple[str, ...] = ("*",)
+) -> Row:
+    return Row(id, about, hooks, dialects, cases=cases)
 
 
 def wrong(

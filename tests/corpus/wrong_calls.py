@@ -76,6 +76,23 @@ def late_gradient(run, step):
     yield from base.work(run, Step(kept, step.hyper))
 
 
+def accumulated(run, step):
+    """Gradients are never cleared: each call adds its own."""
+    total = run.__dict__.setdefault("total", {})
+    for slot, gradient in base.work(run, step):
+        rows, values = base.occurrences(run, run.call(slot, gradient), gradient)
+        slot.count -= 1
+        whole = total.setdefault(
+            slot.param.name, np.zeros((len(slot.param.value) if slot.param.value.ndim else 1, values.shape[1]), values.dtype)
+        )
+        np.add.at(whole, rows, values)
+        if isinstance(gradient, RowGradient):
+            stored = np.unique(rows)
+            yield slot, RowGradient(stored, whole[stored].reshape(len(stored), *gradient.shape[1:]), gradient.shape)
+        else:
+            yield slot, whole.reshape(gradient.shape).copy()
+
+
 def loses_calls(lost):
     """Some calls change nothing. lost: from the number of the call, from 1."""
     return {"work": lambda run, step: () if lost(run.number) else base.work(run, step)}
@@ -224,15 +241,17 @@ ROWS: tuple[Row, ...] = (
     row("missing-moves", "a parameter without a gradient moves on with its moments", "momentum loop", placed("missing.*moves").or_none(), {"end": moves_missing}, dialects=(ADAM,), cases=COUNTED),
     row("gradient-not-cleared", "a missing gradient is that of the last call", "set_to_none", named("gradient-of-last-call").or_placed("missing.*last").or_none(), last_gradient(), cases=COUNTED),
     row("gradient-of-call-before", "each call takes the gradients of the call before", "pipelined reduction", named("gradient-of-last-call"), {"work": late_gradient}, dialects=(SPARSE, ADAM)),
+    row("gradients-accumulate", "each call takes the sum of all gradients so far", "zero_grad forgotten", named("gradients-accumulate"), {"work": accumulated}, dialects=(ADAM, DENSIFIED)),
     row("first-call-lost", "the first call changes nothing", "lazy initialisation", named("call-lost"), loses_calls(lambda n: n == 1)),
     row("third-call-lost", "the third call changes nothing", "a skipped step", named("call-lost"), loses_calls(lambda n: n == 3)),
     row("every-other-call-lost", "every other call changes nothing", "accumulation of 2", placed("call.*(second|other|2)").or_none(), loses_calls(lambda n: n % 2 == 0)),
     row("stops-at-empty", "an empty gradient ends the loop", "break for continue", placed("after.*empty").or_none(), stops_at(is_empty), dialects=(SPARSE, LAZY), cases=("counters/*",)),
     row("stops-at-missing", "a missing gradient ends the loop", "break for continue", placed("after.*missing").or_none(), stops_at(lambda gradient: gradient is None), cases=COUNTED),
     row("first-empty-lost", "an empty first gradient is not counted", "state made late", placed("empty.*first|first.*empty").or_none(), {"count": first_empty_lost}, dialects=(SPARSE,), cases=("counters/*",)),
-    row("gradients-permuted", "gradients of parameters of one shape are handed out from the last on", "order of a dictionary", NO_CAUSE, {"work": reversed_parameters}, dialects=(SPARSE, ADAM), cases=("counters/*", "size*/*", "many*/*")),
+    row("gradients-permuted", "gradients of parameters of one shape are handed out from the last on", "order of a dictionary", NO_CAUSE, {"work": reversed_parameters}, dialects=(SPARSE, ADAM), cases=("counters/*", "sizes/*")),
     row("moments-dropped-on-load", "loaded moments are dropped", "mutant", named("moments-dropped-on-load"), loads(exp_avg=np.zeros_like, exp_avg_sq=np.zeros_like), cases=RESUMED),
     row("exp-avg-dropped-on-load", "the loaded first moment is dropped", "mutant", named("first-moment-dropped-on-load"), loads(exp_avg=np.zeros_like), cases=RESUMED),
+    row("exp-avg-sq-dropped-on-load", "the loaded second moment is dropped", "mutant", named("second-moment-dropped-on-load"), loads(exp_avg_sq=np.zeros_like), cases=RESUMED),
     row("maximum-dropped-on-load", "amsgrad's loaded maximum is dropped", "not in the file", named("maximum-dropped-on-load"), loads(max_exp_avg_sq=np.zeros_like), dialects=(ADAM, DENSIFIED), cases=RESUMED),
     row("maximum-from-v-on-load", "amsgrad's maximum starts at the loaded v", "not in the file", placed("maximum.*load|load.*maximum").or_none(), {"moment": maximum_from_v}, dialects=(ADAM, DENSIFIED), cases=RESUMED),
     row("moments-halved-on-load", "loaded moments are cast to float16", "torchtitan 4615", named("moments-halved-on-load", "moments-in-float16"),
@@ -260,6 +279,8 @@ ROWS: tuple[Row, ...] = (
     row("inf-skips-the-call", "a call with a gradient that is not finite is skipped", "found_inf", placed("finite|nan").or_none(),
         {"work": lambda run, step: base.work(run, step) if all_finite(step) else ()}, cases=("ranges/*",)),
     row("frozen-after-200", "nothing moves after 200 calls", "a schedule that ends", placed("after.*200|call").or_none(), loses_calls(lambda n: n > 200), cases=("horizons/*",)),
+    row("empty-skipped", "an empty gradient counts as a missing one", "nothing to do", named("empty-as-missing", "empty-gradient-skipped"),
+        {"work": lambda run, step: ((slot, g) for slot, g in base.work(run, step) if not is_empty(g))}, dialects=(SPARSE, DENSIFIED), cases=("counters/*",)),
     row("zero-gradients-skipped", "a gradient of zeros is skipped as if it were missing", "a test for zero", placed("zeros?.*(missing|skip)").or_none(),
         {"work": lambda run, step: ((slot, g) for slot, g in base.work(run, step) if any_nonzero(g))}, cases=("basics/*", "touched/*", "counters/*")),
 )

@@ -223,6 +223,8 @@ ROWS: tuple[Row, ...] = (
     row("one-more-on-load", "a loaded count is one too large", "MindSpore-style powers", named("counter-off-by-one-on-load"), loaded(lambda t: t + 1)),
     row("first-step-for-all", "every parameter takes the loaded count of the first", "one count in the file", named("counter-of-first-on-load"),
         {"first_count": lambda run, param: run.case.params[0].step}, dialects=TORCH),
+    row("last-step-for-all", "every parameter takes the loaded count of the last", "one count in the file", named("counter-of-last-on-load"),
+        {"first_count": lambda run, param: run.case.params[-1].step}, dialects=TORCH),
     row("loaded-in-float16", "a loaded count is rounded to float16", "a state cast as a whole", NO_CAUSE, loaded(lambda t: int(min(rounded(t, "float16"), 65504)))),
     row("loaded-count-to-1000", "a loaded count is at most 1000", "a table of corrections", placed(r"load.*1,?000").or_none(), loaded(lambda t: min(t, 1000))),
     row("restarts", "a change of the schedule starts the count anew", "an optimizer made again", NO_CAUSE, {"count": restarts}, dialects=(SPARSE, ADAM), cases=("schedules/*",)),

@@ -12,7 +12,7 @@ from .table import NO_CAUSE, Answer, Row, named, placed, within, wrong
 
 MERGING = (SPARSE, LAZY, DENSIFIED)
 BY_ROWS = (SPARSE, LAZY, APART, DENSIFIED)
-REPEATED = ("duplicates/*", "elements/*", "touched/*", "size*/*")
+REPEATED = ("duplicates/*", "elements/*", "touched/*", "sizes/*", "large/*")
 
 
 def neighbours(rows, g):
@@ -219,9 +219,9 @@ ROWS: tuple[Row, ...] = (
     row("multiplicity-to-8", "at most 8 occurrences of a row count", "unrolled merge",
         placed(r"of a row after its first 8\b"), keeps_occurrences(lambda rows: rank(rows) < 8)),
     *(row(f"hash-of-{slots}", f"rows whose numbers agree modulo {slots} share a sum", "hash merge",
-          collide(slots), merged(hashed(slots)), cases=("rows/*", "size*/*", "duplicates/*")) for slots in (32, 1024, 65536)),
+          collide(slots), merged(hashed(slots)), cases=("rows/*", "sizes/*", "large/*", "duplicates/*")) for slots in (32, 1024, 65536)),
     row("hash-loses-rows", "of rows whose numbers agree modulo 4096 one moves, with the sum of all", "hash merge",
-        placed(r"modulo 2\^12, the last"), merged(overwritten_slots(4096)), cases=("rows/*", "size*/*")),
+        placed(r"modulo 2\^12, the last"), merged(overwritten_slots(4096)), cases=("rows/*", "sizes/*", "large/*")),
     *(row(f"sums-in-{format}", f"duplicates are summed in {format}", "narrow accumulator", named(f"sums-in-{format}"),
           merged(sums_in(format))) for format in ("float16", "bfloat16", "float32")),
     row("merged-in-float16", "merged gradients are kept in float16", "narrow buffer", named("gradients-in-float16", "sums-in-float16"),

@@ -13,7 +13,7 @@ from .table import Row, named, placed, within, wrong
 
 BY_ROWS = (SPARSE, LAZY, DENSIFIED)
 DENSE = (ADAM, DENSIFIED, LAZY, APART)
-WIDE = ("shapes/*", "size*/*")
+WIDE = ("shapes/*", "sizes/*", "large/*")
 
 
 def columns(call):
@@ -132,7 +132,7 @@ wide = partial(wrong, cases=WIDE)
 # fmt: off
 ROWS: tuple[Row, ...] = (
     *(row(f"rows-to-{n}", f"only the first {n} distinct rows of a gradient are updated", "pyg-lib PR 718, FBGEMM PR 5933",
-          within("rows after", n), moves_rows(lambda rows, n=n: slice(n)), dialects=BY_ROWS, cases=("size*/*", "touched/*")) for n in (20, 32, 64, 255, 1024)),
+          within("rows after", n), moves_rows(lambda rows, n=n: slice(n)), dialects=BY_ROWS, cases=("sizes/*", "large/*", "touched/*")) for n in (20, 32, 64, 255, 1024)),
     wide("columns-to-64", "columns after 64 keep their old values", "one block", within("columns", 64), stores(lambda call, rows: columns(call) < 64)),
     wide("columns-to-1024", "columns after 1024 keep their old values", "one block", within("columns", 1024), stores(lambda call, rows: columns(call) < 1024)),
     wide("columns-to-2048", "columns after 2048 keep their old values", "one block", within("columns", 2048), stores(lambda call, rows: columns(call) < 2048)),
@@ -145,19 +145,19 @@ ROWS: tuple[Row, ...] = (
     wide("odd-width-loses-last", "the last column is lost where the width is odd", "pairs of values", placed(r"last columns|last column|column-tails"),
          stores(lambda call, rows: columns(call) < call.shape[1] - call.shape[1] % 2)),
     row("row-tail-8", "the last row of 8 k + 1 rows is lost", "batches of 8", placed(r"last rows?|row-tails").or_none(),
-        moves_rows(lambda rows: slice(len(rows) - (len(rows) % 8 == 1 < len(rows)))), dialects=BY_ROWS, cases=("size*/*", "touched/*")),
+        moves_rows(lambda rows: slice(len(rows) - (len(rows) % 8 == 1 < len(rows)))), dialects=BY_ROWS, cases=("sizes/*", "large/*", "touched/*")),
     row("row-tail-32", "rows that no whole batch of 32 holds are lost, once there is one", "batches of 32", placed(r"last rows|row-tails"),
-        moves_rows(lambda rows: slice(len(rows) - (len(rows) % 32 if len(rows) > 32 else 0))), dialects=BY_ROWS, cases=("size*/*", "touched/*")),
+        moves_rows(lambda rows: slice(len(rows) - (len(rows) % 32 if len(rows) > 32 else 0))), dialects=BY_ROWS, cases=("sizes/*", "large/*", "touched/*")),
     row("last-row-lost", "the last distinct row is lost", "off by one", placed("last row"), moves_rows(lambda rows: slice(len(rows) - 1)), dialects=BY_ROWS),
     row("odd-rows-lost", "rows of odd number are not updated", "two workers", placed("odd rows"), moves_rows(lambda rows: rows % 2 == 0), dialects=BY_ROWS),
     *(row(f"row-numbers-in-{bits}-bits", f"row numbers are cut to {bits} bits", "index arithmetic", placed(rf"row numbers are cut to {bits} bits"),
-          wrapped_rows(bits), dialects=(SPARSE, LAZY, APART, DENSIFIED), cases=("rows/*", "size*/*")) for bits in (8, 15, 16, 17)),
+          wrapped_rows(bits), dialects=(SPARSE, LAZY, APART, DENSIFIED), cases=("rows/*", "sizes/*", "large/*")) for bits in (8, 15, 16, 17)),
     row("offsets-in-20-bits", "offsets, row times width, are cut to 20 bits", "index arithmetic", placed("offsets|cut to 1[0-9] bits|cut to 20 bits").or_none(),
-        wrapped_offsets(20), dialects=(SPARSE, LAZY, APART, DENSIFIED), cases=("rows/*", "size*/*")),
+        wrapped_offsets(20), dialects=(SPARSE, LAZY, APART, DENSIFIED), cases=("rows/*", "sizes/*", "large/*")),
     *(row(f"tensors-to-{n}", f"parameters after {n} are left out", "pytorch 119885", within("parameters after", n),
-          leaves_out(lambda run, slot, n=n: slot.place >= n), cases=("counters/*", "size*/*", "many*/*")) for n in (16, 30, 100)),
+          leaves_out(lambda run, slot, n=n: slot.place >= n), cases=("counters/*", "sizes/*")) for n in (16, 30, 100)),
     row("no-eps-after-30", "parameters after 30 have no eps", "pytorch 119885", placed(r"eps.*(parameters|tensors)"),
-        without_eps_from(30), cases=("counters/*", "size*/*", "many*/*")),
+        without_eps_from(30), cases=("counters/*", "sizes/*")),
     row("later-groups-lost", "only the first group is updated", "one group assumed", placed("groups from number 1|later-groups"),
         leaves_out(lambda run, slot: slot.param.group > 0), cases=("groups/*",)),
     row("later-groups-other-eps", "eps stands elsewhere in later groups", "two routes", placed("eps.*(groups from number 1|later-groups)"),
@@ -170,6 +170,8 @@ ROWS: tuple[Row, ...] = (
     row("params-stay", "the parameter is never updated", "DeepSpeedCPUAdam", named("params-not-updated"), stores_arrays(*STATE[1:])),
     row("exp-avg-stays", "the first moment is never stored", "state lost", named("exp-avg-not-updated"), stores_arrays("param", *STATE[2:])),
     row("exp-avg-sq-stays", "the second moment is never stored", "state lost", named("exp-avg-sq-not-updated"), stores_arrays(*STATE[:2], STATE[3])),
+    row("moments-stay", "moments are used, and never stored", "state lost", named("moments-not-updated"), stores_arrays("param", "max_exp_avg_sq")),
+    row("maximum-stays", "amsgrad's maximum is never stored", "state lost", named("amsgrad-lost"), stores_arrays(*STATE[:3]), dialects=(ADAM, DENSIFIED), cases=("options/*", "pairs/*")),
     row("fortran-stays", "a parameter that lies column by column is never updated", "DeepSpeedCPUAdam 0.19.8", placed("fortran|column by column").or_none(),
         leaves_out(lambda run, slot: slot.param.value.ndim > 1 and not slot.param.value.flags.c_contiguous and slot.param.value.base is None),
         cases=("layouts/*", "shapes/*")),
@@ -197,7 +199,7 @@ ROWS: tuple[Row, ...] = (
     row("wide-rows-other-eps", "eps stands beside sqrt(v) where rows are wider than 1000", "two kernels", placed("eps.*(wide|width|only)").or_none(),
         hat_eps_where(lambda call: call.shape[1] > 1000), dialects=(ADAM,), cases=WIDE),
     row("state-by-shape", "parameters of one shape share their moments", "keyed by shape", named("state-shared-by-shape"),
-        shared_by_shape("exp_avg", "exp_avg_sq"), cases=("counters/*", "size*/*", "many*/*")),
+        shared_by_shape("exp_avg", "exp_avg_sq"), cases=("counters/*", "sizes/*")),
     row("maximum-by-shape", "parameters of one shape share amsgrad's maximum", "keyed by shape", named("maximum-shared-by-shape"),
         shared_by_shape("max_exp_avg_sq"), dialects=(ADAM, DENSIFIED)),
     row("state-by-position", "moments belong to the k-th gradient of a call", "tfjs 4.22.0", named("state-by-position"),

@@ -122,6 +122,8 @@ ROWS: tuple[Row, ...] = (
           first_value("weight_decay"), dialects=DECAYING, cases=SCHEDULED),
     *(row(f"{role}-first-group", f"the first group's {role} for every group", "groups not read", named(f"{role}-first-group", "settings-first-group"),
           first_group(role), cases=GROUPED, dialects=ALL if role == "lr" else TORCH) for role in ("lr", "beta1", "beta2", "eps")),
+    row("lr-last-group", "the last group's lr for every group", "one variable", named("lr-last-group", "settings-last-group"),
+        with_settings(lambda run, slot, s: {"lr": Settings.of(run.hypers[-1]).lr}), cases=GROUPED),
     wrong("weight-decay-first-group", "the first group's weight decay for every group", "groups not read",
           named("weight-decay-first-group", "settings-first-group"), first_group("weight_decay"), dialects=DECAYING, cases=GROUPED),
     wrong("amsgrad-first-group", "the first group's amsgrad for every group", "groups not read", named("amsgrad-first-group", "settings-first-group"),

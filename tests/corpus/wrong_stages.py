@@ -219,6 +219,10 @@ def v_of_averages(run, call, old, g):
     return {"param": old["param"] - change, "exp_avg": m, "exp_avg_sq": v, "max_exp_avg_sq": old["max_exp_avg_sq"], "change": change}
 
 
+def belief(run, call, v, g):
+    return run.average(call, v, (g - g.mean()) ** 2 if g.size else g, call.s.beta2)
+
+
 def when(option, changed):
     """Settings that are otherwise where an option is on."""
     return with_settings(lambda run, slot, s: changed if getattr(s, option) else {})
@@ -247,8 +251,9 @@ ROWS: tuple[Row, ...] = (
     row("divides-by-beta1", "m += (1-b1) g / b1, then m *= b1", "HugeCTR Global", named("divides-by-beta1"), {"first_moment": divided_by_beta1}, cases=("betas/*",)),
     row("applied-twice", "the change is applied twice", "Gorgonia 494", named("applied-twice", "lr-scaled"), {"moved": twice}, dialects=(SPARSE, ADAM, LAZY, DENSIFIED)),
     row("sign-flipped", "moves up the gradient", "mutant", named("sign-flipped", "gradient-scaled"), {"signed": lambda run, call, values: -base.signed(run, call, values)}, dialects=MINDSPORE),
+    row("exp-avg-unweighted", "m takes in the whole gradient", "SGD's momentum", named("first-moment-unweighted"), {"first_moment": lambda run, call, m, g: m * call.scalar(call.s.beta1) + g}),
     row("v-of-averages", "v takes the square of m", "AdaBelief half done", NO_CAUSE, {"advance": v_of_averages}, dialects=(SPARSE, ADAM)),
-    row("belief", "v takes the square of g - m", "AdaBelief", NO_CAUSE, {"second_moment": lambda run, call, v, g: run.average(call, v, (g - g.mean()) ** 2, call.s.beta2)}, dialects=(SPARSE, ADAM)),
+    row("belief", "v takes the square of g less its mean", "AdaBelief", NO_CAUSE, {"second_moment": belief}, dialects=(SPARSE, ADAM)),
     row("absolute-v", "v takes |g|, not its square", "Adamax", NO_CAUSE, {"second_moment": lambda run, call, v, g: run.average(call, v, np.abs(g), call.s.beta2)}),
     row("one-v-per-row", "v is the mean of the squares of a row", "FBGEMM 3342", placed("mean.*row|row.*mean").or_none(),
         {"second_moment": lambda run, call, v, g: run.average(call, v, np.broadcast_to((g * g).mean(axis=1, keepdims=True), g.shape), call.s.beta2)}),
@@ -263,6 +268,8 @@ ROWS: tuple[Row, ...] = (
     option("amsgrad-ignored", "amsgrad is ignored", "option not read", named("amsgrad-ignored", "amsgrad-not-read"), with_settings(lambda run, slot, s: {"amsgrad": False}), dialects=(ADAM, DENSIFIED)),
     option("amsgrad-lost", "the maximum is kept in a local", "pytorch 4034", named("amsgrad-lost"), {"maximum": loses_maximum}, dialects=(ADAM, DENSIFIED)),
     option("amsgrad-corrected", "the maximum is taken over the corrected v", "optax 1389", named("amsgrad-corrected"), {"maximum": keeps_corrected_maximum}, dialects=(ADAM, DENSIFIED)),
+    option("amsgrad-keeps-v", "v is kept in the place of the maximum", "an alias", named("amsgrad-keeps-last-v"),
+           {"maximum": lambda run, call, largest, v: (v, np.maximum(largest, v)) if call.s.amsgrad else (largest, v)}, dialects=(ADAM, DENSIFIED)),
     option("amsgrad-as-root", "the maximum is kept as a corrected root", "geoopt 0.5.1", placed("root.*(max|amsgrad)").or_none(), {"maximum": keeps_root_of_maximum}, dialects=(ADAM, DENSIFIED)),
     option("amsgrad-late", "the step divides by the maximum from before", "order", placed("max.*before").or_none(), {"maximum": maximum_after}, dialects=(ADAM, DENSIFIED)),
     row("amsgrad-always", "the maximum is taken although nobody asked", "option not read", named("amsgrad-always"),
@@ -276,7 +283,7 @@ ROWS: tuple[Row, ...] = (
     option("nesterov-of-old", "the look-ahead starts from the old first moment", "order", NO_CAUSE,
            {"direction": lambda run, call, old, m, g: run.average(call, old["exp_avg"], g, call.s.beta1) if call.s.nesterov else m}, dialects=MINDSPORE),
     option("centralization-ignored", "centralization is ignored", "group key not read", named("centralization-ignored", "centralization-not-read"), with_settings(lambda run, slot, s: {"centralization": False}), dialects=MINDSPORE),
-    row("centralization-always", "gradients are centralized although nobody asked", "group key not read", named("centralization-always"), with_settings(lambda run, slot, s: {"centralization": True}), dialects=MINDSPORE, cases=("shapes/*", "size*/*", "options/*")),
+    row("centralization-always", "gradients are centralized although nobody asked", "group key not read", named("centralization-always"), with_settings(lambda run, slot, s: {"centralization": True}), dialects=MINDSPORE, cases=("shapes/*", "sizes/*", "large/*", "options/*")),
     option("centralization-at-8", "rows are centralized at multiples of 8 too", "another block", placed("centraliz.*8").or_none(), centralizes(lambda shape: len(shape) > 1 and shape[1] % 8 == 0), dialects=MINDSPORE),
     option("centralization-everywhere", "rows of every width are centralized", "rule not read", named("centralization-any-width"), centralizes(lambda shape: len(shape) > 1), dialects=MINDSPORE),
     option("centralization-before-decay", "gradients are centralized before the decay", "order", named("centralization-before-decay"), {"prepare": centralizes_first}, dialects=MINDSPORE),

@@ -1,0 +1,45 @@
+"""Which cases a row runs where all on all would take too long: those that matter to it, and a sample of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from refimpl.case import Golden
+
+from .running import Judged
+from .table import Row
+
+
+def cost(golden: Golden) -> int:
+    """Elements updated, with a few hundred more for each step, whose Python takes its time."""
+    return (sum(param.value.size for param in golden.case.params) + 300) * len(golden.case.steps)
+
+
+def by_turns(goldens: Sequence[Golden], number: int) -> list[Golden]:
+    """So many cases, the cheapest of each theme first, one theme after the other."""
+    themes: dict[str, list[Golden]] = {}
+    for golden in sorted(goldens, key=cost):
+        themes.setdefault(golden.case.theme, []).append(golden)
+    rounds = [[cases[k] for cases in themes.values() if k < len(cases)] for k in range(max(map(len, themes.values()), default=0))]
+    return [golden for turn in rounds for golden in turn][:number]
+
+
+def mattering(row: Row, goldens: Sequence[Golden], sample: int, dearest: int) -> list[Golden]:
+    """So many of the cases that the row asks for and of the others. dearest: what a case that nobody asks for may cost."""
+    asked = list(_asked(row, goldens))
+    chosen = [*by_turns(asked, sample), *by_turns([golden for golden in goldens if cost(golden) <= dearest], sample)]
+    return list({golden.case.id: golden for golden in chosen}.values())
+
+
+def _asked(row: Row, goldens: Sequence[Golden]) -> Iterator[Golden]:
+    for golden in goldens:
+        if any(fnmatchcase(golden.case.id.split("/", 1)[1], glob) for glob in row.cases):
+            yield golden
+
+
+def with_few_failing(judged: Judged, number: int) -> Judged:
+    """The same with so many failing cases at most, of every theme in turn; all others stay."""
+    failing = {verdict.case_id for verdict in judged.failing}
+    few = {golden.case.id for golden in by_turns([golden for golden in judged.goldens if golden.case.id in failing], number)}
+    return judged.only(verdict.case_id for verdict in judged.verdicts if verdict.case_id in few or verdict.case_id not in failing)
