@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from ..errors import OK
 from ..progress import watched
 from .blocks import to_markdown, to_text
 from .comparison import compared, to_json
+from .measured import measured_cases
 from .page import page
-from .sizes import cases_of, measured
 
 __all__ = ["main"]
 
@@ -51,8 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     a, b = dialect(options.a), dialect(options.b)
-    cases = cases_of(a)
-    known = [measured(case, a) for case in watched(cases, len(cases), sys.stderr)]
+    known = measured_cases(a, b, jobs=os.cpu_count() or 1, watch=lambda items, total: watched(items, total, sys.stderr))
     found = compared(a, b, known)
     if options.json:
         write_text(options.json, to_json(found))

@@ -11,11 +11,12 @@ from ..arithmetic import Float
 from ..case import Case, Group, Param, Step
 from ..dialects import Dialect, deviations, dialect
 from ..gradients import RowGradient
-from ..oracle import Recorded, recorded
+from ..oracle import Recorded, expectations, recorded
 from .blocks import Block, Code, Items, Table, Text
 from .comparison import Comparison
-from .sizes import Distance, Measured, compare, distance, measured
-from .transfer import DOUBLE
+from .measured import Measured, measured
+from .sizes import Distance, compare, distance
+from .transfer import DOUBLE, Target
 
 PAGE = "https://gitee.com/mindspore/docs/blob/r2.3/docs/mindspore/source_en/note/api_mapping/pytorch_diff/SparseAdam.md"
 TORCH, LAZY, DEFAULT = "torch.SparseAdam", "mindspore.LazyAdam", "mindspore.LazyAdam.default-target"
@@ -142,6 +143,10 @@ def _one_case(of: Dialect, gradients: list[object], changes: dict[str, object]) 
     )
 
 
+def _measured(case: Case) -> Measured:
+    return measured(case, expectations(case))
+
+
 def _some_dense() -> list[object]:
     return [np.array([[1, -2], [3, 0.5], [-1, 4], [2, 1]], np.float32) * np.float32(scale) for scale in (1.0, 1e-3, 0.1)]
 
@@ -154,8 +159,8 @@ def _some_rows() -> list[object]:
 
 
 def _dense(lazy: Dialect) -> tuple[str, str, str]:
-    one = measured(_one_case(lazy, _some_dense(), {}), lazy)
-    apart = compare(one, one.given, dialect("mindspore.Adam"), {})
+    one = _measured(_one_case(lazy, _some_dense(), {}))
+    apart = compare(one, one.given, Target(dialect("mindspore.Adam"), {}))
     claim = "for a gradient that is not sparse LazyAdam executes mindspore.nn.Adam"
     assert isinstance(apart, Distance)
     same = f"no difference within any bound over {len(one.case.steps)} steps" if apart.agrees else f"{apart.rates:.3g} lr apart"
@@ -175,7 +180,7 @@ def _eps(lazy: Dialect) -> tuple[str, str, str]:
     documented = _moved(lazy, tiny, "eps-beside-sqrt-v-hat")
     rounded = _from_zero(lazy, tiny)
     scalars = recorded(rounded, Float("float32", tensor_scalars=True), lazy)
-    share = distance(measured(rounded, lazy), scalars).bounds
+    share = distance(_measured(rounded), scalars).bounds
     same = len({f"{one:.6g}" for one in moved.values()}) == 1
     numbers = ", ".join(f"{name} {one:.7g}" for name, one in moved.items())
     return (
@@ -206,7 +211,7 @@ def _farthest(states: Recorded) -> float:
 
 def _switch(claim: str, verdict: str, does: str, changes: dict[str, object], lazy: Dialect) -> tuple[str, str, str]:
     """What a setting does to three steps on sparse gradients with a repeated row, in units of lr and of bounds."""
-    plain: Measured = measured(_one_case(lazy, _some_rows(), {}), lazy)
+    plain = _measured(_one_case(lazy, _some_rows(), {}))
     changed = _one_case(lazy, _some_rows(), changes)
     states = recorded(changed, DOUBLE, lazy)
     apart = distance(plain, states)

@@ -10,12 +10,15 @@ from typing import Any
 
 from ..dialects import Dialect, Parameter, differing_stages
 from ..dialects.stages import Touch
+from .conditions import Condition, condition
+from .conditions import in_words as in_conditions
+from .measured import Measured
 from .parameters import Row, side_by_side
 from .preparations import in_words, prepared
 from .recipes import Recipe, agrees, search
-from .sizes import Distance, Measured, Outcome, Refusal, Rounding, alone, cases_of, compare, farthest, measured, rounding
+from .sizes import Distance, Outcome, Refusal, Rounding, alone, compare, farthest, rounding
 from .stages import Form, StageDifference, Switched, differences, forms, is_dense, switched
-from .transfer import in_names_of
+from .transfer import Target, Transfer, Wanted, in_names_of
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Comparison:
     dense_cases: frozenset[str]
     gaps: Mapping[str, frozenset[StageDifference]]
     roundings: tuple[Rounding, ...]
+    condition: Condition | None
 
     @property
     def count(self) -> int:
@@ -90,6 +94,7 @@ def compared(a: Dialect, b: Dialect, cases: Iterable[Measured]) -> Comparison:
         frozenset(one.id for one in known if "dense" in one.forms),
         {one.id: _gaps(one, a, b, recipe) for one in known if not agrees(recipe.found[one.id])},
         _roundings([one for one in known if one.defaults]),
+        condition(known, recipe.found),
     )
 
 
@@ -103,8 +108,8 @@ def _gaps(one: Measured, a: Dialect, b: Dialect, recipe: Recipe) -> frozenset[St
     """Where B, after the recipe, still picks something else than this case means; nothing where B refuses it."""
     if isinstance(recipe.found[one.id], Refusal):
         return frozenset()
-    after = prepared(one.given, frozenset(recipe.preparations), b)
-    pairs = {(wanted, _items(in_names_of(b, wanted, a, recipe.settings))) for call in after.calls for wanted in call.wanted.values()}
+    after = prepared(one.given, frozenset(recipe.preparations), Target(b, recipe.settings))
+    pairs = {(wanted, _items(in_names_of(b, wanted, a, recipe.settings))) for wanted in _used(after)}
     as_dense = is_dense(b) and not is_dense(a)
     found: set[StageDifference] = set()
     for wanted, items in pairs:
@@ -112,6 +117,11 @@ def _gaps(one: Measured, a: Dialect, b: Dialect, recipe: Recipe) -> frozenset[St
         theirs = replace(theirs, touch=Touch.ALL) if as_dense else theirs
         found.update(StageDifference(*each) for each in differing_stages(wanted.picks, theirs))
     return frozenset(found)
+
+
+def _used(given: Transfer) -> set[Wanted]:
+    """What is asked for where a parameter has a gradient."""
+    return {call.wanted[name] for call in given.calls for name, gradient in call.gradients.items() if gradient is not None}
 
 
 def _items(hyper: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
@@ -142,16 +152,11 @@ def proven(recipe: Recipe, cases: Iterable[Measured], b: Dialect) -> Recipe:
     from ..arithmetic.balls import Ball, midpoint
 
     exact = dict(recipe.found)
-    ids = frozenset(recipe.preparations)
+    ids, target = frozenset(recipe.preparations), Target(b, recipe.settings)
     for one in cases:
         if agrees(exact[one.id]):
-            exact[one.id] = compare(one, prepared(one.given, ids, b), b, recipe.settings, Ball(), midpoint)
+            exact[one.id] = compare(one, prepared(one.given, ids, target), target, Ball(), midpoint)
     return Recipe(recipe.settings, recipe.preparations, recipe.plain, exact)
-
-
-def measured_cases(a: Dialect, themes: Iterable[str] = ()) -> list[Measured]:
-    """The cases of A that pairs are compared on."""
-    return [measured(case, a) for case in cases_of(a, themes)]
 
 
 def to_json(found: Comparison) -> str:
@@ -181,14 +186,19 @@ def to_json(found: Comparison) -> str:
         "recipe": {
             "complete": recipe.complete,
             "settings": dict(recipe.settings),
-            "preparations": [{"id": id, "do": in_words(id, found.a, found.b)} for id in recipe.preparations],
+            "preparations": [{"id": id, "do": in_words(id, found.a, Target(found.b, recipe.settings))} for id in recipe.preparations],
             "cases": found.count,
             "agree_before": recipe.before,
             "agree_after": recipe.agreeing,
+            "condition": _condition(found.condition) if found.condition else None,
         },
         "cases": {id: {"before": _outcome(one), "after": _outcome(recipe.found[id])} for id, one in recipe.plain.items()},
     }
     return json.dumps(table, indent=2, allow_nan=False) + "\n"
+
+
+def _condition(one: Condition) -> dict[str, Any]:
+    return {"without": list(in_conditions(one)), "agree": one.holds, "others": one.others, "others_differ": one.fail}
 
 
 def _default(parameter: Parameter) -> Any:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from ..dialects import Dialect, Hyper, Picks
-from ..dialects.stages import Amsgrad, Bias, Counter, Decay, DecayRate, Direction, Eps, Merge
+from ..dialects import Hyper, Picks
+from ..dialects.stages import Amsgrad, Bias, Counter, Decay, DecayRate, Direction, Eps
 from ..gradients import RowGradient, laid_out, row_layout
-from ..reference.gradient import occurrence_rounds
 from ..reference.scalars import CLOCK
-from .transfer import Call, Transfer, Wanted, is_empty, tick
+from .limits import is_empty
+from .transfer import Call, Target, Transfer, Wanted, tick
+
+DECOUPLED = (Decay.DECOUPLED_ALL, Decay.DECOUPLED_TOUCHED)
 
 
-def decay_by_hand(given: Transfer, b: Dialect) -> Transfer:
+def decay_by_hand(given: Transfer, b: Target) -> Transfer:
     """p multiplied by 1 - lr * weight_decay before the call, for a decoupled decay."""
     calls = tuple(_shrunk(call) for call in given.calls)
     return replace(given, calls=calls) if any(new is not old for new, old in zip(calls, given.calls)) else given
@@ -26,7 +27,7 @@ def _shrunk(call: Call) -> Call:
     factors, wanted = dict(call.shrink), dict(call.wanted)
     for name, one in call.wanted.items():
         gradient = call.gradients[name]
-        if one.picks.decay not in (Decay.DECOUPLED_ALL, Decay.DECOUPLED_TOUCHED) or one.picks.decay_rate is DecayRate.STEP_SIZE:
+        if one.picks.decay not in DECOUPLED or one.picks.decay_rate is DecayRate.STEP_SIZE:
             continue
         rate = one.hyper.weight_decay * (one.hyper.lr if one.picks.decay_rate is DecayRate.LR else 1.0)
         wanted[name] = Wanted(replace(one.hyper, weight_decay=0.0), replace(one.picks, decay=Decay.NONE, decay_rate=DecayRate.LR))
@@ -41,12 +42,12 @@ def _shrunk(call: Call) -> Call:
     return replace(call, shrink=factors, wanted=wanted) if any(wanted[name] is not call.wanted[name] for name in wanted) else call
 
 
-def own_optimizers(given: Transfer, b: Dialect) -> Transfer:
+def own_optimizers(given: Transfer, b: Target) -> Transfer:
     """An optimizer per parameter, called only with a gradient."""
     return given if given.own else replace(given, own=True)
 
 
-def fill(given: Transfer, b: Dialect) -> Transfer:
+def fill(given: Transfer, b: Target) -> Transfer:
     """An empty gradient where there is none."""
     shapes = {param.name: param.value.shape for param in given.params}
     if not any(one is None for call in given.calls for one in call.gradients.values()) or any(len(shape) == 0 for shape in shapes.values()):
@@ -62,7 +63,7 @@ def _empty(shape: tuple[int, ...]) -> RowGradient:
     return RowGradient(np.zeros(0, np.int64), np.zeros((0, *shape[1:])), shape)
 
 
-def drop_empty(given: Transfer, b: Dialect) -> Transfer:
+def drop_empty(given: Transfer, b: Target) -> Transfer:
     """No gradient where it is empty."""
     if not any(one is not None and is_empty(one) for call in given.calls for one in call.gradients.values()):
         return given
@@ -72,7 +73,7 @@ def drop_empty(given: Transfer, b: Dialect) -> Transfer:
     return replace(given, calls=calls)
 
 
-def skip_empty_calls(given: Transfer, b: Dialect) -> Transfer:
+def skip_empty_calls(given: Transfer, b: Target) -> Transfer:
     """No call where no parameter has a gradient."""
     calls = tuple(call for call in given.calls if any(one is not None for one in call.gradients.values()))
     return replace(given, calls=calls) if len(calls) < len(given.calls) else given
@@ -94,8 +95,8 @@ def _factors(hyper: Hyper, picks: Picks, t: int) -> tuple[float, float] | None:
     return root2 / c1, root2 if picks.eps is Eps.PAPER else 1.0
 
 
-def rescale(given: Transfer, b: Dialect) -> Transfer:
-    """lr and eps of each call such that B's step size and eps come out as A's."""
+def rescale(given: Transfer, b: Target) -> Transfer:
+    """lr and eps of each call such that B's step size and eps come out as A's, and weight_decay such that lr * weight_decay stays."""
     theirs = b.picks
     if Counter.ROW in (theirs.counter, given.a.picks.counter):
         return given
@@ -117,23 +118,9 @@ def _rescaled(call: Call, theirs: Picks, at: dict[str, int]) -> Call:
         mine, other = _factors(one.hyper, one.picks, call.t[name]), _factors(one.hyper, picks, at[name])
         if mine is None or other is None or mine == other or 0.0 in (*mine, *other):
             continue
-        hyper = replace(one.hyper, lr=one.hyper.lr * (mine[0] / other[0]), eps=one.hyper.eps * (mine[1] / other[1]))
+        factor = mine[0] / other[0]
+        by_lr = one.picks.decay in DECOUPLED and one.picks.decay_rate is DecayRate.LR
+        decay = one.hyper.weight_decay / factor if by_lr else one.hyper.weight_decay
+        hyper = replace(one.hyper, lr=one.hyper.lr * factor, eps=one.hyper.eps * (mine[1] / other[1]), weight_decay=decay)
         wanted[name] = Wanted(hyper, picks)
     return replace(call, wanted=wanted) if any(wanted[name] is not call.wanted[name] for name in wanted) else call
-
-
-def rounds(given: Transfer, b: Dialect) -> Transfer:
-    """One call per occurrence of a row: the first of each row, then the second, and so on."""
-    calls: list[Call] = []
-    for call in given.calls:
-        parts = {name: _parts(one, call.wanted[name]) for name, one in call.gradients.items()}
-        times = max((len(one) for one in parts.values()), default=1)
-        calls += [replace(call, gradients={name: one[k] if k < len(one) else None for name, one in parts.items()}) for k in range(times)]
-    return replace(given, calls=tuple(calls)) if len(calls) > len(given.calls) else given
-
-
-def _parts(gradient: Any, wanted: Wanted) -> list[Any]:
-    if wanted.picks.merge is not Merge.SEQUENTIAL or not isinstance(gradient, RowGradient) or not len(gradient.indices):
-        return [gradient]
-    rounds = occurrence_rounds(np.asarray(gradient.indices))
-    return [RowGradient(gradient.indices[some], gradient.values[some], gradient.shape) for some in rounds]

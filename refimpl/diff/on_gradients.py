@@ -13,20 +13,19 @@ from typing import Any
 import numpy as np
 
 from ..case import ARRAYS
-from ..dialects import Dialect
 from ..dialects.stages import Centralization, Decay, Merge, Objective, Touch, Unscale
 from ..gradients import Array, RowGradient, is_element_gradient, laid_out, row_layout
 from ..reference.gradient import merge
-from .transfer import DOUBLE, Call, Transfer, Wanted
+from .transfer import DOUBLE, Call, Target, Transfer, Wanted
 
-Prepare = Callable[[Transfer, Dialect], Transfer]
+Prepare = Callable[[Transfer, Target], Transfer]
 One = Callable[[Any, Wanted, Call, str], "tuple[Any, Wanted] | None"]
 
 
 def each(change: One) -> Prepare:
     """A preparation out of what it does to one gradient of one parameter: None where it leaves it alone."""
 
-    def apply(given: Transfer, b: Dialect) -> Transfer:
+    def apply(given: Transfer, b: Target) -> Transfer:
         calls = []
         for call in given.calls:
             gradients, wanted = dict(call.gradients), dict(call.wanted)
@@ -120,9 +119,9 @@ def densify(g: Any, wanted: Wanted, call: Call, name: str) -> tuple[Any, Wanted]
     return (_dense(g), wanted) if isinstance(g, RowGradient) else None
 
 
-def store_every_row(given: Transfer, b: Dialect) -> Transfer:
+def store_every_row(given: Transfer, b: Target) -> Transfer:
     """A gradient by rows that stores them all, where A moves them all; a dense one too, where B refuses dense ones."""
-    return each(_stored if "dense" in b.gradients else _stored_or_dense)(given, b)
+    return each(_stored if "dense" in b.dialect.gradients else _stored_or_dense)(given, b)
 
 
 def _stored(g: Any, wanted: Wanted, call: Call, name: str) -> tuple[Any, Wanted] | None:
@@ -141,7 +140,7 @@ def _every_row(whole: Array, wanted: Wanted) -> tuple[RowGradient, Wanted]:
     return RowGradient(np.arange(len(whole)), whole, whole.shape), Wanted(wanted.hyper, replace(wanted.picks, touch=Touch.STORED))
 
 
-def elements_as_rows(given: Transfer, b: Dialect) -> Transfer:
+def elements_as_rows(given: Transfer, b: Target) -> Transfer:
     """A parameter with element gradients as a table of one column."""
     names = {name for call in given.calls for name, one in call.gradients.items() if is_element_gradient(one)}
     if not names:

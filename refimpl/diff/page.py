@@ -10,11 +10,15 @@ from ..report.text import counted, listed, ratio
 from .blocks import Block, Code, Items, Page, Section, Table, Text
 from .claims import corrections
 from .comparison import Comparison, Size
+from .conditions import Condition
+from .conditions import in_words as in_conditions
 from .examples import examples
+from .limits import KINDS
 from .parameters import Row, accepted, typed
 from .preparations import in_words
 from .sizes import Distance, Refusal
 from .stages import StageDifference
+from .transfer import Target
 from .words import class_path, stage_title
 
 
@@ -52,19 +56,20 @@ def _outlook(found: Comparison) -> str:
     if recipe.complete:
         return "and nothing needs to be prepared" if recipe.idle else "and on all of them after the recipe below"
     reached = f"on {recipe.agreeing} after the recipe below" if not recipe.idle else "and no recipe is known that adds to them"
-    return f"{reached}; {_why_not(found)}"
+    return f"{reached}{_as_long_as(found)}; {_why_not(found)}"
+
+
+def _as_long_as(found: Comparison) -> str:
+    if found.condition is None or found.recipe.idle:
+        return ""
+    return f", which holds as long as no parameter has {' or '.join(in_conditions(found.condition))}"
 
 
 def _why_not(found: Comparison) -> str:
     left = [stage_title(size.difference.stage) for size in found.left()]
     kinds = Tally(one.kind for one in found.recipe.found.values() if isinstance(one, Refusal))
-    words = {
-        "setting": f"{counted(kinds['setting'], 'case')} with a setting that {found.b.name} lacks",
-        "range": f"{counted(kinds['range'], 'case')} with values that it refuses",
-        "fixed": f"{counted(kinds['fixed'], 'case')} with changes that it does not allow",
-        "form": f"{counted(kinds['form'], 'case')} with gradients that it refuses",
-    }
-    parts = ([f"what stays different is {listed(left)}"] if left else []) + [text for kind, text in words.items() if kinds[kind]]
+    parts = [f"what stays different is {listed(left)}"] if left else []
+    parts += [f"{counted(kinds[kind], 'case')} {ending}" for kind, ending in KINDS.items() if kinds[kind]]
     unexplained = sum(isinstance(one, Distance) and not one.agrees for one in found.recipe.found.values())
     if unexplained and not left:
         parts.insert(0, differ(unexplained, "still "))
@@ -145,7 +150,8 @@ def _gradients(found: Comparison) -> Block:
 
 def _sizes(found: Comparison) -> Iterator[Block]:
     yield Text(
-        f"Measured on {counted(found.count, 'case')} of {found.a.name} in float32: the exact result of each dialect on the same inputs. "
+        f"Measured on {counted(found.count, 'case')} that {found.a.name} and its framework take, in float32: its own vectors, those of "
+        f"{found.b.name} that it can be given, and mixtures of many features; the exact result of each dialect on the same inputs. "
         "lr: the largest difference of a parameter in units of the learning rate. "
         "Bounds: the largest difference of a parameter or moment in units of how "
         f"far a correct implementation of {found.a.name} may be off by rounding "
@@ -206,15 +212,23 @@ def _recipe(found: Comparison) -> Iterator[Block]:
     yield Items(tuple(_setting_lines(found)))
     if recipe.preparations:
         yield Text("Before each call, in this order:")
-        yield Items(tuple(in_words(id, a, b) for id in recipe.preparations))
+        target = Target(b, recipe.settings)
+        yield Items(tuple(in_words(id, a, target) for id in recipe.preparations))
     gained = recipe.agreeing - recipe.before
-    proof = (
-        f"Executed on the cases of {a.name}, and evaluated in exact arithmetic: within every bound on {recipe.agreeing} of {found.count}"
-    )
+    proof = f"Executed on these cases, and evaluated in exact arithmetic: within every bound on {recipe.agreeing} of {found.count}"
     yield Text(f"{proof} ({recipe.before} without it)." if gained else f"{proof}.")
     if not recipe.complete:
         yield from _left(found)
     yield Text(f"The other direction: `python -m refimpl.diff {b.name} {a.name}`.")
+
+
+def _both_sides(condition: Condition) -> str:
+    """The condition, held against the cases that meet it and those that do not."""
+    return (
+        f"All {counted(condition.holds, 'case')} that meet this condition agree; "
+        f"of {counted(condition.others, 'case')} that {'does' if condition.others == 1 else 'do'} not, {condition.fail} "
+        f"{'differs' if condition.fail == 1 else 'differ'}."
+    )
 
 
 def _setting_lines(found: Comparison) -> Iterator[str]:
@@ -230,6 +244,10 @@ def _setting_lines(found: Comparison) -> Iterator[str]:
 
 def _left(found: Comparison) -> Iterator[Block]:
     left, where = found.left(), found.farthest_left()
+    if found.condition:
+        yield Text("It holds as long as no parameter has")
+        yield Items(in_conditions(found.condition))
+        yield Text(_both_sides(found.condition))
     if left:
         names = listed(
             [f"{stage_title(size.difference.stage)} ({size.difference.a.value}, not {size.difference.b.value})" for size in left]

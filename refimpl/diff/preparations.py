@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..dialects import Dialect, Picks
-from ..dialects.stages import Centralization, Decay, Eps, Objective, Touch, Unscale
-from .on_calls import decay_by_hand, drop_empty, fill, own_optimizers, rescale, rounds, skip_empty_calls
+from ..dialects.stages import Centralization, Counter, Decay, DecayRate, Eps, Objective, Touch, Unscale
+from .on_calls import DECOUPLED, decay_by_hand, drop_empty, fill, own_optimizers, rescale, skip_empty_calls
 from .on_gradients import (
     Prepare,
     add_decay,
@@ -24,7 +24,7 @@ from .on_gradients import (
     unscale,
 )
 from .stages import where
-from .transfer import Transfer
+from .transfer import Target, Transfer
 
 
 @dataclass(frozen=True)
@@ -63,26 +63,25 @@ PREPARATIONS: dict[str, Preparation] = {
             "elements", "give {b} the parameter as a table of one column, and each single element as a row of it", elements_as_rows
         ),
         Preparation("merge", "merge repeated rows before the step: {merge}", each(merge_rows)),
-        Preparation("rounds", "call {b} once per occurrence of a row: with the first of each row, then the second, and so on", rounds),
         Preparation("every-row", "{every_row}", store_every_row),
         Preparation("densify", "give the gradient as a dense array, zeros in the rows that it does not store{lazy}", each(densify)),
         Preparation(
             "shrink",
             "decay by hand: multiply {decayed} by 1 - lr * weight_decay before the step{no_decay}",
             decay_by_hand,
-            lambda picks: picks.decay in (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL),
+            lambda picks: picks.decay in DECOUPLED,
         ),
         Preparation("fill", "where a parameter has no gradient, give an empty one, so that {b} counts the call", fill),
         Preparation("drop-empty", "give no gradient instead of an empty one, so that {b} does not count the call", drop_empty),
         Preparation("skip-calls", "do not call {b} at all when no parameter has a gradient", skip_empty_calls),
         Preparation("own", "make one {b} per parameter, and call it only when that parameter has a gradient", own_optimizers),
-        Preparation("rescale", "before every call set {rescaled}", rescale),
+        Preparation("rescale", "before every call set {rescaled}{decay_kept}", rescale),
     )
 }
 """Every preparation by id, in the order in which they are applied."""
 
 
-def prepared(given: Transfer, ids: frozenset[str], b: Dialect) -> Transfer:
+def prepared(given: Transfer, ids: frozenset[str], b: Target) -> Transfer:
     """A transfer after these preparations, in the order of the table."""
     for id, preparation in PREPARATIONS.items():
         if id in ids:
@@ -90,9 +89,9 @@ def prepared(given: Transfer, ids: frozenset[str], b: Dialect) -> Transfer:
     return given
 
 
-def in_words(id: str, a: Dialect, b: Dialect) -> str:
+def in_words(id: str, a: Dialect, target: Target) -> str:
     """What to do, for a person who knows both classes, and with which settings of A."""
-    preparation = PREPARATIONS[id]
+    preparation, b = PREPARATIONS[id], target.dialect
     found = where(a, preparation.holds)
     picks = found.picks if found else a.picks
     every = where(a, _moves_every_row)
@@ -107,12 +106,20 @@ def in_words(id: str, a: Dialect, b: Dialect) -> str:
         no_scale=f", and leave {b.name} with 1" if _has(b, "loss_scale") else "",
         every_row=_every_row_words(a, b),
         lazy="" if every and every.always else LAZY.format(a=a.name, b=b.name),
-        rescaled=_rescaled_words(a.picks, b.picks),
+        rescaled=_rescaled_words(Target(a, {}).picks, target.picks),
+        decay_kept=DECAY_KEPT.format(b=b.name) if where(a, _decouples) and where(b, _decouples) else "",
     )
 
 
 ROWS = {Decay.COUPLED_OCCURRENCE: "[row] for every occurrence", Decay.COUPLED_MERGED: "[row] for every row, once repeated rows are merged"}
 LAZY = "; {b} then moves those rows too, which is what {a} means only where every row is stored"
+
+
+DECAY_KEPT = ". Where {b} decays, set weight_decay to weight_decay * lr / (the lr that is set), so that their product stays"
+
+
+def _decouples(picks: Picks) -> bool:
+    return picks.decay in DECOUPLED and picks.decay_rate is DecayRate.LR
 
 
 def _has(one: Dialect, role: str) -> bool:
@@ -134,16 +141,18 @@ def _every_row_words(a: Dialect, b: Dialect) -> str:
 
 def _rescaled_words(a: Picks, b: Picks) -> str:
     same_count = (a.counter, a.clock, a.bias) == (b.counter, b.clock, b.bias)
+    shared = {a.counter, b.counter} <= {Counter.CALL, Counter.CALL_NONEMPTY}
+    each = "" if shared else "for each parameter, by its own count, "
     if same_count and (a.eps, b.eps) == (Eps.PAPER, Eps.HAT):
-        return "eps to eps * sqrt(1 - beta2^t)"
+        return f"{each}eps to eps * sqrt(1 - beta2^t)"
     if same_count and (a.eps, b.eps) == (Eps.HAT, Eps.PAPER):
-        return "eps to eps / sqrt(1 - beta2^t)"
+        return f"{each}eps to eps / sqrt(1 - beta2^t)"
     eps = {
         (Eps.PAPER, Eps.HAT): " and eps to eps * sqrt(1 - beta2^t)",
         (Eps.HAT, Eps.PAPER): " and eps to eps / sqrt(1 - beta2^s)",
         (Eps.PAPER, Eps.PAPER): " and eps to eps * sqrt((1 - beta2^t)/(1 - beta2^s))",
     }.get((a.eps, b.eps), "")
     return (
-        f"lr to lr * [sqrt(1 - beta2^t)/(1 - beta1^t)] / [sqrt(1 - beta2^s)/(1 - beta1^s)]{eps}, "
+        f"{each}lr to lr * [sqrt(1 - beta2^t)/(1 - beta1^t)] / [sqrt(1 - beta2^s)/(1 - beta1^s)]{eps}, "
         f"where t is the count that is meant ({a.counter.value}; {a.clock.value}) and s the optimizer's own"
     )

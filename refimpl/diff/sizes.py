@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..arithmetic import Arithmetic
-from ..case import KINDS, Case, Expected
-from ..cases import SUITES, drafts
+from ..case import KINDS, Expected
 from ..dialects import Deviation, Dialect
-from ..gradients import Array, gradient_form
-from ..oracle import Expectations, expectations, recorded
-from ..reference import scheduled
+from ..gradients import Array
+from ..oracle import recorded
+from .limits import Refused
+from .measured import Measured
 from .stages import StageDifference
-from .transfer import DOUBLE, Refused, Results, Transfer, run, transfer
+from .transfer import DOUBLE, Results, Target, Transfer, run
 
 CLASS, TIGHTEST = "tensor-faithful", "exact-ieee"
-LARGEST, LONGEST = 20_000, 500
-"""Cases above this many elements times steps, or steps, are left out: they are about indices and horizons, not about semantics."""
 
 
 @dataclass(frozen=True)
@@ -34,48 +32,6 @@ class Distance:
     @property
     def agrees(self) -> bool:
         return self.bounds <= 1
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """A case of A with its truth and bound, ready to be compared with."""
-
-    case: Case
-    given: Transfer
-    expected: Expectations
-    rates: Array
-
-    @property
-    def id(self) -> str:
-        return self.case.id
-
-    @property
-    def defaults(self) -> bool:
-        """Whether every setting is at its default at every step."""
-        plain = self.given.a.defaults()
-        return all(hyper == plain for hypers in scheduled(self.case) for hyper in hypers)
-
-    @property
-    def forms(self) -> frozenset[str]:
-        """The forms of gradient that it brings."""
-        return frozenset(gradient_form(one) for step in self.case.steps for one in step.gradients.values() if one is not None)
-
-
-def cases_of(a: Dialect, themes: Iterable[str] = ()) -> list[Case]:
-    """The float32 cases of a dialect's core themes that end in a result and are of a size to be evaluated many times."""
-    found = [golden.case for theme in themes or SUITES["core"] for golden in drafts(a, theme)]
-    return [case for case in found if case.error is None and case.dtype == "float32" and _is_small(case)]
-
-
-def _is_small(case: Case) -> bool:
-    return len(case.steps) <= LONGEST and len(case.steps) * sum(param.value.size for param in case.params) <= LARGEST
-
-
-def measured(case: Case, a: Dialect) -> Measured:
-    """The truth of a case under A, its bounds, and the learning rate of each parameter at each recorded step."""
-    hypers = list(scheduled(case))
-    rates = np.array([[a.resolve(hypers[step - 1][param.group])[0].lr for step in case.record] for param in case.params])
-    return Measured(case, transfer(case, a), expectations(case), rates)
 
 
 def distance(one: Measured, results: Results) -> Distance:
@@ -148,10 +104,10 @@ Outcome = Distance | Refusal
 """How far B is from A on a case, or why B does not take it."""
 
 
-def compare(one: Measured, given: Transfer, b: Dialect, flips: Mapping[str, Any], a: Arithmetic = DOUBLE, read: Any = np.array) -> Outcome:
+def compare(one: Measured, given: Transfer, b: Target, a: Arithmetic = DOUBLE, read: Any = np.array) -> Outcome:
     """B on these calls, against what A means by the case."""
     try:
-        return distance(one, run(given, b, flips, a, read))
+        return distance(one, run(given, b, a, read))
     except Refused as refused:
         return Refusal(refused.kind, str(refused))
 

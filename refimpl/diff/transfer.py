@@ -5,7 +5,7 @@ A *preparation* rewrites a transfer (see `preparations`); `run` hands it to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -17,20 +17,25 @@ from ..case import Case, Group, Param, Step
 from ..dialects import Dialect, Hyper, Picks, differing_stages
 from ..dialects.stages import Counter
 from ..errors import InvalidHyper
-from ..gradients import Array, gradient_form, is_element_gradient
+from ..gradients import Array, gradient_form
 from ..reference import FIELDS, scheduled, trajectory
+from .limits import Refused, check_gradients, check_settings, is_empty
 from .parameters import paired_switches
-from .words import free_roles
 
 DOUBLE = Float("float64")
 
 
-class Refused(Exception):
-    """The other dialect has no way to do this: kind is form, fixed, range or setting; the text says why."""
+@dataclass(frozen=True)
+class Target:
+    """The dialect that is to reproduce, with the settings that it is given whatever the case says."""
 
-    def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
-        self.kind = kind
+    dialect: Dialect
+    settings: Mapping[str, Any]
+
+    @property
+    def picks(self) -> Picks:
+        """What it picks with these settings, its others at their defaults."""
+        return self.dialect.resolve({**self.dialect.defaults(), **self.settings})[1]
 
 
 @dataclass(frozen=True)
@@ -114,32 +119,23 @@ def tick(gradients: list[Mapping[str, Any]], params: tuple[Param, ...], counters
     return found
 
 
-def is_empty(gradient: Any) -> bool:
-    """Whether a gradient is missing, or stores nothing."""
-    if gradient is None:
-        return True
-    return len(gradient.data) == 0 if is_element_gradient(gradient) else hasattr(gradient, "indices") and len(gradient.indices) == 0
-
-
-def run(given: Transfer, b: Dialect, flips: Mapping[str, Any], a: Arithmetic = DOUBLE, read: Any = np.array) -> Results:
-    """The states that B comes to. flips: settings of B that A has nothing of; raises Refused where B does not take the calls."""
+def run(given: Transfer, b: Target, a: Arithmetic = DOUBLE, read: Any = np.array) -> Results:
+    """The states that B comes to; raises Refused where B, or its framework, does not take the calls."""
     names = [[param.name] for param in given.params] if given.own else [[param.name for param in given.params]]
     found: Results = {}
     with np.errstate(all="ignore"):
         for some in names:
-            found.update(_run(given, some, b, flips, a, read))
+            found.update(_run(given, some, b, a, read))
     return found
 
 
-def _run(given: Transfer, names: list[str], b: Dialect, flips: Mapping[str, Any], a: Arithmetic, read: Any) -> Results:
-    params = tuple(replace(param, group=index) for index, param in enumerate(p for p in given.params if p.name in names))
-    calls = [call for call in given.calls if not given.own or call.gradients[names[0]] is not None]
-    if calls:
-        settings = list(_settings(given, calls, names, b, flips))
-        case = _case(given, params, calls, settings, names, b)
-        path = _path(case, calls, b, a, read)
+def _run(given: Transfer, names: list[str], b: Target, a: Arithmetic, read: Any) -> Results:
+    made = calls_of(given, names, b)
+    if made is None:
+        path, calls = [_start(tuple(param for param in given.params if param.name in names))], list[Call]()
     else:
-        path = [_start(params)]
+        case, calls = made
+        path = _path(case, calls, b.dialect, a, read)
     at = [sum(call.origin <= step for call in calls) for step in given.case.record]
     return {(name, array): np.stack([path[k][name, array] for k in at]) for name in names for array in FIELDS}
 
@@ -162,47 +158,49 @@ def _path(case: Case, calls: list[Call], b: Dialect, a: Arithmetic, read: Any) -
         path.append(
             {(name, array): read(getattr(state, field)).reshape(-1) for name, state in states.items() for array, field in FIELDS.items()}
         )
-        for name, factor in shrink.items():
-            state = states[name]
+        for name in states.keys() & shrink.keys():
+            state, factor = states[name], shrink[name]
             state.p = state.p * a.load(np.broadcast_to(factor, state.p.shape).copy())
     return path
 
 
-def _case(
-    given: Transfer, params: tuple[Param, ...], calls: list[Call], settings: list[tuple[dict[str, Any], ...]], names: list[str], b: Dialect
-) -> Case:
-    for call in calls:
-        for name in names:
-            form = None if call.gradients[name] is None else gradient_form(call.gradients[name])
+def calls_of(given: Transfer, names: list[str], b: Target) -> tuple[Case, list[Call]] | None:
+    """The case that one optimizer of B is given for these parameters, a group for each, and its calls; None where it is never called.
+
+    A decay by hand is not in the case: it stands in the calls. Raises Refused.
+    """
+    params = tuple(replace(param, group=index) for index, param in enumerate(p for p in given.params if p.name in names))
+    calls = [call for call in given.calls if not given.own or call.gradients[names[0]] is not None]
+    if not calls:
+        return None
+    gradients = [{name: call.gradients[name] for name in names} for call in calls]
+    check_forms(gradients, b.dialect)
+    settings = [tuple(_settings(given, call, name, b) for name in names) for call in calls]
+    check_settings(b.dialect, gradients, settings)
+    check_gradients(b.dialect, gradients, settings)
+    steps = tuple(Step(each, hypers) for each, hypers in zip(gradients, settings))
+    groups = tuple(Group(hyper) for hyper in settings[0])
+    record = tuple(range(1, len(steps) + 1))
+    return replace(given.case, dialect=b.dialect.name, params=params, groups=groups, steps=steps, record=record), calls
+
+
+def _settings(given: Transfer, call: Call, name: str, b: Target) -> dict[str, Any]:
+    """What a parameter is to be updated with; of no account where it has no gradient."""
+    if call.gradients[name] is None:
+        return {**b.dialect.defaults(), **b.settings}
+    return in_names_of(b.dialect, call.wanted[name], given.a, b.settings)
+
+
+def check_forms(gradients: Iterable[Mapping[str, Any]], b: Dialect) -> None:
+    """Refuse a gradient of a form that B refuses."""
+    for given in gradients:
+        for gradient in given.values():
+            form = None if gradient is None else gradient_form(gradient)
             if form and form not in b.gradients:
                 raise Refused("form", f"{b.name} refuses {FORM[form]}: {b.refusal(form)}")
-    steps = tuple(Step({name: call.gradients[name] for name in names}, hypers) for call, hypers in zip(calls, settings))
-    groups = tuple(Group(hyper) for hyper in settings[0])
-    return replace(given.case, dialect=b.name, params=params, groups=groups, steps=steps, record=tuple(range(1, len(steps) + 1)))
 
 
 FORM = {"rows": "gradients by rows", "elements": "gradients of single elements", "dense": "dense gradients"}
-
-
-def _settings(
-    given: Transfer, calls: list[Call], names: list[str], b: Dialect, flips: Mapping[str, Any]
-) -> Iterator[tuple[dict[str, Any], ...]]:
-    first: dict[str, Any] | None = None
-    for call in calls:
-        made = tuple(in_names_of(b, call.wanted[name], given.a, flips) for name in names)
-        first = first or made[0]
-        for one in made:
-            _check_fixed(first, one, b)
-        yield made
-
-
-def _check_fixed(first: Mapping[str, Any], now: Mapping[str, Any], b: Dialect) -> None:
-    """Refuse what the framework fixes for all groups when the optimizer is made."""
-    free = free_roles(b)
-    for name, parameter in b.parameters.items():
-        roles = parameter.roles or ("switch",)
-        if first[name] != now[name] and not free.issuperset(roles):
-            raise Refused("fixed", f"{b.name} fixes {name} for all parameters when it is made")
 
 
 def in_names_of(b: Dialect, wanted: Wanted, a: Dialect, flips: Mapping[str, Any]) -> dict[str, Any]:

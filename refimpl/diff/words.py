@@ -34,12 +34,6 @@ def means(parameter: Parameter) -> str:
     return str(words()["names"].get(parameter.name, "changes no number"))
 
 
-def free_roles(dialect: Dialect) -> frozenset[str]:
-    """What a user of this framework can change between steps and give per group; the rest is fixed when the optimizer is made."""
-    table = words()["free"]
-    return frozenset(table.get(dialect.framework, table["other"]))
-
-
 def class_path(dialect: Dialect) -> str:
     """Where users import it from, as far as the table knows: torch.optim.SparseAdam."""
     homes = words()["homes"]
