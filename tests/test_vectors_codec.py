@@ -1,6 +1,8 @@
 """refimpl.vectors.encode and decode: a case comes back as it was, and nothing that does not fit together is taken."""
 
 import builtins
+import contextlib
+import copy
 import math
 from dataclasses import replace
 
@@ -15,7 +17,7 @@ from refimpl.arithmetic import CLASSES, numpy_dtype
 from refimpl.case import ARRAYS, LAYOUTS, Expected, Golden, Group, Param, Step
 from refimpl.errors import Unsupported, VectorError
 from refimpl.gradients import RowGradient, is_element_gradient
-from refimpl.vectors import roundtrip
+from refimpl.vectors import roundtrip, schema
 from refimpl.vectors.decode import decode
 from refimpl.vectors.encode import encode, theme_text
 from refimpl.vectors.members import Members, same_bits
@@ -380,6 +382,62 @@ BREAKS = {
     ),
     "endless steps": (lambda entry, arrays: entry["steps"].append({"repeat": 99_999, "gradients": {}}), "more than 100000 steps"),
 }
+
+
+def places(document, path=()):
+    """Every place of a document but the whole, as the keys that lead there."""
+    children = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    for key, child in children:
+        yield (*path, key)
+        yield from places(child, (*path, key))
+
+
+ENTRY, ARRAYS_OF_ENTRY = document(golden())
+FORMS = [
+    "rows",
+    "elements",
+    "dense",
+    "none",
+    {"form": "elements", "shape": []},
+    {"form": "rows", "shape": []},
+    {"form": "dense", "values": [1]},
+]
+LISTS = [[], [0], [3], [1, 2, 3], [[]], [0] * 32, [{}], [{}, {}]]
+JUNK = st.sampled_from([*FORMS, *LISTS, 0, 1, 2, 67108864, True, "w", "float16", "bfloat16", "x", {}, {"table": "rows"}]).map(copy.deepcopy)
+SHAPES = st.lists(st.integers(0, 4), max_size=4).map(tuple)
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(places(ENTRY))), JUNK), max_size=3), st.data())
+def test_a_changed_case_is_a_case_or_refused(changes, data):
+    entry, arrays = copy.deepcopy(ENTRY), dict(ARRAYS_OF_ENTRY)
+    for path, junk in changes:
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change took that place away
+            place = entry
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = junk
+    for name in data.draw(st.lists(st.sampled_from(sorted(arrays)), max_size=2)):
+        dtype = data.draw(st.sampled_from(["float32", "float64", "int64", "uint8", "U3"]))
+        arrays[name] = np.zeros(data.draw(SHAPES), dtype)
+    with contextlib.suppress(VectorError):
+        schema.check({"format": 2, "dialect": "torch.SparseAdam", "theme": "basics", "cases": [entry]}, "theme", "x")
+        members = Members("x", arrays)
+        assert isinstance(decode(entry, members, "x"), Golden)
+        members.refuse_rest()
+
+
+def test_a_number_that_bfloat16_does_not_have_is_refused():
+    entry, arrays = document(golden(dtype="bfloat16"))
+    arrays["two-steps/exp_avg.table"][1, 2] = np.float32(1 / 3)
+    with pytest.raises(VectorError, match=r"two-steps/exp_avg\.table: holds a number that bfloat16 does not have"):
+        decode(entry, Members("x", arrays), "x")
+
+
+def test_nan_and_infinity_in_bfloat16_come_back():
+    value = np.array([np.nan, np.inf, -np.inf, -0.0], numpy_dtype("bfloat16"))
+    got = coded(with_gradient(None, params=(Param("table", value),))).case.params[0].value
+    assert np.array_equal(np.isnan(got), np.isnan(value))
+    assert same_bits(got[1:], value[1:])
 
 
 @pytest.mark.parametrize(("change", "reason"), BREAKS.values(), ids=BREAKS)

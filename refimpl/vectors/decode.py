@@ -128,6 +128,8 @@ class _Decoder:
     def _elements(self, name: str, dtype: str, shape: Shape, values: Shape | None) -> Any:
         from scipy.sparse import coo_array
 
+        if not shape:
+            raise self.refuse(name, "a gradient by elements of what has no dimensions")
         coords = self._index(f"{name}.coords", (len(shape), None))
         data = self._tensor(f"{name}.values", dtype, (coords.shape[1],))
         gradient: Any = coo_array(shape, dtype=data.dtype)  # filled by hand: the constructor refuses coordinates outside

@@ -60,7 +60,12 @@ class Members:
         return array
 
     def take_tensor(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> Array:
-        return restore(self.take(name, (STORED[dtype],), shape), dtype)
+        """A tensor by name. Raises VectorError, too, where it holds a number that its dtype does not have."""
+        member = self.take(name, (STORED[dtype],), shape)
+        tensor = restore(member, dtype)
+        if STORED[dtype] != dtype and ((store(tensor) != member) & ~np.isnan(member)).any():
+            raise VectorError(self.file, name, f"holds a number that {dtype} does not have")
+        return tensor
 
     def refuse_rest(self, untouched: Iterable[str] = ()) -> None:
         """Raise VectorError if an array was not taken. untouched: slugs of cases whose arrays were not asked for."""

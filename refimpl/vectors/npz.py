@@ -139,14 +139,18 @@ def _header_length(head: bytes) -> int:
 @lru_cache(maxsize=1024)  # most members of a file share a few headers
 def _header(head: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
     fields = ast.literal_eval(head[10 if head[6] == 1 else 12 :].decode("latin-1").strip())
+    if not isinstance(fields, dict) or fields.keys() != {"descr", "fortran_order", "shape"}:
+        raise ValueError("its header is no mapping of descr, fortran_order and shape")
     descr, fortran, shape = fields["descr"], fields["fortran_order"], fields["shape"]
+    if not isinstance(fortran, bool):
+        raise ValueError(f"fortran_order {fortran!r}")
     if not isinstance(descr, str) or not _DTYPE.fullmatch(descr):
         raise ValueError(f"dtype {descr!r}; numbers and strings of fixed size are read, objects and records are not")
     if not isinstance(shape, tuple) or len(shape) > 32 or not all(type(n) is int and 0 <= n <= MEMBER_LIMIT for n in shape):
         raise ValueError(f"shape {shape!r}")
     if math.prod(n for n in shape if n) > MEMBER_LIMIT:
         raise ValueError(f"shape {shape!r} is too large")
-    return np.dtype(descr), bool(fortran), shape, len(head)
+    return np.dtype(descr), fortran, shape, len(head)
 
 
 def write_npz(file: Path, arrays: Mapping[str, Array]) -> None:

@@ -17,7 +17,7 @@ import yaml
 from ..errors import VectorError
 
 DEPTH_LIMIT = 16
-SIZE_LIMIT = 64 << 20
+SIZE_LIMIT = 16 << 20
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML has it: ten times as fast
 _WORDS: dict[str, object] = {
