@@ -11,7 +11,8 @@ from .wrong_places import ROWS as _PLACES
 from .wrong_settings import ROWS as _SETTINGS
 from .wrong_stages import ROWS as _STAGES
 from .wrong_together import ROWS as _TOGETHER
+from .wrong_unnamed import ROWS as _UNNAMED
 
-WRONG: tuple[Row, ...] = (*_MERGING, *_PLACES, *_COUNTERS, *_SETTINGS, *_FORMATS, *_STAGES, *_CALLS, *_TOGETHER)
+WRONG: tuple[Row, ...] = (*_MERGING, *_PLACES, *_COUNTERS, *_SETTINGS, *_FORMATS, *_STAGES, *_CALLS, *_TOGETHER, *_UNNAMED)
 
 __all__ = ["ALL", "RIGHT", "WRONG", "Answer", "Row"]

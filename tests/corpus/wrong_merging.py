@@ -93,14 +93,16 @@ def in_blocks(size):
     return merge
 
 
-def sums_in(format):
+def sums_in(format, singles):
+    """singles: whether rows that occur once are rounded too."""
+
     def merge(rows, g):
         distinct, slot = np.unique(rows, return_inverse=True)
         total = np.zeros((len(distinct), g.shape[1]), FORMATS[format])
         with np.errstate(all="ignore"):
             np.add.at(total, slot.reshape(-1), g.astype(FORMATS[format]))
-        single = np.bincount(slot.reshape(-1))[:, None] == 1
-        return distinct, np.where(single, sums(rows, g)[1], total.astype(g.dtype))
+        untouched = (np.bincount(slot.reshape(-1))[:, None] == 1) & (not singles)
+        return distinct, np.where(untouched, sums(rows, g)[1], total.astype(g.dtype))
 
     return merge
 
@@ -223,7 +225,9 @@ ROWS: tuple[Row, ...] = (
     row("hash-loses-rows", "of rows whose numbers agree modulo 4096 one moves, with the sum of all", "hash merge",
         placed(r"modulo 2\^12, the last"), merged(overwritten_slots(4096)), cases=("rows/*", "sizes/*", "large/*")),
     *(row(f"sums-in-{format}", f"duplicates are summed in {format}", "narrow accumulator", named(f"sums-in-{format}"),
-          merged(sums_in(format))) for format in ("float16", "bfloat16", "float32")),
+          merged(sums_in(format, singles=True))) for format in ("float16", "bfloat16", "float32")),
+    *(row(f"repeated-sums-in-{format}", f"duplicates are summed in {format}, what occurs once is left", "atomics", named(f"sums-in-{format}"),
+          merged(sums_in(format, singles=False))) for format in ("float16", "bfloat16")),
     row("merged-in-float16", "merged gradients are kept in float16", "narrow buffer", named("gradients-in-float16", "sums-in-float16"),
         merged(rounded_sums("float16"))),
     row("zero-rows-skipped", "rows whose sums are zero are skipped", "densify and test for zero", named("zero-rows-skipped"),
