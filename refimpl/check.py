@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import shlex
+import signal
 import sys
 import tempfile
 import threading
@@ -234,11 +235,24 @@ def _claimed(options: argparse.Namespace, name: str, claimed: Sequence[str]) -> 
 
 def _program(options: argparse.Namespace) -> Iterator[Judged]:
     vectors = select(options.vectors, options.dialect, options.case)
-    with tempfile.TemporaryDirectory(prefix="refimpl-", ignore_cleanup_errors=True) as scratch:
+    with _terminated_in_order(), tempfile.TemporaryDirectory(prefix="refimpl-", ignore_cleanup_errors=True) as scratch:
         inputs, results = Path(scratch, "vectors"), Path(scratch, "results")
         write_inputs(inputs, vectors.goldens)
         run = judge_program(options.program, inputs, results, vectors.goldens, options.timeout or PER_PROGRAM)
         yield Judged(options.program, "", vectors, run.outcomes, run.failure)
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """While a program runs, SIGTERM ends it and clears away what it was handed, as an interrupt does."""
+    if threading.current_thread() is not threading.main_thread():  # only there may Python set a handler
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _environment() -> dict[str, str]:

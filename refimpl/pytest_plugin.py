@@ -57,11 +57,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def refimpl_judge(request: pytest.FixtureRequest) -> Callable[[Any, Golden], None]:
     """refimpl_judge(backend, refimpl_case): run the case in this process, and fail, skip or pass as its verdict says."""
     from .backends.execute import execute
+    from .backends.refusals import run_with_control
     from .judging.compare import judge
 
     def judged(backend: Any, golden: Golden) -> None:
         required = _required(request.config)
-        outcome = execute(backend, golden)
+        outcome = run_with_control(golden, lambda one: execute(backend, one))
         _conclude(golden, outcome, judge(golden, outcome, required), required, {})
 
     return judged
@@ -172,13 +173,17 @@ class VectorItem(pytest.Item):
 
 
 def _read(config: pytest.Config, dialects: list[str] | None = None, cases: list[str] | None = None) -> list[Golden]:
-    from .vectors import read_manifest, read_vectors
+    from .dialects import dialect
+    from .selection import select
+    from .vectors import read_manifest
 
     directory = Path(config.getoption("refimpl_vectors"))
     there = _told(lambda: read_manifest(directory)).dialects
     asked = config.getoption("refimpl_dialect") or dialects or list(there)
+    _told(lambda: [dialect(name) for name in asked])  # a name that is misspelt would select nothing, without a word
+    selected = [name for name in asked if name in there]
     globs = cases or config.getoption("refimpl_case")
-    return list(_told(lambda: read_vectors(directory, [name for name in asked if name in there], globs)).goldens)
+    return list(_told(lambda: select(directory, selected, globs)).goldens) if selected else []
 
 
 def _told(make: Callable[[], Any]) -> Any:

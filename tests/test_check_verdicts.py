@@ -1,6 +1,9 @@
 """What `check` says of backends and programs that pass by luck, by silence or on principle: each is told for what it is."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import textwrap
 from importlib import resources
@@ -8,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import small_vectors
+from backend_cases import dies
 from jsonschema import Draft202012Validator
 
 from refimpl import check
@@ -188,6 +192,20 @@ def test_a_program_is_handed_its_cases_without_answers_and_nothing_is_left_behin
     assert "/bound." not in handed
     assert "error:" not in handed
     assert "duplicates-" not in handed  # no deviation that a case catches
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_check_that_is_terminated_ends_its_program_and_leaves_nothing_behind(vectors, tmp_path):
+    (tmp_path / "waiting.py").write_text("import os, sys, time; print(os.getpid(), sys.argv[1], flush=True); time.sleep(600)")
+    words = ["--program", f"{sys.executable} waiting.py", "--dialect", "torch.SparseAdam", "--vectors", str(vectors)]
+    command = [sys.executable, "-m", "refimpl.check", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        pid, inputs = process.stderr.readline().split()
+        assert Path(inputs).is_dir()
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert dies(int(pid))
+    assert not Path(inputs).parent.exists()
 
 
 def test_a_program_that_only_refuses_is_not_called_conformant(run, tmp_path):

@@ -46,6 +46,20 @@ def eps_moved(): return Wrong("eps-beside-sqrt-v-hat")
 def right(): return Wrong("")
 
 
+def misspelt():
+    backend = right()
+    backend.dialects = {"torch.SparseAdam": {"features": ["row"]}}
+    return backend
+
+
+class Raising(Wrong):
+    def start(self, case):
+        raise ValueError("on principle")
+
+
+def raising(): return Raising("")
+
+
 def test_mine(refimpl_case, refimpl_judge):
     refimpl_judge(right(), refimpl_case)
 """
@@ -88,6 +102,17 @@ def test_a_wrong_backend_fails_in_exactly_the_tests_that_its_fault_concerns(proj
     assert f"rerun: refimpl check mine:{factory} --case torch.SparseAdam/{min(failing)}" in " ".join(text.replace("\\\n", " ").split())
 
 
+def test_a_backend_that_refuses_whatever_it_is_given_passes_no_refusal(project, tmp_path):
+    wanted = ["--refimpl-case", "*/refused/*"]
+    code, ends, _ = ran(project, "--refimpl-backend", "mine:raising", "-k", "not test_mine", *wanted)
+    assert (code, ends) == (1, {"refused/lr-negative": "FAILED"})
+    (project / "own_raising.py").write_text(
+        "from mine import raising\ndef test_it(refimpl_case, refimpl_judge):\n    refimpl_judge(raising(), refimpl_case)\n"
+    )
+    code, _, text = ran(project, "own_raising.py", *wanted)
+    assert (code, "it refuses lr = 0.001 as well" in text) == (1, True)
+
+
 def test_a_right_backend_passes_and_what_it_does_not_claim_is_skipped_with_the_reason(project):
     code, ends, text = ran(project, "--refimpl-backend", "mine:right", "-k", "not test_mine")
     assert code == 0
@@ -119,6 +144,8 @@ def test_a_test_of_ones_own_runs_once_per_vector(project):
         (["--refimpl-backend", "mine:nothing"], "nothing"),
         (["--refimpl-backend", "mine:right", "--refimpl-vectors", "nowhere"], "nowhere"),
         (["--refimpl-backend", "mine:right", "--refimpl-waivers", "none.yaml"], "none.yaml"),
+        (["--refimpl-backend", "mine:right", "--refimpl-dialect", "torch.optim.SparseAdam"], "did you mean torch.SparseAdam?"),
+        (["--refimpl-backend", "mine:misspelt"], "did you mean rows?"),
     ],
 )
 def test_what_cannot_be_is_a_usage_error_that_says_why(project, arguments, said):
