@@ -24,7 +24,7 @@ from .command import guarded, output_file, say, version, write_text
 from .dialects import dialect
 from .errors import HarnessError, UsageError
 from .judging.compare import judge
-from .judging.diagnose import diagnose
+from .judging.diagnose import diagnose, leads_of
 from .judging.error_profiles import profiles
 from .judging.rerun import causes as rerun_causes
 from .judging.rerun import run_again
@@ -191,14 +191,26 @@ def examine(judged: Judged, required: str, profiled: bool = False) -> Report:
     verdicts = [judge(golden, outcome, required) for golden, outcome in zip(goldens, outcomes)]
     unreadable = (CaseVerdict(id, Status.UNSUPPORTED, reason=reason) for id, reason in judged.vectors.unreadable)
     rerun = run_again(judged.run, goldens, outcomes, verdicts, required) if judged.run else None
-    causes = (*diagnose(goldens, outcomes, verdicts, required), *rerun_causes(rerun))
+    causes = diagnose(goldens, outcomes, verdicts, required)
+    leads = leads_of(goldens, outcomes, verdicts, causes, required)
     wrong = {
         verdict.case_id: profiles(golden, outcome, required)
         for golden, outcome, verdict in zip(goldens, outcomes, verdicts)
         if profiled and verdict.mismatch
     }
-    every = (*verdicts, *unreadable)
-    return Report(judged.name, judged.version, "", required, "", every, causes, failure=judged.failure, profiles=wrong, rerun=rerun)
+    return Report(
+        backend=judged.name,
+        version=judged.version,
+        device="",
+        required=required,
+        vectors="",
+        verdicts=(*verdicts, *unreadable),
+        diagnoses=(*causes, *rerun_causes(rerun)),
+        failure=judged.failure,
+        profiles=wrong,
+        rerun=rerun,
+        leads=leads,
+    )
 
 
 @contextmanager

@@ -116,17 +116,19 @@ class Vectors:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The causes of all failures together; where the tests ran in processes of their own, each test has told its own."""
-        from .judging.diagnose import diagnose
-        from .report.text import counted
+        from .judging.diagnose import diagnose, leads_of
+        from .report.terminal import evidence
 
         if not self.judged:
             return
-        causes = diagnose(*zip(*self.judged))
-        if causes:
+        goldens, outcomes, verdicts = zip(*self.judged)
+        required = _required(self.config)
+        causes = diagnose(goldens, outcomes, verdicts, required)
+        leads = leads_of(goldens, outcomes, verdicts, causes, required)
+        if causes or leads:
             terminalreporter.section("refimpl: causes")
-        for cause in causes:
-            explained = counted(len(cause.cases), "failure")
-            terminalreporter.line(f"CAUSE {' with '.join(cause.deviations)}: {cause.about} (explains {explained})")
+        for line in evidence(verdicts, causes, leads, required):
+            terminalreporter.line(line)
 
     def judge(self, golden: Golden) -> None:
         from .judging.compare import judge
@@ -219,7 +221,7 @@ def _conclude(
     if verdict.status is Status.UNSUPPORTED:
         pytest.skip(verdict.reason)
     report: Report = Report("", "", "", required, "", (verdict,), environment=environment)
-    causes = diagnose([golden], [outcome], [verdict])
+    causes = diagnose([golden], [outcome], [verdict], required)
     names = [" with ".join(cause.deviations) for cause in causes] + [other for cause in causes for other in cause.also]
     told = [f"  the numbers are those of: {', '.join(names)}"] if names else []
     known = waiver is not None and (not waiver.deviation or waiver.deviation in names)

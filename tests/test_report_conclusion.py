@@ -4,7 +4,7 @@ import pytest
 from made_reports import failed, other, passed, report
 
 from refimpl.errors import HARNESS_FAILED, NOT_CONFORMANT, OK
-from refimpl.judging.verdict import Diagnosis, Status
+from refimpl.judging.verdict import OF_RUNS, Diagnosis, Status
 from refimpl.report import conclude
 
 
@@ -20,6 +20,21 @@ def test_one_failure_is_not_conformant_and_other_dialects_are_cleared():
     assert conclusion.exit_code == NOT_CONFORMANT
     said = "toy 1.0 does not conform to torch.SparseAdam: 1 of 2 cases fails; cause: a with b; it conforms to torch.Adam"
     assert conclusion.sentence == said
+
+
+def test_causes_that_explain_nine_tenths_of_the_failures_are_named_and_others_are_not():
+    failures = [failed(f"off-{k}") for k in range(10)]
+    nine, eight = (Diagnosis(("eps-dropped",), "about", tuple(one.case_id for one in failures[:n])) for n in (9, 8))
+    assert "; cause: eps-dropped" in conclude(report(*failures, diagnoses=(nine,))).sentence
+    said = conclude(report(*failures, diagnoses=(eight,))).sentence
+    assert said == "toy 1.0 does not conform to torch.SparseAdam: 10 of 10 cases fail; no known cause explains more than 8 of 10"
+    assert conclude(report(*failures)).sentence.endswith("10 of 10 cases fail; no known cause")
+
+
+def test_what_a_second_run_shows_is_told_however_little_it_explains():
+    failures = [failed(f"off-{k}") for k in range(10)]
+    once = Diagnosis(("not-deterministic",), "about", (failures[0].case_id,), family=OF_RUNS)
+    assert "; cause: not-deterministic; no known cause" in conclude(report(*failures, diagnoses=(once,))).sentence
 
 
 def test_a_crash_is_not_conformant():

@@ -10,14 +10,14 @@ from refimpl.report.text import first_few, position, printable, ratio, worst
 
 def rows(text):
     """The rows of the tables: theme or `all` -> its cells."""
-    return {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.startswith("  ") and len(line.split()) == 10}
+    return {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.startswith("  ") and len(line.split()) == 11}
 
 
 def test_the_table_counts_by_theme_and_gives_the_worst_of_each_array():
     text = to_text(report(passed(), passed("b"), failed(), other(Status.UNSUPPORTED, reason="no")))
     table = rows(text)
-    assert table["basics"] == ["2", "0", "0", "0", "1", "exact-faithful", "0.50", "0.25", "-"]
-    assert table["duplicates"] == ["0", "1", "0", "0", "0", "none", "2.0e+06", "-", "-"]
+    assert table["basics"] == ["2", "0", "0", "0", "1", "exact-faithful", "0.50", "0.25", "-", "-"]
+    assert table["duplicates"] == ["0", "1", "0", "0", "0", "none", "2.0e+06", "-", "-", "-"]
     assert table["all"][:5] == ["2", "1", "0", "0", "1"]
 
 
@@ -50,9 +50,14 @@ def test_a_class_that_is_attained_but_not_enough_is_named():
 def test_causes_say_what_they_explain_and_what_they_do_not():
     cause = Diagnosis(("eps-inside-root",), "eps inside the root", ("d/t/a",), ("d/t/b",), ("eps-zero",))
     text = to_text(report(failed("a", "d", "t"), failed("b", "d", "t"), diagnoses=(cause,)))
-    explained = "CAUSE eps-inside-root: eps inside the root\n  explains 1 failure: d/t/a\n  the same numbers here would come of eps-zero\n"
+    explained = "CAUSE eps-inside-root: eps inside the root\n  explains 1 failure: d/t/a\n  these cases cannot tell it from eps-zero\n"
     assert f"{explained}  does not explain 1: d/t/b\n" in text
-    assert "NO CAUSE KNOWN: no known deviation gives the numbers of 1 failure: d/t/b" in text
+    assert "NO KNOWN CAUSE for 1 failure: d/t/b" in text
+
+
+def test_leads_stand_below_the_failures_without_a_cause():
+    text = to_text(report(failed("a", "d", "t"), leads=("wrong: param", "wrong from step 2 on in every failing case")))
+    assert "NO KNOWN CAUSE for 1 failure: d/t/a\n  wrong: param\n  wrong from step 2 on in every failing case\n" in text
 
 
 def test_unsupported_and_waived_cases_are_grouped_by_reason():

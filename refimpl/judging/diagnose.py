@@ -48,18 +48,13 @@ def judged_cases(
 ) -> tuple[list[Judged], list[Judged]]:
     """The cases whose numbers are wrong, and those that passed with numbers."""
     cases = [(Judged(golden, outcome, required), verdict) for golden, outcome, verdict in zip(goldens, outcomes, verdicts)]
-    failures = [judged for judged, verdict in cases if is_numeric_failure(judged.outcome, verdict)]
+    failures = [judged for judged, verdict in cases if verdict.is_numeric_failure]
     passed = [judged for judged, verdict in cases if verdict.status is Status.PASSED and judged.outcome.end is End.STATES]
     return failures, passed
 
 
 def _of(name: str, cases: Sequence[Judged]) -> list[Judged]:
     return [judged for judged in cases if judged.golden.case.dialect == name]
-
-
-def is_numeric_failure(outcome: Outcome, verdict: CaseVerdict) -> bool:
-    """A failure that is no mere rounding: numbers of a looser class than the one that is required have that as their cause."""
-    return verdict.status is Status.FAILED and outcome.end is End.STATES and verdict.mismatch is not None and verdict.attained is None
 
 
 def _stories(findings: Sequence[Finding], failures: Sequence[str]) -> list[Diagnosis]:

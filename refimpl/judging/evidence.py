@@ -40,7 +40,7 @@ PROVEN = Forms(
 """The formulations that a proof runs: those that round most. All of them would take several times as long."""
 
 SLACK = {"float64": 2.5}
-"""Other formulations than those that a proof runs have bounds up to 1.5 times as large. In float64 the prediction has its own rounding beside."""
+"""Other formulations than those of a proof have bounds up to 1.5 times as large; in float64 the prediction has a rounding of its own."""
 
 FAR = 4
 """A prediction this many bounds from the expectation is not computed by a backend that passes: both bounds lie between, with room."""

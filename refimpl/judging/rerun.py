@@ -10,7 +10,7 @@ from ..backends.outcome import End, Outcome
 from ..case import Case, Golden
 from ..errors import HarnessError
 from .compare import judge
-from .verdict import CaseVerdict, Diagnosis, Rerun, Status
+from .verdict import OF_RUNS, CaseVerdict, Diagnosis, Rerun, Status
 
 NOT_DETERMINISTIC, ONLY_AFTER = "not-deterministic", "only-after-other-cases"
 """What running a case again may show, as the ids of causes."""
@@ -63,9 +63,9 @@ def _after(run: BackendRun, before: Sequence[Golden], golden: Golden) -> Outcome
 def causes(rerun: Rerun | None) -> Iterator[Diagnosis]:
     """What a rerun has shown, as causes of that one case."""
     if rerun is not None and not rerun.deterministic:
-        yield Diagnosis(deviations=(NOT_DETERMINISTIC,), about=ABOUT[NOT_DETERMINISTIC], cases=(rerun.case_id,), family="calls")
+        yield Diagnosis(deviations=(NOT_DETERMINISTIC,), about=ABOUT[NOT_DETERMINISTIC], cases=(rerun.case_id,), family=OF_RUNS)
     elif rerun is not None and rerun.alone_passes:
-        yield Diagnosis(deviations=(ONLY_AFTER,), about=ABOUT[ONLY_AFTER], cases=(rerun.case_id,), family="calls")
+        yield Diagnosis(deviations=(ONLY_AFTER,), about=ABOUT[ONLY_AFTER], cases=(rerun.case_id,), family=OF_RUNS)
 
 
 def _is_worth_it(verdict: CaseVerdict, outcome: Outcome) -> bool:

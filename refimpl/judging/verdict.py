@@ -60,6 +60,10 @@ class ArrayVerdict:
     attained: str | None
 
 
+OF_RUNS = "runs"
+"""The family of causes that a second run shows, and no number."""
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """A named cause, and the cases that it is proven to explain.
@@ -97,6 +101,11 @@ class CaseVerdict:
     not_shown: tuple[str, ...] = ()
 
     @property
+    def is_numeric_failure(self) -> bool:
+        """Whether numbers are outside their bound in the class that is required."""
+        return self.status is Status.FAILED and self.mismatch is not None
+
+    @property
     def dialect(self) -> str:
         return self.case_id.split("/")[0]
 
@@ -124,7 +133,8 @@ class Report:
 
     problems: waivers that no longer apply; failure: how a program ended that failed although it had written every result;
     profiles: case id to where its arrays are wrong, for a report that draws it; rerun: what came of running a failing case again;
-    narrowed: only the cases of some ids were asked for; strict: what was not judged is a failure too.
+    narrowed: only the cases of some ids were asked for; strict: what was not judged is a failure too; leads: what can be said of the
+    failures that no cause explains.
     """
 
     backend: str
@@ -141,6 +151,7 @@ class Report:
     rerun: Rerun | None = None
     narrowed: bool = False
     strict: bool = False
+    leads: tuple[str, ...] = ()
 
     def count(self, status: Status) -> int:
         return sum(verdict.status is status for verdict in self.verdicts)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import HARNESS_FAILED, NOT_CONFORMANT, OK
-from ..judging.verdict import CaseVerdict, Report, Status
+from ..judging.verdict import OF_RUNS, CaseVerdict, Report, Status
 from .coverage import Coverage, coverage
 from .text import counted, listed
 
@@ -73,15 +73,32 @@ def _against(report: Report, covered: Coverage) -> Iterator[str]:
         run = sum(verdict.status is not Status.UNSUPPORTED for verdict in verdicts)
         if failed:
             yield f"does not conform to {name}: {failed} of {counted(run, 'case')} {'fails' if failed == 1 else 'fail'}"
-    causes = [" with ".join(diagnosis.deviations) for diagnosis in report.diagnoses]
-    if causes:
-        yield f"cause: {listed(causes)}"
+    yield from _causes(report)
     others = conforming(report)
     if others:
         yield f"it conforms to {listed(others)}"
     if covered.lacking:
         judged = f"{covered.judged} of {_selected(report)} judged: " if covered.judged < covered.selected else ""
         yield judged + "; ".join(covered.lacking)
+
+
+ENOUGH = 0.9
+"""The share of the failures that the causes must explain together for the verdict to name them."""
+
+
+def _causes(report: Report) -> Iterator[str]:
+    """The causes by name, if they explain nearly all failures; otherwise how many the best explains. What a second run shows is told anyway."""
+    of_runs = [diagnosis for diagnosis in report.diagnoses if diagnosis.family == OF_RUNS]
+    of_numbers = [diagnosis for diagnosis in report.diagnoses if diagnosis.family != OF_RUNS]
+    explained = {case for diagnosis in of_numbers for case in diagnosis.cases}
+    failures = {verdict.case_id for verdict in report.verdicts if verdict.is_numeric_failure and not verdict.attained} | explained
+    named = len(explained) >= ENOUGH * len(failures)
+    causes = [" with ".join(diagnosis.deviations) for diagnosis in [*of_runs, *(of_numbers if named else [])]]
+    if causes:
+        yield f"cause: {listed(list(dict.fromkeys(causes)))}"
+    if failures and not named:
+        most = max((len(diagnosis.cases) for diagnosis in of_numbers), default=0)
+        yield f"no known cause explains more than {most} of {len(failures)}" if most else "no known cause"
 
 
 def _selected(report: Report) -> str:

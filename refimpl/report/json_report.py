@@ -33,6 +33,7 @@ def to_json(report: Report) -> str:
         "counts": {status.value: report.count(status) for status in Status},
         "cases": [_case(verdict) for verdict in report.verdicts],
         "causes": [asdict(diagnosis) for diagnosis in report.diagnoses],
+        "leads": list(report.leads),
         "rerun": None if report.rerun is None else asdict(report.rerun),
         "problems": list(report.problems),
         "environment": dict(report.environment),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..case import ARRAYS
+from ..case import ALWAYS_KEPT, ARRAYS
 from ..judging.verdict import CaseVerdict, Diagnosis, Report, Status
 from .conclusion import FAILURES, by_dialect, conclude
 from .text import WIDTH, counted, explaining, facts, first_few, joined, paragraph, place, printable, ratio, worst
@@ -18,12 +18,12 @@ COLUMNS = {
     Status.FAILED: "failed",
     Status.ERROR: "errors",
     Status.WAIVED: "waived",
-    Status.UNSUPPORTED: "unsupp.",
+    Status.UNSUPPORTED: "unsup.",
 }
 """What the table counts, with its headings."""
 
-RATIOS = {array: max(9, len(array) + 1) for array in ARRAYS}
-"""The arrays whose worst |error|/bound the table gives, with the width of the column."""
+RATIOS = {array: (heading, max(8, len(heading) + 1)) for array, heading in zip(ARRAYS, (*ALWAYS_KEPT, "max"))}
+"""The arrays whose worst |error|/bound the table gives, with the heading of the column and its width."""
 
 
 def to_text(report: Report, verbose: bool = False) -> str:
@@ -34,7 +34,8 @@ def to_text(report: Report, verbose: bool = False) -> str:
     blocks += [failure(verdict, report) for verdict in shown]
     blocks.append(_hidden(failures[len(shown) :]))
     blocks += [_cause(diagnosis) for diagnosis in report.diagnoses]
-    blocks += [_without_cause(failures, report.diagnoses), _grouped(report, Status.UNSUPPORTED), _grouped(report, Status.WAIVED)]
+    blocks += [_without_cause(report.verdicts, report.diagnoses, report.leads, report.required)]
+    blocks += [_grouped(report, Status.UNSUPPORTED), _grouped(report, Status.WAIVED)]
     blocks += [paragraph(f"PROBLEM: {problem}", "", "  ") for problem in report.problems]
     blocks.append(paragraph(conclude(report).sentence))
     return joined(blocks)
@@ -57,10 +58,10 @@ def _table(dialect: str, verdicts: Sequence[CaseVerdict], required: str) -> Iter
     themes: dict[str, list[CaseVerdict]] = {}
     for verdict in verdicts:
         themes.setdefault(verdict.theme, []).append(verdict)
-    width = max(12, *(len(printable(theme)) for theme in themes))
+    width = max(10, *(len(printable(theme)) for theme in themes))
     yield printable(dialect)
-    counts = "".join(f"{heading:>8}" for heading in COLUMNS.values())
-    yield f"  {'theme':<{width}}{counts}  {'attained':<15}" + "".join(f"{array:>{wide}}" for array, wide in RATIOS.items())
+    counts = "".join(f"{heading:>7}" for heading in COLUMNS.values())
+    yield f"  {'theme':<{width}}{counts}  {'attained':<15}" + "".join(f"{heading:>{wide}}" for heading, wide in RATIOS.values())
     for theme, inside in themes.items():
         yield f"  {printable(theme):<{width}}{_row(inside, required)}"
     if len(themes) > 1:
@@ -68,9 +69,9 @@ def _table(dialect: str, verdicts: Sequence[CaseVerdict], required: str) -> Iter
 
 
 def _row(verdicts: Sequence[CaseVerdict], required: str) -> str:
-    counts = "".join(f"{sum(verdict.status is status for verdict in verdicts):>8}" for status in COLUMNS)
+    counts = "".join(f"{sum(verdict.status is status for verdict in verdicts):>7}" for status in COLUMNS)
     arrays = [one for verdict in verdicts for one in verdict.arrays]
-    ratios = "".join(f"{_ratio(worst(arrays, array, required)):>{wide}}" for array, wide in RATIOS.items())
+    ratios = "".join(f"{_ratio(worst(arrays, array, required)):>{wide}}" for array, (_, wide) in RATIOS.items())
     return f"{counts}  {_attained(verdicts):<15}{ratios}"
 
 
@@ -133,22 +134,29 @@ def _cause(diagnosis: Diagnosis) -> Iterator[str]:
     yield from paragraph(f"CAUSE {' with '.join(diagnosis.deviations)}: {diagnosis.about}", "", "  ")
     yield from paragraph(f"explains {counted(len(diagnosis.cases), 'failure')}: {first_few(diagnosis.cases)}", "  ", "    ")
     if diagnosis.also:
-        yield from paragraph(f"the same numbers here would come of {first_few(diagnosis.also)}", "  ", "    ")
+        yield from paragraph(f"these cases cannot tell it from {first_few(diagnosis.also)}", "  ", "    ")
     if diagnosis.unexplained:
         yield from paragraph(f"does not explain {len(diagnosis.unexplained)}: {first_few(diagnosis.unexplained)}", "  ", "    ")
 
 
-def _without_cause(failures: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
+def evidence(verdicts: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosis], leads: Sequence[str], required: str) -> Iterator[str]:
+    """The causes, each with what it explains, and what can be said of the rest."""
+    for diagnosis in diagnoses:
+        yield from _cause(diagnosis)
+    yield from _without_cause(verdicts, diagnoses, leads, required)
+
+
+def _without_cause(verdicts: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosis], leads: Sequence[str], required: str) -> Iterator[str]:
     explained = {case for diagnosis in diagnoses for case in diagnosis.cases}
-    unnamed = [verdict for verdict in failures if verdict.mismatch and verdict.case_id not in explained]
+    unnamed = [verdict for verdict in verdicts if verdict.is_numeric_failure and verdict.case_id not in explained]
     rounded = [verdict.case_id for verdict in unnamed if verdict.attained]
     left = [verdict.case_id for verdict in unnamed if not verdict.attained]
     if rounded:
-        yield from paragraph(f"ROUNDING alone is the cause of {counted(len(rounded), 'failure')}: {first_few(rounded)}", "", "  ")
+        text = f"LOOSER CLASS: {counted(len(rounded), 'failure')} without a known cause, which a looser class than {required} admits"
+        yield from paragraph(f"{text}: {first_few(rounded)}", "", "  ")
     if left:
-        yield from paragraph(
-            f"NO CAUSE KNOWN: no known deviation gives the numbers of {counted(len(left), 'failure')}: {first_few(left)}", "", "  "
-        )
+        yield from paragraph(f"NO KNOWN CAUSE for {counted(len(left), 'failure')}: {first_few(left)}", "", "  ")
+    yield from (line for lead in leads for line in paragraph(lead, "  ", "    "))
 
 
 def _grouped(report: Report, status: Status) -> Iterator[str]:
