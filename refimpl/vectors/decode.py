@@ -12,7 +12,7 @@ from ..case import ALWAYS_KEPT, ARRAYS, KINDS, Case, Expected, Golden, Group, Pa
 from ..errors import Unsupported, VectorError
 from ..gradients import Array, RowGradient
 from .layout import lay_out
-from .members import GIVEN, INDEX_DTYPES, Members
+from .members import INDEX_DTYPES, STATE_KEYS, Members
 
 STEP_LIMIT = 100_000
 GRADIENT_LIMIT = 1_000_000
@@ -47,7 +47,7 @@ class _Decoder:
 
     def golden(self, expects: bool) -> Golden:
         try:
-            params = tuple(self._param(given, f"params[{k}]") for k, given in enumerate(self.entry["params"]))
+            params = tuple(self._param(entry, f"params[{k}]") for k, entry in enumerate(self.entry["params"]))
             if len({param.name for param in params}) < len(params):
                 raise self.refuse("params", "two parameters have the same name")
             case = Case(
@@ -71,18 +71,18 @@ class _Decoder:
     def _tensor(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> Array:
         return lay_out(self.members.take_tensor(f"{self.slug}/{name}", dtype, shape), self.entry["layout"])
 
-    def _param(self, given: Entry, key: str) -> Param:
-        name, shape = given["name"], tuple(given["shape"])
-        dtype: str = given.get("dtype", self.entry["dtype"])
-        group = given.get("group", 0)
+    def _param(self, entry: Entry, key: str) -> Param:
+        name, shape = entry["name"], tuple(entry["shape"])
+        dtype: str = entry.get("dtype", self.entry["dtype"])
+        group = entry.get("group", 0)
         if group >= len(self.entry["groups"]):
             raise self.refuse(f"{key}.group", f"there is no group {group}")
-        if "maximum" in given and "moments" not in given:
+        if "maximum" in entry and "moments" not in entry:
             raise self.refuse(f"{key}.maximum", "a maximum is given, and no moments")
-        dtypes: dict[str, str] = dict(given.get("dtypes", {}))
-        arrays = [array for announcing, arrays in GIVEN.items() if announcing in given for array in arrays]
+        dtypes: dict[str, str] = dict(entry.get("dtypes", {}))
+        arrays = [array for announcing, arrays in STATE_KEYS.items() if announcing in entry for array in arrays]
         state: dict[str, Any] = {array: self._tensor(f"{array}.{name}", dtypes.get(array, dtype), shape) for array in arrays}
-        return Param(name, self._tensor(f"param.{name}", dtype, shape), group, step=given.get("step", 0), dtypes=dtypes, **state)
+        return Param(name, self._tensor(f"param.{name}", dtype, shape), group, step=entry.get("step", 0), dtypes=dtypes, **state)
 
     def _steps(self, params: tuple[Param, ...]) -> tuple[Step, ...]:
         names = [param.name for param in params]
@@ -106,8 +106,8 @@ class _Decoder:
             raise self.refuse("record", "is empty, so that nothing would be compared")
         return record
 
-    def _gradient(self, given: str | Entry, t: int, param: Param) -> Any:
-        spec: Entry = {"form": given} if isinstance(given, str) else given
+    def _gradient(self, entry: str | Entry, t: int, param: Param) -> Any:
+        spec: Entry = {"form": entry} if isinstance(entry, str) else entry
         if spec["form"] == "none":
             return None
         shape = tuple(spec.get("shape", param.value.shape))
@@ -166,8 +166,8 @@ def _impossible(value: Array, stacked: Array, allowed: Array | None) -> Iterator
         yield "expect", "an expectation is not finite where a finite bound asks for a finite result"
 
 
-def _hyper(given: Entry) -> dict[str, object]:
-    return {name: _value(value) for name, value in given.items()}
+def _hyper(entry: Entry) -> dict[str, object]:
+    return {name: _value(value) for name, value in entry.items()}
 
 
 def _value(value: object) -> object:

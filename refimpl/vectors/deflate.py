@@ -44,9 +44,9 @@ def _tokens(part: bytes, distances: Sequence[int]) -> Tokens:
     """The part as literals, and matches at the one of the distances that takes the fewest bits; the first one of equals."""
     data = np.frombuffer(part, np.uint8)
     widths = np.concatenate([_NO_BITS, np.cumsum(_LITERALS.width[data])])  # of the literals before each byte
-    found = {distance: _matches(data, distance) for distance in distances}
-    best = min(distances, key=lambda distance: _bits(widths, distance, *found[distance]))
-    at, length = found[best]
+    matches = {distance: _matches(data, distance) for distance in distances}
+    best = min(distances, key=lambda distance: _bits(widths, distance, *matches[distance]))
+    at, length = matches[best]
     edges = np.zeros(len(data) + 1, np.int8)
     edges[at] += 1
     edges[at + length] -= 1
@@ -81,8 +81,8 @@ def _matches(data: npt.NDArray[np.uint8], distance: int) -> tuple[Places, Places
 
 
 def _pack(chosen: Sequence[Tokens]) -> bytes:
-    value = np.concatenate([one.value for one in chosen])
-    width = np.concatenate([one.width for one in chosen])
+    value = np.concatenate([tokens.value for tokens in chosen])
+    width = np.concatenate([tokens.width for tokens in chosen])
     end = np.cumsum(width)
     start = end - width
     word = (start >> np.uint64(5)).astype(np.int64)

@@ -66,9 +66,9 @@ def _reasons(fresh: Path, existing: Path, partial: bool) -> Iterator[str]:
         yield from _keys(new_cases, old_cases, partial)
         for id in (id for id in new_cases if id in old_cases):
             for key in sorted(new_cases[id].keys() | old_cases[id].keys()):
-                one, other = (flow(cases[id].get(key, "absent")) for cases in (new_cases, old_cases))
-                if one != other:
-                    yield f"{id}: {key} is {other} and should be {one}"
+                new_text, old_text = (flow(cases[id].get(key, "absent")) for cases in (new_cases, old_cases))
+                if new_text != old_text:
+                    yield f"{id}: {key} is {old_text} and should be {new_text}"
     else:
         yield from _lines(fresh, existing)
 

@@ -12,7 +12,7 @@ from ..arithmetic import CLASSES
 from ..case import ARRAYS, Expected, Golden, Param
 from ..errors import VectorError
 from ..gradients import Array, RowGradient, is_element_gradient
-from .members import FORMAT, GIVEN, GRADIENT_MEMBERS, INDEX_DTYPES, STORED, store
+from .members import FORMAT, GRADIENT_MEMBERS, INDEX_DTYPES, STATE_KEYS, STORED, store
 from .text import flow, quote
 
 Entry = dict[str, Any]
@@ -30,7 +30,7 @@ def _lines(entry: Entry) -> Iterator[str]:
         start = "  " if number else "- "
         if value and isinstance(value, list) and isinstance(value[0], dict):
             yield f"{start}{key}:"
-            yield from (f"  - {flow(one)}" for one in value)
+            yield from (f"  - {flow(item)}" for item in value)
         else:
             yield f"{start}{key}: {quote(value) if key == 'about' else flow(value)}"
 
@@ -73,10 +73,10 @@ def _param(param: Param, dtype: str) -> Entry:
         "dtypes": ({array: own for array, own in param.dtypes.items() if own != str(param.value.dtype)}, {}),
         "group": (param.group, 0),
         "step": (param.step, 0),
-        **{key: (getattr(param, arrays[0]) is not None, False) for key, arrays in GIVEN.items()},
+        **{key: (getattr(param, arrays[0]) is not None, False) for key, arrays in STATE_KEYS.items()},
     }
-    given = {key: value for key, (value, usual) in optional.items() if value != usual}
-    return {"name": param.name, "shape": list(param.value.shape), **given}
+    unusual = {key: value for key, (value, usual) in optional.items() if value != usual}
+    return {"name": param.name, "shape": list(param.value.shape), **unusual}
 
 
 def _steps(golden: Golden) -> list[Entry]:
@@ -88,10 +88,10 @@ def _steps(golden: Golden) -> list[Entry]:
         strangers = step.gradients.keys() - params.keys()
         if strangers:
             raise ValueError(f"a gradient of {sorted(strangers)}, which is no parameter")
-        one: Entry = {"gradients": {name: _gradient(step.gradients.get(name), param)[0] for name, param in params.items()}}
+        line: Entry = {"gradients": {name: _gradient(step.gradients.get(name), param)[0] for name, param in params.items()}}
         if any(step.hyper):
-            one["hyper"] = [dict(changes) for changes in step.hyper]
-        steps.append(one)
+            line["hyper"] = [dict(changes) for changes in step.hyper]
+        steps.append(line)
     runs = [(next(run), 1 + sum(1 for _ in run)) for _, run in groupby(steps, flow)]
     return [{"repeat": count, **step} if count > 1 else step for step, count in runs]
 
@@ -135,7 +135,7 @@ def _inputs(golden: Golden) -> Iterator[tuple[str, Array]]:
     case = golden.case
     for param in case.params:
         tensors: Mapping[str, Array | None] = {"param": param.value} | {
-            array: getattr(param, array) for arrays in GIVEN.values() for array in arrays
+            array: getattr(param, array) for arrays in STATE_KEYS.values() for array in arrays
         }
         for array, tensor in tensors.items():
             if tensor is not None:

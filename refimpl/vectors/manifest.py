@@ -71,9 +71,9 @@ def parse_manifest(text: str, file: object) -> Manifest:
     manifest = Manifest(document["version"], document["themes"], document["roles"], document["files"], document["expectations"])
     for name in manifest.files:
         theme = name.rsplit(".", 1)[0]
-        for one in (".yaml", ".npz"):
-            if f"{theme}{one}" not in manifest.files:
-                raise VectorError(file, f"files.{name}", f"stands without {theme}{one}")
+        for end in (".yaml", ".npz"):
+            if f"{theme}{end}" not in manifest.files:
+                raise VectorError(file, f"files.{name}", f"stands without {theme}{end}")
         if theme not in manifest.themes:
             raise VectorError(file, f"themes.{theme}", "is missing, and its files are named")
     for theme in manifest.themes:
@@ -95,10 +95,10 @@ def check_count(manifest: Manifest, theme: str, cases: int, file: object) -> Non
 def checked(text: str, kind: str, file: object) -> Any:
     """A document of a known format that satisfies its schema."""
     document = load(text, file)
-    there = document.get("format") if isinstance(document, dict) else None
-    if there != FORMAT or isinstance(there, (bool, float)):
+    version = document.get("format") if isinstance(document, dict) else None
+    if version != FORMAT or not isinstance(version, int):
         raise VectorError(
-            file, "format", f"{there!r} is unknown, this refimpl reads format {FORMAT}", "update refimpl, or generate the vectors again"
+            file, "format", f"{version!r} is unknown, this refimpl reads format {FORMAT}", "update refimpl, or generate the vectors again"
         )
     schema.check(document, kind, file)
     return document

@@ -18,7 +18,7 @@ STORED = {"float16": "float16", "bfloat16": "float32", "float32": "float32", "fl
 
 INDEX_DTYPES = ("int32", "int64")
 
-GIVEN = {"moments": ("exp_avg", "exp_avg_sq"), "maximum": ("max_exp_avg_sq",)}
+STATE_KEYS = {"moments": ("exp_avg", "exp_avg_sq"), "maximum": ("max_exp_avg_sq",)}
 """The keys of a parameter's entry that announce a state to start from, with its arrays."""
 
 GRADIENT_MEMBERS = {"rows": ("indices", "values"), "elements": ("coords", "values"), "dense": ("dense",), "none": ()}
@@ -54,7 +54,7 @@ class Members:
         if str(array.dtype) not in tuple(dtypes):
             raise VectorError(self.file, name, f"has dtype {array.dtype} and must have {' or '.join(dtypes)}")
         if array.ndim != len(shape) or any(wanted not in (None, n) for n, wanted in zip(array.shape, shape)):
-            wanted = ", ".join("n" if one is None else str(one) for one in shape)
+            wanted = ", ".join("n" if length is None else str(length) for length in shape)
             raise VectorError(self.file, name, f"has shape {array.shape} and must have ({wanted})")
         self._taken.add(name)
         return array
@@ -75,10 +75,10 @@ class Members:
                 raise VectorError(self.file, name, "belongs to no case", "a member is SLUG/param.NAME and so on, see README.md")
 
 
-def same_bits(one: Array, other: Array) -> bool:
+def same_bits(left: Array, right: Array) -> bool:
     """Whether two arrays have the same dtype, shape and bytes."""
     return (
-        one.dtype == other.dtype
-        and one.shape == other.shape
-        and np.ascontiguousarray(one).tobytes() == np.ascontiguousarray(other).tobytes()
+        left.dtype == right.dtype
+        and left.shape == right.shape
+        and np.ascontiguousarray(left).tobytes() == np.ascontiguousarray(right).tobytes()
     )

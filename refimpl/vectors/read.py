@@ -59,8 +59,8 @@ def read_vectors(directory: Path, dialects: Sequence[str] = (), case_globs: Sequ
     for theme in manifest.themes:
         if dialects and theme.split("/")[0] not in dialects:
             continue
-        for one in _read_theme(directory, theme, manifest, case_globs):
-            goldens.append(one) if isinstance(one, Golden) else unreadable.append(one)
+        for read in _read_theme(directory, theme, manifest, case_globs):
+            goldens.append(read) if isinstance(read, Golden) else unreadable.append(read)
     return Vectors(tuple(goldens), tuple(unreadable))
 
 
@@ -129,11 +129,11 @@ def decode_theme(
     members.refuse_rest(passed_over)
 
 
-def _compare(file: Path, found: str, recorded: str) -> None:
-    if found != recorded:
+def _compare(file: Path, computed: str, recorded: str) -> None:
+    if computed != recorded:
         raise VectorError(
             file,
             "",
-            f"is not what {NAME} records: SHA-256 {found[:12]}... instead of {recorded[:12]}...",
+            f"is not what {NAME} records: SHA-256 {computed[:12]}... instead of {recorded[:12]}...",
             "fetch or generate the vectors again",
         )

@@ -95,12 +95,12 @@ def _property_names(value: Any, operand: Any, part: Schema, whole: Schema, at: s
 
 def _items(value: Any, operand: Any, part: Schema, whole: Schema, at: str) -> Breaches:
     if isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from _breaches(one, operand, whole, f"{at}[{index}]")
+        for index, item in enumerate(value):
+            yield from _breaches(item, operand, whole, f"{at}[{index}]")
 
 
 def _any_of(value: Any, parts: Any, part: Schema, whole: Schema, at: str) -> Breaches:
-    alternatives = [next(_breaches(value, one, whole, at), None) for one in parts]
+    alternatives = [next(_breaches(value, schema_part, whole, at), None) for schema_part in parts]
     if None not in alternatives:
         reasons = " and ".join(f"{key}: {reason}" if key != at else reason for key, reason in filter(None, alternatives))
         yield at, reasons

@@ -37,7 +37,7 @@ _FLOAT = re.compile(r"-?[0-9]+\.[0-9]+(e[+-][0-9]+)?")
 def flow(value: object) -> str:
     """A value on one line: `{lr: 0.001, betas: [0.9, 0.999]}`. Raises TypeError for a type that has no place in a vector."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{flow(key)}: {flow(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(flow, value)) + "]"
     for kind, spell in _SPELL.items():
