@@ -21,6 +21,8 @@ RUNNER = """
         if number:
             FAIL
         with np.load(file) as given:
+            assert not any("/expect." in name or "/bound." in name for name in given)
+        with np.load(pathlib.Path("TRUTH") / file.parent.name / file.name) as given:
             written = {name.replace("expect.", ""): given[name].astype("float32") for name in given if "/expect." in name}
         (results / file.parent.name).mkdir(exist_ok=True)
         np.savez(results / file.parent.name / file.name, **written)
@@ -43,7 +45,7 @@ def two_themes(tmp_path):
 
 def ran(tmp_path, monkeypatch, directory, fail="pass", **changes):
     peer = replace(toy(tmp_path), runner="run_toy.py", **changes)
-    (tmp_path / "run_toy.py").write_text(textwrap.dedent(RUNNER).replace("FAIL", fail))
+    (tmp_path / "run_toy.py").write_text(textwrap.dedent(RUNNER).replace("FAIL", fail).replace("TRUTH", str(directory)))
     monkeypatch.setattr(runs, "RUNNERS", tmp_path)
     return runs.run_route(peer, "lazy", "torch.SparseAdam", HERE, directory)
 

@@ -26,7 +26,7 @@ from refimpl.judging.waivers import waive
 from refimpl.report import conclude
 from refimpl.report.json_report import strict
 from refimpl.report.text import printable, worst
-from refimpl.vectors import read_vectors
+from refimpl.vectors import read_vectors, write_inputs
 
 FORMAT = 1
 FIRST = 3
@@ -42,8 +42,9 @@ def run_route(peer: Peer, name: str, dialect: str, environment: Environment, vec
     goldens = read_vectors(vectors, [dialect])
     command = shlex.join([str(environment.python), str(RUNNERS / peer.runner), "--route", name, "--dialect", dialect])
     with tempfile.TemporaryDirectory(prefix="refimpl-") as temporary, _surroundings(peer.prelude):
-        results = Path(temporary)
-        run = judge_program(command, vectors, results, goldens.goldens, peer.timeout)
+        inputs, results = Path(temporary, "vectors"), Path(temporary, "results")
+        write_inputs(inputs, goldens.goldens)
+        run = judge_program(command, inputs, results, goldens.goldens, peer.timeout)
         outcomes = _with_reasons(run.outcomes, results)
     judged = Judged(f"{peer.name} {environment.version}, {route.about}", "", goldens, outcomes, run.failure)
     report = examine(judged, default_class(None))

@@ -14,6 +14,7 @@ from ..gradients import RowGradient
 from ..oracle import Recorded, expectations, recorded
 from .blocks import Block, Code, Items, Table, Text
 from .comparison import Comparison
+from .limits import limits
 from .measured import Measured, measured
 from .sizes import Distance, compare, distance
 from .transfer import DOUBLE, Target
@@ -76,7 +77,8 @@ def _claims(found: Comparison, lazy: Dialect) -> Iterator[tuple[str, str, str]]:
     yield (
         "params: consistent function",
         "yes",
-        "Both refuse an empty list. A parameter without a gradient is another matter: see the step counter.",
+        f"Both refuse an empty list. A parameter without a gradient is another matter: {TORCH} leaves it as it is, "
+        f"{lazy.name} {limits(lazy).none}.",
     )
     yield (
         "lr and learning_rate: same function, different names",

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from ..case import Golden
+import numpy as np
+
+from ..case import Case, Golden, Param
 from ..cases.coverage import table
 from ..cases.features import features
+from ..gradients import laid_out
 from .measured import Measured
 from .sizes import Distance, Outcome
 
@@ -35,11 +38,32 @@ class Condition:
     fail: int
 
 
+PARTIAL = "rows left out"
+"""A trait that the table of coverage does not have, since nearly every case does."""
+
+
 def traits_of(one: Measured) -> frozenset[Trait]:
     """The features of the parameters of a case, and the pairs that meet in one of them."""
-    every = [own - IGNORED for own in features(Golden(one.case, one.expected)).values()]
+    found = features(Golden(one.case, one.expected))
+    every = [(found[param.name] - IGNORED) | ({PARTIAL} if _leaves_out(one.case, param) else set()) for param in one.case.params]
     singles = {frozenset({name}) for own in every for name in own}
     return frozenset(singles | {frozenset(pair) for own in every for pair in combinations(sorted(own), 2)})
+
+
+def _leaves_out(case: Case, param: Param) -> bool:
+    """Whether some gradient of a parameter leaves out a row or element that has moments."""
+    has_moments = np.full(param.value.size, param.exp_avg is not None)
+    for step in case.steps:
+        gradient = step.gradients.get(param.name)
+        if gradient is None:
+            continue
+        given = laid_out(gradient, param.value.shape)
+        stored = np.zeros(given.layout, bool)
+        stored[given.indices] = True
+        if (has_moments & ~stored.reshape(-1)).any():
+            return True
+        has_moments |= stored.reshape(-1)
+    return False
 
 
 def condition(cases: Iterable[Measured], outcomes: Mapping[str, Outcome]) -> Condition | None:
@@ -50,7 +74,7 @@ def condition(cases: Iterable[Measured], outcomes: Mapping[str, Outcome]) -> Con
     bad = traits.keys() - good
     chosen = _cover(traits, good, bad) if bad else ()
     holds = sum(traits[id].isdisjoint(chosen) for id in good)
-    if not chosen or 2 * holds < len(good):
+    if not chosen or not holds or 2 * holds < len(good):
         return None
     return Condition(chosen, holds, len(taken) - holds, len(bad))
 
@@ -71,5 +95,5 @@ def _cover(traits: Mapping[str, frozenset[Trait]], good: set[str], bad: set[str]
 
 def in_words(found: Condition) -> tuple[str, ...]:
     """Its traits, in the words of the table of coverage."""
-    words: Mapping[str, str] = table()["features"]
+    words: Mapping[str, str] = {**table()["features"], PARTIAL: "a gradient that leaves out a row or element that has moments"}
     return tuple(", beside ".join(words[name] for name in sorted(trait)) for trait in found.traits)
