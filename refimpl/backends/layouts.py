@@ -5,50 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..case import ARRAYS, LAYOUTS, Case, Group, Param, Step
+from ..case import ARRAYS, Case, Group, Param, Step
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient
-
-
-def _contiguous(array: Array) -> Array:
-    return np.array(array, order="C")
-
-
-def _strided(array: Array) -> Array:
-    """Every second element, along every axis, of a larger array."""
-    room = np.zeros([2 * n for n in array.shape], array.dtype)
-    every_second: tuple[Any, ...] = (*(slice(None, None, 2),) * array.ndim, ...)  # the ellipsis keeps a 0-d array an array
-    view: Array = room[every_second]
-    view[...] = array
-    return view
-
-
-def _read_only(array: Array) -> Array:
-    kept = _contiguous(array)
-    kept.setflags(write=False)
-    return kept
-
-
-def _fortran(array: Array) -> Array:
-    return np.array(array, order="F")
-
-
-LAYOUT: dict[str, Callable[[Array], Array]] = {
-    "contiguous": _contiguous,
-    "strided": _strided,
-    "read-only": _read_only,
-    "fortran": _fortran,
-}
-
-assert tuple(LAYOUT) == LAYOUTS, "every layout that a golden may name is made here"
+from ..vectors.layout import lay_out
 
 
 def handed_out(case: Case, layout: str) -> Case:
     """A copy of a case that shares no array and no mapping with it, in a layout of LAYOUTS."""
-    lay = LAYOUT[layout]
+    lay = partial(lay_out, layout=layout)
     return replace(
         case,
         params=tuple(_param(param, lay) for param in case.params),
