@@ -216,7 +216,7 @@ ROWS: tuple[Row, ...] = (
     row("no-second-correction", "c2 is 1", "mutant", named("no-second-bias-correction"), corrected(lambda call, c1, c2: (c1, 1.0))),
     row("powers-of-first-betas", "powers are those of the first betas", "tt-metal 53212", named("powers-from-first-betas"), {"corrections": first_betas},
         dialects=TORCH, cases=("schedules/*",)),
-    row("powers-by-product", "powers are a running product of changing betas", "tt-metal 53212", named("powers-by-running-product"),
+    row("powers-by-changing-product", "powers are a running product of changing betas", "tt-metal 53212", named("powers-by-running-product"),
         {"corrections": running_product}, dialects=TORCH, cases=("schedules/*",)),
     row("step-dropped-on-load", "a loaded state counts from zero", "FBGEMM 4102", named("step-dropped-on-load"), loaded(lambda t: 0)),
     row("one-less-on-load", "a loaded count is one too small", "TF-style powers", named("counter-off-by-one-on-load"), loaded(lambda t: t - 1)),
