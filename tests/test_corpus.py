@@ -80,7 +80,7 @@ def test_a_failing_case_has_the_same_causes_alone_and_among_all(row: Row, core: 
 
 
 def test_every_fault_of_the_evidence_is_a_row() -> None:
-    assert FAULTS_2 <= {row.id for row in WRONG}
+    assert {row.id for row in WRONG} >= FAULTS_2
 
 
 def test_rows_have_names_of_their_own_and_there_are_as_many_as_promised() -> None:
