@@ -2,11 +2,13 @@
 
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
+from backend_cases import case, golden, rows, table
 
 from refimpl.backends import run_backend
 from refimpl.backends.outcome import End
-from refimpl.errors import HarnessError, UsageError
+from refimpl.errors import HarnessError, Unsupported, UsageError
 
 HERE = find_spec("mindspore") is not None
 
@@ -28,6 +30,37 @@ class TestInstalled:
             (outcome,) = run
         assert outcome.end is End.STATES
         assert judge(golden, outcome, "tensor-faithful").attained
+
+    @pytest.mark.parametrize(
+        ("made", "reason"),
+        [
+            (case(rows([0]), None, name="mindspore.LazyAdam"), "None is refused as a gradient"),
+            (case(rows([], shape=(0, 3)), params=[table(shape=(0, 3))], name="mindspore.LazyAdam"), "a parameter without elements"),
+            (case(rows([0]), groups=({"grad_centralization": True},), name="mindspore.LazyAdam"), "takes no gradient by rows"),
+            (
+                case(
+                    np.ones((2, 16), np.float32),
+                    params=[table(shape=(2, 16))],
+                    groups=({"grad_centralization": True},),
+                    name="mindspore.Adam",
+                ),
+                "does not exist on the CPU",
+            ),
+        ],
+    )
+    def test_what_it_cannot_do_is_told_before_anything_is_compiled(self, made, reason):
+        from refimpl.backends.mindspore import factory
+
+        with pytest.raises(Unsupported, match=reason):
+            factory().start(made)
+
+    def test_centralization_that_leaves_a_narrow_gradient_alone_runs(self):
+        made = case(
+            np.ones((2, 12), np.float32), params=[table(shape=(2, 12))], groups=({"grad_centralization": True},), name="mindspore.Adam"
+        )
+        with run_backend("mindspore", [golden(made)]) as run:
+            (outcome,) = run
+        assert outcome.end is End.STATES
 
     def test_a_route_or_a_device_that_is_not_there_is_refused(self):
         from refimpl.backends.mindspore import factory
