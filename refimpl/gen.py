@@ -95,15 +95,16 @@ def compute(work: Work) -> list[Golden]:
 
 def complete(draft: Golden) -> Golden:
     """A draft with its expectations, evaluated from the inputs as serialised."""
-    from .oracle import catches, expectations
+    from .oracle import catches_of_reduced, expectations, reduced
     from .vectors import roundtrip
 
     golden = roundtrip(draft)
     if golden.case.error is not None:
         return golden
-    expected = expectations(golden.case)
-    caught = catches(golden.case, expected, deviations().values())
-    return replace(golden, expected=expected, case=replace(golden.case, catches=caught))
+    few = reduced(golden.case)
+    expected = expectations(few.case)
+    caught = catches_of_reduced(few, expected, deviations().values())
+    return replace(golden, expected=few.expand(expected), case=replace(golden.case, catches=caught))
 
 
 def _computed(works: list[Work], jobs: int) -> Iterator[Golden]:

@@ -6,11 +6,15 @@ from ..case import Golden
 from ..dialects import Dialect
 from .basics import basics, betas, eps
 from .build import Bench
+from .large import large
 from .options import options
+from .pairs import pairs
 from .refused import refused
+from .resumed import resumed
 from .rows import duplicates, elements, row_numbers, touched
 from .shapes import half, layouts, ranges, shapes
-from .state import counters, groups, horizons, resumed, schedules
+from .sizes import sizes
+from .state import counters, groups, horizons, schedules
 from .training import training
 
 THEMES: dict[str, Callable[[Bench], Iterator[Golden]]] = {
@@ -31,6 +35,9 @@ THEMES: dict[str, Callable[[Bench], Iterator[Golden]]] = {
     "options": options,
     "horizons": horizons,
     "training": training,
+    "pairs": pairs,
+    "sizes": sizes,
+    "large": large,
     "refused": refused,
     "half": half,
 }

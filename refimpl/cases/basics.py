@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..case import Golden, Param
-from .build import Bench, row_gradient
+from .build import VISIBLE_EPS, Bench, row_gradient
 
 
 def basics(bench: Bench) -> Iterator[Golden]:
@@ -31,6 +31,7 @@ def basics(bench: Bench) -> Iterator[Golden]:
         yield _zero(
             bench, "zero-lr-zero-gradient", "A learning rate of 0 and a gradient of 0: nothing divides by either.", bench.hyper(lr=0.0)
         )
+    yield bench.plain("visible-eps", "An eps that is a part of sqrt(v) from the first step on.", bench.hyper(**VISIBLE_EPS))
     yield _constant(bench)
     yield _zero(bench, "zero", "A gradient of 0 while v is 0 moves nothing, not by a bit; after a real gradient it lets m carry on.")
     yield _alternating(bench)
@@ -96,7 +97,7 @@ EPS = (
 
 def betas(bench: Bench) -> Iterator[Golden]:
     for beta1, beta2, about in BETAS:
-        hyper = bench.hyper(beta1=beta1, beta2=beta2, lr=0.01)
+        hyper = bench.hyper(beta1=beta1, beta2=beta2, **VISIBLE_EPS)
         if not bench.accepts(hyper):
             continue
         for dtype in bench.dtypes("float32", "float64"):

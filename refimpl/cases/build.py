@@ -15,6 +15,12 @@ from ..dialects import Dialect
 from ..errors import InvalidHyper
 from ..gradients import Array, RowGradient
 
+SHAPES = {"a": (4, 2), "b": (3, 3), "c": (5, 1)}
+"""Of the parameters of cases that have several."""
+
+VISIBLE_EPS = {"lr": 0.01, "eps": 0.01}
+"""By role: beside sqrt(v) after a few ordinary gradients, so that where and in which format eps is added shows everywhere."""
+
 
 class Source:
     """Numbers that are the same with every version of Python and NumPy: sums of `random.Random(seed).random()`."""
@@ -81,6 +87,19 @@ class Bench:
         """Only what changes, in the dialect's names: an entry of a schedule."""
         whole, plain = self.hyper(**changes), self.hyper()
         return {name: value for name, value in whole.items() if value != plain[name]}
+
+    def named(self, **changes: Any) -> dict[str, Any]:
+        """What `changes` sets, in the dialect's names, whether or not it is the default: an entry of a schedule that switches off."""
+        whole = self.hyper(**changes)
+        return {
+            name: whole[name]
+            for name, parameter in self.dialect.parameters.items()
+            if name in changes or changes.keys() & set(parameter.roles)
+        }
+
+    def switch(self, stage: str) -> str | None:
+        """The name of the dialect's switch over a stage (amsgrad, direction, ...), or None."""
+        return next((name for name, parameter in self.dialect.parameters.items() if stage in parameter.when_true), None)
 
     def accepts(self, hyper: Mapping[str, Any]) -> bool:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..case import Golden, Param
-from .build import Bench, row_gradient
+from .build import VISIBLE_EPS, Bench, row_gradient
 
 
 def options(bench: Bench) -> Iterator[Golden]:
@@ -16,19 +16,29 @@ def options(bench: Bench) -> Iterator[Golden]:
         if not bench.has(*needs):
             continue
         for dtype in bench.dtypes("float32", "float64"):
-            yield bench.plain(slug, about, bench.hyper(lr=0.1, **changes), steps=4, dtype=dtype)
+            yield bench.plain(slug, about, bench.hyper(**{"lr": 0.1, "eps": VISIBLE_EPS["eps"], **changes}), steps=4, dtype=dtype)
     if bench.has("weight_decay") and bench.takes("rows"):
         yield from _decayed_duplicates(bench)
     if bench.has("grad_centralization"):
         for width, about in (
             (16, "Centralized: the mean of each row is subtracted, its width a multiple of 16."),
             (12, "Not centralized: 12 is no multiple of 16."),
+            (8, "Not centralized: 8 is no multiple of 16, though 16 is one of 8."),
         ):
             hyper = bench.hyper(lr=0.1, grad_centralization=True)
             yield bench.plain(f"centralization-{width}", about, hyper, shape=(3, width), steps=3)
+        hyper = bench.hyper(lr=0.1, grad_centralization=True)
+        about = "Centralized over all axes but the first: the second is a multiple of 16."
+        yield bench.plain("centralization-cube", about, hyper, shape=(2, 16, 2), steps=2)
+        yield bench.plain("centralization-vector", "Not centralized: a vector has no rows.", hyper, shape=(16,), steps=2)
     for name in ("amsgrad", "use_amsgrad"):
         if bench.has(name):
             yield _falling(bench, name)
+            yield _same_shapes(bench, name)
+    if bench.has("decoupled_weight_decay"):
+        hyper = bench.hyper(lr=0.0, weight_decay=0.1, decoupled_weight_decay=True)
+        about = "A learning rate of 0 with decoupled decay: p stays, and nothing is divided by 0."
+        yield bench.plain("decoupled-zero-lr", about, hyper, steps=3)
 
 
 OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
@@ -88,6 +98,16 @@ def _falling(bench: Bench, name: str) -> Golden:
     hyper = bench.hyper(beta2=0.5, lr=0.1, **{name: True})
     about = "Falling gradients with a short memory: the maximum of v is its first value, and it must be kept."
     return bench.plain("amsgrad-falling", about, hyper, scale=[10.0, 1.0, 0.1, 0.01, 0.01])
+
+
+def _same_shapes(bench: Bench, name: str) -> Golden:
+    source = bench.source("amsgrad-same-shapes")
+    shape = (2, 3)
+    scales = {"a": (10.0, 1.0, 0.1), "b": (0.1, 1.0, 0.3)}
+    params = [Param(key, source.normal(shape)) for key in scales]
+    gradients = [{key: bench.gradient(source, shape, "float32", scales[key][call]) for key in scales} for call in range(3)]
+    about = "Two parameters of one shape whose gradients fall and grow: each has a maximum of its own."
+    return bench.golden("amsgrad-same-shapes", about, params, gradients, bench.hyper(beta2=0.5, lr=0.1, **{name: True}))
 
 
 def _decayed_duplicates(bench: Bench) -> Iterator[Golden]:

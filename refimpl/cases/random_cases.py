@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy as np
 from ..arithmetic import FORMATS, numpy_dtype
 from ..case import Case, Group, Param, Step
 from ..dialects import dialect
+from ..dialects.stages import Counter
 from ..gradients import Array, RowGradient
 from .build import Bench
+from .coverage import requirements
 
 BETAS = (0.0, 0.5, 0.9, 0.999)
 EPS = (1e-12, 1e-8, 1e-3, 1.0)
@@ -31,7 +33,7 @@ class Size:
 
 
 def random_case(rng: np.random.Generator, name: str, size: Size = Size(), dtype: str | None = None) -> Case:
-    """A case of one parameter: hyper-parameters, magnitudes, a fresh or resumed state, and gradients, all at random."""
+    """A case of one parameter with a gradient at every call: hyper-parameters, magnitudes, state and gradients at random."""
     bench = Bench(dialect(name), "random")
     dtype = dtype or str(rng.choice(bench.dialect.dtypes))
     draw = _Draw(rng, dtype)
@@ -52,6 +54,106 @@ def random_case(rng: np.random.Generator, name: str, size: Size = Size(), dtype:
         steps=tuple(steps),
         record=tuple(range(1, size.steps + 1)),
     )
+
+
+def mixed_case(rng: np.random.Generator, name: str, size: Size = Size(), dtype: str | None = None) -> Case:
+    """A case with every feature of coverage.yaml at random: parameters, groups, schedules, resumes, gradients that are missing or empty.
+
+    Its parameters have one shape, and each its own magnitudes.
+    """
+    bench = Bench(dialect(name), "mixed")
+    dtype = dtype or str(rng.choice(bench.dialect.dtypes))
+    shape = (size.rows, size.width)
+    draws = [_Draw(rng, dtype) for _ in range(int(rng.integers(1, 5)))]
+    hypers = _groups(draws[0], bench)
+    settings = [setting for setting in SCHEDULED if f"schedule-{setting.replace('_', '-')}" in requirements(name).features]
+    counts = (
+        rng.choice(STEPS_BEFORE, len(draws))
+        if bench.dialect.picks.counter is Counter.PARAMETER
+        else [rng.choice(STEPS_BEFORE)] * len(draws)
+    )
+    resumes = rng.random() < 0.5
+    forms = [str(rng.choice(bench.dialect.gradients)) for _ in draws]
+    params = []
+    for number, (draw, count) in enumerate(zip(draws, counts)):
+        group = int(rng.integers(len(hypers)))
+        start = _resumed(draw, shape) if resumes else Param("", draw.numbers(shape))
+        maximum = _maximum(draw, start) if resumes and hypers[group].get(str(bench.switch("amsgrad"))) else None
+        params.append(replace(start, name="w" + "abcd"[number], group=group, step=int(count) if resumes else 0, max_exp_avg_sq=maximum))
+    steps = []
+    for call in range(size.steps):
+        given = [form if rng.random() < 0.9 else str(rng.choice(bench.dialect.gradients)) for form in forms]
+        gradients = {param.name: _maybe(draw, form, shape) for param, draw, form in zip(params, draws, given)}
+        steps.append(Step(gradients, tuple(_change(draws[0], bench, settings) if call else {} for _ in hypers)))
+    return Case(
+        id=f"{name}/mixed/{'-'.join(forms)}-{dtype}",
+        about="A random case.",
+        dialect=name,
+        params=tuple(params),
+        groups=tuple(map(Group, hypers)),
+        steps=tuple(steps),
+        record=tuple(range(1, size.steps + 1)),
+    )
+
+
+STEPS_BEFORE = (0, 1, 2, 10, 255, 257, 2047, 9999, 65535, 10**6, 2**24 + 1)
+
+SCHEDULED = ("lr", "betas", "eps", "weight_decay", "maximize", "decoupled")
+"""Settings that a schedule may change, in the words of coverage.yaml."""
+
+
+def _groups(draw: _Draw, bench: Bench) -> list[dict[str, Any]]:
+    """The hyper-parameters of one group, or of two that differ in what the dialect lets differ."""
+    first = _hyper(draw, bench)
+    if draw.rng.random() < 0.5:
+        return [first]
+    second = _hyper(draw, bench)
+    if bench.dialect.framework == "torch":
+        return [first, second]
+    parameters = bench.dialect.parameters
+    own = {name for name, parameter in parameters.items() if parameter.group_only or {"lr", "weight_decay"} & set(parameter.roles)}
+    return [first, {name: second[name] if name in own else value for name, value in first.items()}]
+
+
+def _change(draw: _Draw, bench: Bench, settings: list[str]) -> dict[str, Any]:
+    """What a schedule changes before a call: often nothing, never what the dialect refuses."""
+    changes: dict[str, Any] = {}
+    drawn = _hyper(draw, bench)
+    for setting in settings:
+        if draw.rng.random() < 0.15:
+            names = {
+                name
+                for name, parameter in bench.dialect.parameters.items()
+                if setting in (name, *parameter.roles) or (setting == "decoupled" and "decay" in parameter.when_true)
+            }
+            changes |= {name: drawn[name] for name in names}
+    return changes
+
+
+def _maybe(draw: _Draw, form: str, shape: tuple[int, ...]) -> Any:
+    """A gradient, or none, or an empty one."""
+    chance = draw.rng.random()
+    gradient = GRADIENTS[form](draw, shape)
+    if chance < 0.15:
+        return None
+    if chance < 0.25 and form != "dense":
+        return _emptied(gradient)
+    return gradient
+
+
+def _emptied(gradient: Any) -> Any:
+    if isinstance(gradient, RowGradient):
+        return RowGradient(gradient.indices[:0], gradient.values[:0], gradient.shape)
+    gradient.coords, gradient.data = tuple(axis[:0] for axis in gradient.coords), gradient.data[:0]
+    return gradient
+
+
+def _maximum(draw: _Draw, param: Param) -> Array:
+    """A maximum that is not below v, in most elements above it."""
+    assert param.exp_avg_sq is not None
+    v = param.exp_avg_sq.astype(np.float64)
+    maximum: Array = np.minimum(v * draw.rng.choice([1.0, 1.5, 30.0], v.shape), draw.format.max / 16).astype(draw.dtype)
+    return maximum
 
 
 class _Draw:

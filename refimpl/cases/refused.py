@@ -31,6 +31,9 @@ def refused(bench: Bench) -> Iterator[Golden]:
         yield bench.golden(
             "row-outside", "A row number equal to the number of rows is refused.", params, [{"w": outside}], error="index-out-of-range"
         )
+        negative = row_gradient([1, -1], rows.values, shape)
+        about = "A negative row number is refused, and not taken from the end."
+        yield bench.golden("row-negative", about, params, [{"w": negative}], error="index-out-of-range")
 
 
 def _outside(parameter: Parameter) -> Iterator[tuple[str, Any]]:

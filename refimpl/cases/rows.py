@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..case import Golden, Param
-from ..dialects.stages import Touch
-from .build import Bench, row_gradient
+from .build import VISIBLE_EPS, Bench, row_gradient
 
 
 def duplicates(bench: Bench) -> Iterator[Golden]:
@@ -21,6 +20,8 @@ def duplicates(bench: Bench) -> Iterator[Golden]:
         yield _table(
             bench, "multiplicity-changes", "A row that occurs once, three times, twice, and five times.", MULTIPLICITIES, dtype=dtype
         )
+    hyper = bench.hyper(**VISIBLE_EPS)
+    yield _table(bench, "visible-eps", "Repeated rows under an eps that shows.", [[3, 0, 3, 5], [5, 0, 0], [3, 3]], hyper=hyper)
     yield _table(bench, "whole-table-one-row", "Forty occurrences of one row, more than any vector register holds.", [[2] * 40, [2, 1]])
     yield _table(
         bench, "three-hundred", "Three hundred occurrences of a row: a count in 8 bits wraps.", [[1] * 300 + [0], [1]], shape=(2, 1)
@@ -49,12 +50,12 @@ def _table(
     *,
     shape: tuple[int, ...] = (6, 3),
     dtype: str = "float32",
-    scale: float = 1.0,
+    hyper: Mapping[str, Any] | None = None,
 ) -> Golden:
     source = bench.source(slug)
     name = slug if dtype == "float32" else f"{slug}-{dtype}"
-    gradients = [{"w": row_gradient(one, source.normal((len(one), *shape[1:]), scale, dtype), shape)} for one in rows]
-    return bench.golden(name, about, [Param("w", source.normal(shape, 1.0, dtype))], gradients)
+    gradients = [{"w": row_gradient(one, source.normal((len(one), *shape[1:]), 1.0, dtype), shape)} for one in rows]
+    return bench.golden(name, about, [Param("w", source.normal(shape, 1.0, dtype))], gradients, hyper)
 
 
 def _cancelling(bench: Bench) -> Golden:
@@ -106,8 +107,11 @@ def touched(bench: Bench) -> Iterator[Golden]:
     yield _table(
         bench, "counts", "1, 2, 3, 5, 7, 8, 9, 15, 16, 17 rows at a time: the tail of a loop over rows.", _counts(bench), shape=(19, 1)
     )
+    hyper = bench.hyper(**VISIBLE_EPS)
+    yield _table(bench, "visible-eps", "Rows that rest and return under an eps that shows.", [[4, 0], [2], [0, 2], [4]], hyper=hyper)
     yield _stored_zeros(bench)
     yield _one_column_zero(bench)
+    yield _sums_to_zero(bench)
 
 
 GAPS = [[2, 0], [0], [2], [0], [1], [2], [0], [1], [0], [2], [1], [0], [1], [3], [2, 3]]
@@ -147,18 +151,29 @@ def _one_column_zero(bench: Bench) -> Golden:
     )
 
 
+def _sums_to_zero(bench: Bench) -> Golden:
+    source = bench.source("sums-to-zero")
+    shape = (4, 4)
+    values = np.array([[1.0, -1.0, 2.0, -2.0], [0.5, 0.25, -0.5, -0.25]], np.float32)
+    gradients = [
+        {"w": row_gradient(rows, values * np.float32(scale), shape)} for rows, scale in (([3, 1], 1.0), ([1, 0], -3.0), ([3, 0], 0.5))
+    ]
+    about = "Rows whose numbers add up to 0, and are not 0: they are touched, and every column moves."
+    return bench.golden("sums-to-zero", about, [Param("w", source.normal(shape))], gradients, bench.hyper(**VISIBLE_EPS))
+
+
 def row_numbers(bench: Bench) -> Iterator[Golden]:
     if not bench.takes("rows"):
         return
     for rows, above, about in ROW_NUMBERS:
-        if rows > 1000 and bench.dialect.picks.touch is Touch.ALL:
-            continue  # every row moves: a table of this size would be computed in balls at every step
         touched_rows = [rows - 1, above, above - 1, 1]
         source = bench.source(f"rows-{rows}")
         shape = (rows, 1)
         start = np.full(shape, 0.5, np.float32)
         gradients = [{"w": row_gradient(touched_rows, source.normal((4, 1)), shape)} for _ in range(2)]
-        yield bench.golden(f"beyond-{above}", about, [Param("w", start)], gradients, record=[2] if rows > 1000 else ())
+        yield bench.golden(
+            f"beyond-{above}", about, [Param("w", start)], gradients, bench.hyper(**VISIBLE_EPS), record=[2] if rows > 1000 else ()
+        )
 
 
 ROW_NUMBERS = (
@@ -195,4 +210,5 @@ def _elements(
         coords: Any = tuple(axis.astype(np.int64) for axis in np.unravel_index(flat, shape))  # scipy-stubs knows two axes only
         gradients.append({"w": coo_array((source.normal((len(flat),), 1.0, dtype), coords), shape=shape)})
     name = slug if dtype == "float32" else f"{slug}-{dtype}"
-    return bench.golden(name, about, [Param("w", source.normal(shape, 1.0, dtype))], gradients)
+    hyper = bench.hyper() if slug == "matrix" else bench.hyper(**VISIBLE_EPS)
+    return bench.golden(name, about, [Param("w", source.normal(shape, 1.0, dtype))], gradients, hyper)

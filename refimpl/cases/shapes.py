@@ -9,7 +9,7 @@ import numpy as np
 
 from ..case import Golden, Param
 from ..gradients import RowGradient
-from .build import Bench, row_gradient
+from .build import VISIBLE_EPS, Bench, row_gradient
 
 
 def shapes(bench: Bench) -> Iterator[Golden]:
@@ -19,6 +19,8 @@ def shapes(bench: Bench) -> Iterator[Golden]:
         yield _widths(bench, "widths-1-to-9", WIDTHS[0][1], WIDTHS[0][2], dtype)
     yield bench.plain("vector", "A parameter of one dimension: its rows are single numbers.", shape=(7,))
     yield bench.plain("cube", "A parameter of three dimensions: a row is a matrix.", shape=(4, 2, 3))
+    about = "A cube with three equal sides: a moment that is kept transposed shows."
+    yield bench.plain("cube-of-equal-sides", about, bench.hyper(**VISIBLE_EPS), shape=(3, 3, 3), steps=3)
     yield bench.plain("four-dimensions", "A parameter of four dimensions.", shape=(3, 2, 1, 2))
     yield bench.plain("one-element", "A parameter of one element.", shape=(1, 1))
     yield bench.plain("one-row", "A table of one row.", shape=(1, 5))
@@ -49,13 +51,19 @@ def _widths(bench: Bench, slug: str, widths: Sequence[int], about: str, dtype: s
     params = [Param(f"w{width}", source.normal((rows, width), 1.0, dtype)) for width in widths]
     picked = [rows - 1, 0] if rows == 3 else [rows - 1]
     gradients = [{f"w{width}": bench.gradient(source, (rows, width), dtype, rows=picked) for width in widths} for _ in range(2)]
-    return bench.golden(slug if dtype == "float32" else f"{slug}-{dtype}", about, params, gradients, record=[2])
+    name = slug if dtype == "float32" else f"{slug}-{dtype}"
+    return bench.golden(name, about, params, gradients, bench.hyper(**VISIBLE_EPS), record=[2])
 
 
 def layouts(bench: Bench) -> Iterator[Golden]:
-    yield bench.plain("strided", "Every array is a view with gaps: an element is not where a contiguous one would be.", layout="strided")
+    hyper = bench.hyper(**VISIBLE_EPS)
+    yield bench.plain(
+        "strided", "Every array is a view with gaps: an element is not where a contiguous one would be.", hyper, layout="strided"
+    )
     yield bench.plain("read-only", "Every array is read-only: writing to the caller's arrays fails.", layout="read-only")
-    yield bench.plain("fortran", "Every array lies column by column.", layout="fortran")
+    yield bench.plain("fortran", "Every array lies column by column.", hyper, layout="fortran")
+    about = "A cube with three equal sides that lies column by column: any other order of its elements shows."
+    yield bench.plain("fortran-cube", about, hyper, shape=(3, 3, 3), layout="fortran")
     if bench.takes("rows"):
         yield _narrow_indices(bench)
     yield bench.plain("strided-cube", "A strided parameter of three dimensions.", shape=(3, 2, 3), layout="strided")

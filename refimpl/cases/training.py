@@ -20,7 +20,7 @@ def training(bench: Bench) -> Iterator[Golden]:
     sparse = [row_gradient(recorded[f"indices.{t}"], recorded[f"values.{t}"], table.value.shape) for t in range(steps)]
     dense: list[Any] = [recorded[f"dense.{t}"] for t in range(steps)]
     last = [1, 2, steps // 2, steps]
-    hyper = bench.hyper(lr=0.05)
+    hyper = bench.hyper(lr=0.05, eps=1e-4)
     if bench.takes("rows"):
         about = f"{steps} steps of a bigram model: the embedding's gradients as torch gave them, letters repeated as in the text."
         yield bench.golden("embedding", about, [table], [{"table": one} for one in sparse], hyper, record=last)

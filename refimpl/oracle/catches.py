@@ -3,36 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-from ..arithmetic import CLASSES, Float
+from ..arithmetic import CLASSES, Arithmetic, Float
 from ..case import KINDS, Case, Expected
-from ..dialects import Deviation, dialect, differing_stages
+from ..dialects import Deviation, Picks, dialect, differing_stages
+from ..dialects.stages import Merge
 from ..gradients import Array, RowGradient, is_element_gradient
 from ..reference import FIELDS, scheduled, trajectory
-from .expectations import Expectations, Recorded, recorded
+from .expectations import Expectations, recorded
+from .row_classes import Reduced
 
 CATCH_DISTANCE = 10
 """How many bounds (of the loosest class) a deviation must be away for a case to claim that it catches it."""
 
+SCREEN_DISTANCE = 5
+"""A deviation that stays within so many bounds in doubles is not worth a proof: doubles are nearer to the exact result than that."""
+
+UNSCREENED_STEPS = 2
+"""Steps in which a proof is tried at once: most deviations show there, and to screen them first would cost as much."""
+
+LAST_STEP = 300
+"""The last step of a long horizon in which a claim is sought: a deviation shows early, or its proof costs more than it tells."""
+
 
 def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation]) -> tuple[str, ...]:
     """The ids of the deviations whose exact result is proven to be farther than CATCH_DISTANCE bounds from the expectation."""
-    return tuple(deviation.id for deviation in candidates if changes(case, (deviation,)) and _is_caught(case, expected, deviation))
+    case = _beginning(case)
+    settings = _Settings.of(case)
+    limits = _limits(case, expected)
+    answers: dict[tuple[Picks, ...], bool] = {settings.plain: False}  # deviations that come to the same picks compute the same
+    caught = []
+    for deviation in candidates:
+        picks = settings.picked(deviation)
+        if picks not in answers:
+            answers[picks] = _is_caught(case, limits, deviation)
+        if answers[picks]:
+            caught.append(deviation.id)
+    return tuple(caught)
+
+
+def catches_of_reduced(reduced: Reduced, expected: Expectations, candidates: Iterable[Deviation]) -> tuple[str, ...]:
+    """`catches`, by one row of each class and their expectations; without deviations that see which occurrences are neighbours."""
+    able = (deviation for deviation in candidates if reduced.whole or deviation.picks.get("merge") is not Merge.ADJACENT)
+    return catches(reduced.case, expected, able)
 
 
 def changes(case: Case, cause: tuple[Deviation, ...]) -> bool:
     """Whether each of these deviations picks anything else than the dialect does, for any group at any step of the case."""
-    table = dialect(case.dialect)
-    idle = {stage for stage, is_idle in IDLE_STAGES.items() if is_idle(case)}
-    hypers = [group.hyper for group in case.groups]
-    if any(change for step in case.steps for change in step.hyper):
-        hypers = [hyper for of_groups in scheduled(case) for hyper in of_groups]
-    picks = {deviation: {(table.resolve(hyper)[1], table.resolve(hyper, (deviation,))[1]) for hyper in hypers} for deviation in cause}
-    return all(
-        any(stage not in idle for plain, other in pairs for stage, _, _ in differing_stages(plain, other)) for pairs in picks.values()
-    )
+    settings = _Settings.of(case)
+    return all(settings.picked(deviation) != settings.plain for deviation in cause)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The different hyper-parameters of a case, what the dialect picks under each, and the stages that the case does not exercise."""
+
+    dialect: str
+    hypers: tuple[Mapping[str, object], ...]
+    plain: tuple[Picks, ...]
+    idle: frozenset[str]
+
+    @classmethod
+    def of(cls, case: Case) -> _Settings:
+        hypers = [group.hyper for group in case.groups]
+        if any(change for step in case.steps for change in step.hyper):
+            hypers += [hyper for of_groups in scheduled(case) for hyper in of_groups]
+        different = tuple({tuple(sorted(hyper.items())): hyper for hyper in hypers}.values())
+        idle = frozenset(stage for stage, is_idle in IDLE_STAGES.items() if is_idle(case))
+        return cls(case.dialect, different, tuple(dialect(case.dialect).resolve(hyper)[1] for hyper in different), idle)
+
+    def picked(self, deviation: Deviation) -> tuple[Picks, ...]:
+        """What the deviation picks under each, with every idle stage as the dialect has it."""
+        other = (dialect(self.dialect).resolve(hyper, (deviation,))[1] for hyper in self.hypers)
+        return tuple(_with_stages(picks, self.idle, plain) for plain, picks in zip(self.plain, other))
+
+
+def _with_stages(picks: Picks, stages: frozenset[str], plain: Picks) -> Picks:
+    if picks == plain:
+        return plain
+    same: dict[str, Any] = {stage: own for stage, own, _ in differing_stages(plain, picks) if stage in stages}
+    return replace(picks, **same) if same else picks
 
 
 def has_duplicates(case: Case) -> bool:
@@ -52,38 +107,88 @@ IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
 """Stages that a case does not exercise, whatever is picked."""
 
 
-def _is_caught(case: Case, expected: Expectations, deviation: Deviation) -> bool:
-    from ..arithmetic.balls import Ball, midpoint, radius
+@dataclass(frozen=True, eq=False)
+class _Limit:
+    """One array of one parameter at one recorded step: where it must be, within what, and of which elements that is known."""
 
-    table = dialect(case.dialect)
-    run: Recorded | None = None
-    at = 0  # among the recorded steps
-    for number, states in enumerate(trajectory(case, Ball(), table, (deviation,)), start=1):
-        if number not in case.record:
-            continue
-        for name, of in expected.items():
-            tame = _tame(of, at)
-            for array, one in of.items():
-                ball = getattr(states[name], FIELDS[array])
-                middle, spread = midpoint(ball).reshape(tame.shape), radius(ball).reshape(tame.shape)
+    name: str
+    array: str
+    value: Array
+    bound: Array
+    known: Array
+
+    def exceeded(self, values: Array, distance: float, less: Array | float = 0.0) -> bool:
+        """Whether some element is farther than that many bounds from where it must be, by more than `less`."""
+        with np.errstate(invalid="ignore"):
+            return bool((np.abs(values.reshape(self.value.shape) - self.value) - less > distance * self.bound)[self.known].any())
+
+
+def _beginning(case: Case) -> Case:
+    """The steps up to LAST_STEP."""
+    if len(case.steps) <= LAST_STEP:
+        return case
+    return replace(case, steps=case.steps[:LAST_STEP], record=tuple(step for step in case.record if step <= LAST_STEP))
+
+
+def _limits(case: Case, expected: Expectations) -> dict[int, list[_Limit]]:
+    """Recorded step to the limits of its arrays."""
+    limits: dict[int, list[_Limit]] = {}
+    for at, step in enumerate(case.record):
+        for name, arrays in expected.items():
+            tame = _tame(arrays, at)
+            for array, one in arrays.items():
                 bound = one.bound[CLASSES[-1]][at].astype(np.float64)
-                with np.errstate(invalid="ignore"):
-                    far = np.abs(middle - one.value[at]) - spread > CATCH_DISTANCE * bound
-                if (far & tame & np.isfinite(bound)).any():
-                    return True
-                undefined = ~np.isfinite(middle) & tame
-                if undefined.any():  # a division by an exact zero: what it comes to is for floats to say
-                    run = run or recorded(case, Float(case.dtype), table, (deviation,))
-                    if not np.isfinite(run[name, array][at][undefined]).all():
-                        return True
-        at += 1
-    return False
+                limits.setdefault(step, []).append(_Limit(name, array, one.value[at], bound, tame & np.isfinite(bound)))
+    return limits
 
 
-def _tame(of: Mapping[str, Expected], at: int) -> Array:
+def _tame(arrays: Mapping[str, Expected], at: int) -> Array:
     """Elements that have stayed finite in every array up to a recorded step: their expectation is the real-number result."""
-    wild = np.zeros(of["param"].value[at].shape, bool)
-    for one in of.values():
+    wild = np.zeros(arrays["param"].value[at].shape, bool)
+    for one in arrays.values():
         if one.allowed is not None:
             wild |= (one.allowed[: at + 1] != KINDS["finite"]).any(axis=0)
     return ~wild
+
+
+def _is_caught(case: Case, limits: Mapping[int, list[_Limit]], deviation: Deviation) -> bool:
+    """Whether balls prove that the deviation leaves a limit; not tried any longer where doubles come nowhere near it."""
+    from ..arithmetic.balls import midpoint, radius
+
+    for step, states in enumerate(trajectory(case, _balls(), dialect(case.dialect), (deviation,)), start=1):
+        for limit in limits.get(step, ()):
+            ball = getattr(states[limit.name], FIELDS[limit.array])
+            middle, spread = (numbers(ball).reshape(limit.value.shape) for numbers in (midpoint, radius))
+            if limit.exceeded(middle, CATCH_DISTANCE, spread):
+                return True
+            undefined = ~np.isfinite(middle) & limit.known
+            if undefined.any() and _is_not_finite(case, deviation, limit, step, undefined):
+                return True
+        if step == UNSCREENED_STEPS < len(case.steps) and not _comes_near(case, limits, deviation):
+            return False
+    return False
+
+
+def _is_not_finite(case: Case, deviation: Deviation, limit: _Limit, step: int, places: Array) -> bool:
+    """Whether the deviation gives no number where it divides by an exact zero: what that comes to is for floats to say."""
+    run = recorded(case, Float(case.dtype), dialect(case.dialect), (deviation,))
+    return not np.isfinite(run[limit.name, limit.array][case.record.index(step)][places]).all()
+
+
+def _comes_near(case: Case, limits: Mapping[int, list[_Limit]], deviation: Deviation) -> bool:
+    """Whether the deviation leaves half of a limit when it is computed in doubles, or is no number there."""
+    run = recorded(case, Float("float64"), dialect(case.dialect), (deviation,))
+    for at, step in enumerate(case.record):
+        for limit in limits[step]:
+            values = run[limit.name, limit.array][at]
+            if limit.exceeded(values, SCREEN_DISTANCE) or not np.isfinite(values[limit.known]).all():
+                return True
+    return False
+
+
+@cache
+def _balls() -> Arithmetic:
+    """The one number system of all proofs, so that scalars which two of them need are computed once."""
+    from ..arithmetic.balls import Ball
+
+    return Ball()

@@ -1,0 +1,175 @@
+"""Row classes: rows of a large case that start alike and are given alike have the same result, so one of them is computed.
+
+Every stage of a step works on a row by itself, but for the scalars, which a parameter's rows share. Two rows whose start values are the
+same bits, and whose occurrences are the same bits in the same order at every step, therefore end alike, in every number system and under
+every deviation but one: *neighbouring* occurrences (Merge.ADJACENT) are neighbours in the whole gradient.
+Where every gradient is dense and no row is centralized, the elements of a row do not see each other either: the classes are of elements.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..case import Case, Expected, Param, Step
+from ..gradients import Array, RowGradient, gradient_form, is_element_gradient, row_layout
+
+SMALLEST = 256
+"""Elements from which on a parameter is reduced: below, to look for classes costs as much as to compute."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """A case with one row of each class. whole: whether nothing was left out, so that every deviation computes what it does in the case."""
+
+    case: Case
+    original: Case
+    classes: Mapping[str, Array]
+    whole: bool
+
+    def expand(self, expected: Mapping[str, Mapping[str, Expected]]) -> dict[str, dict[str, Expected]]:
+        """The expectations of the original case, from those of the reduced one."""
+        shapes = {param.name: param.value.shape for param in self.original.params}
+        return {
+            name: {
+                array: self._expanded(of, self.classes[name], shapes[name]) if name in self.classes else of for array, of in arrays.items()
+            }
+            for name, arrays in expected.items()
+        }
+
+    @staticmethod
+    def _expanded(expected: Expected, classes: Array, shape: tuple[int, ...]) -> Expected:
+        def expand(array: Array) -> Array:
+            rows = array.shape[1] if array.ndim > 1 else 1
+            return array.reshape(len(array), rows, -1)[:, classes].reshape(len(array), *shape)
+
+        bounds = {name: expand(bound) for name, bound in expected.bound.items()}
+        return Expected(expand(expected.value), bounds, None if expected.allowed is None else expand(expected.allowed))
+
+
+def reduced(case: Case) -> Reduced:
+    """The case with one row (or element) of each class of its large parameters."""
+    classes: dict[str, Array] = {}
+    params, gradients = [], {}
+    whole = True
+    for param in case.params:
+        given = [step.gradients.get(param.name) for step in case.steps]
+        layout = _layout(param, given)
+        labels = _classes(param, given, layout) if layout and param.value.size >= SMALLEST else None
+        if layout is None or labels is None or 2 * (labels.max() + 1) > len(labels):
+            params.append(param)
+            gradients[param.name] = given
+            continue
+        first = np.unique(labels, return_index=True)[1]
+        kept = np.sort(first)  # in the order of the rows, which a dense gradient keeps to
+        classes[param.name] = np.searchsorted(kept, first)[labels]
+        params.append(_param(param, kept, layout))
+        gradients[param.name] = [None if gradient is None else _gradient(gradient, kept, layout, param) for gradient in given]
+        whole = False
+    steps = tuple(Step({name: of[t] for name, of in gradients.items()}, step.hyper) for t, step in enumerate(case.steps))
+    return Reduced(replace(case, params=tuple(params), steps=steps), case, classes, whole)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a parameter is seen as rows: (rows, width), and the shape of what is kept."""
+
+    rows: int
+    width: int
+    tail: tuple[int, ...]
+
+
+def _layout(param: Param, given: Sequence[Any]) -> _Layout | None:
+    """By rows; by elements where the rows do not matter; None where it is neither or has no rows."""
+    shape = param.value.shape
+    if not param.value.size:
+        return None
+    forms = {gradient_form(gradient) for gradient in given if gradient is not None}
+    centralized = len(shape) >= 2 and shape[1] % 16 == 0
+    if forms <= {"dense"} or forms == {"elements"}:
+        if not centralized:
+            return _Layout(math.prod(shape), 1, ())
+        return _Layout(*row_layout(shape), shape[1:]) if "elements" not in forms else None
+    return _Layout(*row_layout(shape), shape[1:]) if "elements" not in forms else None
+
+
+def _classes(param: Param, given: Sequence[Any], layout: _Layout) -> Array:
+    """The class of each row, numbered from 0."""
+    labels = np.zeros(layout.rows, np.int64)
+    for array in (param.value, param.exp_avg, param.exp_avg_sq, param.max_exp_avg_sq):
+        if array is not None:
+            labels = _joined(labels, _distinct(array, layout))
+    for gradient in given:
+        if gradient is not None:
+            labels = _joined(labels, _given(gradient, layout, param))
+    return labels
+
+
+def _distinct(array: Array, layout: _Layout) -> Array:
+    """A number per row of an array (n, width) that is the same for equal bits."""
+    flat = np.ascontiguousarray(array).reshape(-1, layout.width)
+    if not len(flat):
+        return np.zeros(0, np.int64)
+    return np.unique(flat.view(np.dtype((np.void, flat.itemsize * layout.width))).reshape(-1), return_inverse=True)[1].reshape(-1)
+
+
+def _joined(first: Array, second: Array) -> Array:
+    """A number per row that is the same where both are."""
+    return np.unique(first * (second.max(initial=0) + 1) + second, return_inverse=True)[1].reshape(-1)
+
+
+def _given(gradient: Any, layout: _Layout, param: Param) -> Array:
+    """A number per row that is the same where a gradient stores the same bits in the same order; 0 where it stores nothing."""
+    indices, values = _stored(gradient, param, layout)
+    distinct = _distinct(values, layout) + 1
+    labels = np.zeros(layout.rows, np.int64)
+    order = np.argsort(indices, kind="stable")
+    counts = np.bincount(indices, minlength=layout.rows)
+    rank = np.empty(len(indices), np.int64)
+    rank[order] = np.arange(len(indices)) - np.repeat(np.cumsum(counts) - counts, counts)
+    for k in range(counts.max(initial=0)):
+        here = np.zeros(layout.rows, np.int64)
+        here[indices[rank == k]] = distinct[rank == k]
+        labels = _joined(labels, here)
+    return labels
+
+
+def _stored(gradient: Any, param: Param, layout: _Layout) -> tuple[Array, Array]:
+    """The row numbers of a gradient and its values by rows."""
+    if isinstance(gradient, RowGradient):
+        return np.asarray(gradient.indices), gradient.values
+    if is_element_gradient(gradient):
+        return np.ravel_multi_index(gradient.coords, param.value.shape), gradient.data
+    return np.arange(layout.rows), gradient
+
+
+def _param(param: Param, kept: Array, layout: _Layout) -> Param:
+    def keep(array: Array | None) -> Array | None:
+        return None if array is None else np.ascontiguousarray(array).reshape(layout.rows, layout.width)[kept].reshape(-1, *layout.tail)
+
+    arrays: dict[str, Any] = {name: keep(getattr(param, name)) for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")}
+    value = keep(param.value)
+    assert value is not None
+    return replace(param, value=value, **arrays)
+
+
+def _gradient(gradient: Any, kept: Array, layout: _Layout, param: Param) -> Any:
+    """A gradient with the occurrences of the kept rows alone, under their new numbers."""
+    indices, values = _stored(gradient, param, layout)
+    number = np.full(layout.rows, -1)
+    number[kept] = np.arange(len(kept))
+    mine = number[indices] >= 0
+    rows = number[indices][mine]
+    some = np.ascontiguousarray(values).reshape(-1, layout.width)[mine].reshape(-1, *layout.tail)
+    if isinstance(gradient, RowGradient):
+        return RowGradient(rows, some, (len(kept), *layout.tail))
+    if is_element_gradient(gradient):
+        from scipy.sparse import coo_array
+
+        coo: Any = coo_array((some, (rows,)), shape=(len(kept),))
+        return coo
+    return some
