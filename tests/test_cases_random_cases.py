@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from refimpl.cases.random_cases import Size, random_case
+from refimpl.case import Case, Golden
+from refimpl.cases.coverage import requirements
+from refimpl.cases.features import features
+from refimpl.cases.random_cases import Size, mixed_case, random_case
 from refimpl.dialects import dialect, dialects
 from refimpl.gradients import RowGradient, is_element_gradient, occurrences
 
@@ -58,3 +61,43 @@ def _cancels(gradient: RowGradient) -> bool:
     total = np.zeros(gradient.shape)
     np.add.at(total, gradient.indices, gradient.values.astype(np.float64))
     return bool((total[np.unique(gradient.indices)] == 0).all(axis=1).any())
+
+
+def mixed(name: str, number: int) -> list[Case]:
+    return [mixed_case(np.random.default_rng([5, seed]), name, Size(4, 16, 5)) for seed in range(number)]
+
+
+@pytest.mark.parametrize("name", dialects())
+def test_a_mixed_case_is_one_that_the_dialect_accepts(name: str) -> None:
+    for case in mixed(name, 40):
+        for group in case.groups:
+            dialect(name).validate(group.hyper)
+            assert set(group.hyper) == set(dialect(name).parameters)
+        for step in case.steps:
+            assert len(step.hyper) == len(case.groups)
+            for change in step.hyper:
+                dialect(name).validate(change)
+            for param in case.params:
+                if step.gradients[param.name] is not None:
+                    occurrences(step.gradients[param.name], param.value.shape, param.name)
+
+
+@pytest.mark.parametrize("name", dialects())
+def test_mixed_cases_have_every_feature_that_does_not_need_a_layout_or_an_expectation(name: str) -> None:
+    seen = {feature for case in mixed(name, 250) for own in features(Golden(case, {})).values() for feature in own}
+    assert set(requirements(name).features) - seen == {"strided", "fortran", "read-only", "eps-visible"}
+
+
+def test_a_resumed_maximum_is_not_below_v() -> None:
+    params = [param for case in mixed("torch.Adam", 60) for param in case.params if param.max_exp_avg_sq is not None]
+    assert params
+    assert all((param.max_exp_avg_sq >= param.exp_avg_sq).all() for param in params)
+
+
+def test_groups_of_mindspore_share_what_is_the_optimizers() -> None:
+    grouped = [case for case in mixed("mindspore.Adam", 40) if len(case.groups) > 1]
+    assert grouped
+    for case in grouped:
+        first, second = (group.hyper for group in case.groups)
+        own = {"learning_rate", "weight_decay", "grad_centralization"}
+        assert {name for name in first if first[name] != second[name]} <= own
