@@ -292,6 +292,7 @@ def test_nothing_is_divided_by_one_and_the_root_of_one_is_one() -> None:
     assert a.sqrt(one_).e == (0.0,) * 4
     g = one(a, 0.3)
     assert not (g / a.meet(one_)).e.any()
+    assert (g / a.meet(one_ - a.power(a.scalar(0.0), 3))).e.all()  # a program that computes a 1 divides by it
 
 
 def test_a_rounding_is_charged_by_the_power_of_two_below_the_result() -> None:

@@ -24,6 +24,7 @@ def campaign(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(__import__("sys").modules, "campaign", module)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "BATCH", 5)  # one case per dialect
+    monkeypatch.setattr(module, "SIZES", (module.Size(4, 16, 2),))
     monkeypatch.setattr(module.multiprocessing, "get_context", lambda method: _InThisProcess)
     return module
 
@@ -58,7 +59,7 @@ def test_every_dialect_and_class_has_a_row_and_the_file_holds_the_same(
     written = json.loads(report.read_text())
     assert written["element_steps"] == sum(int(line.split()[3].replace(",", "")) for line in lines[1:21]) > 0
     assert all(0 <= row["worst"][array]["ratio"] <= 1 for row in written["rows"] for array in ("param", "exp_avg", "exp_avg_sq"))
-    assert len([line for line in lines if line.startswith(CLASSES)]) == 12
+    assert len([line for line in lines if line.startswith(CLASSES)]) in (12, 16)  # p, m, v; the maximum where some case keeps one
 
 
 def test_a_bound_that_is_left_is_shown_and_fails(

@@ -20,20 +20,20 @@ import numpy as np
 
 from ..gradients import Array
 from .interface import FORMATS, Number
-from .roundings import CLASSES, INFLATE, Rounding, conversion_error, conversions, is_power_of_two, leading_power, tensor_rounding
+from .roundings import CLASSES, INFLATE, Rounding, conversion_error, conversions, leading_power, tensor_rounding
 from .scalar_bounds import ScalarBound, raw_scalar, scalar_rounding
 
 
 class Bound:
     """A tensor (x, e): x of shape (rows, width) in double, e of shape (classes, rows, width), or (1, 1) where it was a scalar.
 
-    raw: the scalar that this was, if no operation lies behind it; None for every other number.
+    factor: the size of a scalar that is a power of two in every computation; is_one: whether it is a 1 that no operation lies behind.
     """
 
-    __slots__ = ("e", "raw", "rounding", "x")
+    __slots__ = ("e", "factor", "is_one", "rounding", "x")
 
-    def __init__(self, x: Array, e: Array, rounding: Rounding, raw: float | None = None) -> None:
-        self.x, self.e, self.rounding, self.raw = x, e, rounding, raw
+    def __init__(self, x: Array, e: Array, rounding: Rounding, factor: float | None = None, is_one: bool = False) -> None:
+        self.x, self.e, self.rounding, self.factor, self.is_one = x, e, rounding, factor, is_one
 
     def __getitem__(self, index: Any) -> Bound:
         return Bound(self.x[index], self.e[:, index], self.rounding)
@@ -86,10 +86,10 @@ class Bound:
 
     def __mul__(self, other: Bound) -> Bound:
         x = self.x * other.x
-        if other.raw is not None and is_power_of_two(other.raw):
-            return self._scaled(x, abs(other.raw))
-        if self.raw is not None and is_power_of_two(self.raw):
-            return other._scaled(x, abs(self.raw))
+        if other.factor:
+            return self._scaled(x, other.factor)
+        if self.factor:
+            return other._scaled(x, self.factor)
         # |A'B' - AB| <= |A'||B' - B| + |B||A' - A|, with |A'| <= |a| + 2 e_a and |B| <= |b| + e_b.
         rounding = self.rounding
         e = self.e * other.e
@@ -121,7 +121,7 @@ class Bound:
         return _settled(x, e, rounding, in_range)
 
     def __truediv__(self, other: Bound) -> Bound:
-        if other.raw == 1:
+        if other.is_one:
             return self
         rounding = self.rounding
         x = self.x / other.x
@@ -211,7 +211,7 @@ class Bounded:
             e = (known, known, *e[2:])
         errors = np.array(tuple(accumulate(e, max))).reshape(-1, 1, 1)
         met = _settled(np.full((1, 1), x), errors, self.tensors, abs(x) + 2 * max(e) <= self.format.max)
-        met.raw = scalar.raw
+        met.factor, met.is_one = scalar.factor(), scalar.raw == 1
         return met
 
     def load(self, array: Array) -> Number:

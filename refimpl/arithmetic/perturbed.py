@@ -131,17 +131,17 @@ class Scalars(_Operators):
 
 
 class Tensor(_Operators):
-    """An array of shape (rows, width), or (1, lanes) where it was a scalar."""
+    """An array of shape (rows, width), or (1, lanes) where it was a scalar; is_one: the constant 1."""
 
-    def __init__(self, x: Array, system: Perturbed) -> None:
-        self.x, self.system = x, system
+    def __init__(self, x: Array, system: Perturbed, is_one: bool = False) -> None:
+        self.x, self.system, self.is_one = x, system, is_one
 
     def _operate(self, operation: Callable[..., Array], *operands: Tensor) -> Tensor:
         system = self.system
         return Tensor(system.settled(operation(*(system.flushed(operand.x) for operand in operands)), operation), system)
 
     def __truediv__(self, other: Tensor) -> Tensor:
-        return self if (other.x == 1).all() else super().__truediv__(other)
+        return self if other.is_one else super().__truediv__(other)
 
     def __neg__(self) -> Tensor:
         return Tensor(-self.x, self.system)
@@ -193,7 +193,9 @@ class Perturbed:
     def meet(self, scalar: Number) -> Number:
         """Converted to the format, which rounds to nearest in every class, or left wide."""
         x = scalar.read().astype(self.wide)
-        return Tensor(self._some_left(x, self.flushed(rounded(x, self.format, _to_nearest, self.rng))).reshape(1, -1), self)
+        return Tensor(
+            self._some_left(x, self.flushed(rounded(x, self.format, _to_nearest, self.rng))).reshape(1, -1), self, scalar.is_one()
+        )
 
     def load(self, array: Array) -> Number:
         return Tensor(array.astype(self.wide), self)

@@ -38,12 +38,20 @@ class ScalarBound:
     """A scalar (x, e): |computed - exact| <= e[class], |x - exact| <= e[class].
 
     raw: the hyper-parameter, or the constant of the text, that this is, with no operation behind it; None for every other number.
+    A program leaves out a division by such a 1; one that it has computed it divides by, as inexactly as it divides.
     """
 
     __slots__ = ("e", "raw", "rounding", "x")
 
     def __init__(self, x: float, e: Errors, rounding: ScalarRounding, raw: float | None = None) -> None:
         self.x, self.e, self.rounding, self.raw = x, e, rounding, raw
+
+    def is_zero(self) -> bool:
+        return self.x == 0 and not any(self.e)
+
+    def factor(self) -> float | None:
+        """Its size, if it is a power of two in every computation: products with it are exact."""
+        return abs(self.x) if is_power_of_two(self.x) and not any(self.e) else None
 
     def _rounded(self, x: float, e: Errors, underflows: bool = True) -> ScalarBound:
         rounding = self.rounding
@@ -57,8 +65,8 @@ class ScalarBound:
         x = self.x - other.x
         if self.raw == 1 and other.x - 2 * max(other.e) >= 0.5 and other.x <= 1:
             return self._one_minus(other, x)
-        if other.raw == 0:
-            return self
+        if other.is_zero():
+            return ScalarBound(x, self.e, self.rounding)
         return self._rounded(x, tuple(a + b for a, b in zip(self.e, other.e)), underflows=False)
 
     def _one_minus(self, other: ScalarBound, x: float) -> ScalarBound:
@@ -70,21 +78,16 @@ class ScalarBound:
         e = other.e
         if other.raw is not None and any(e):
             e = tuple(max(error, relative * _leading_power(x)) if error else 0.0 for error, relative in zip(e, self.rounding.relative))
-        return ScalarBound(x, e, self.rounding, None if any(e) else x)
+        return ScalarBound(x, e, self.rounding)
 
     def __mul__(self, other: ScalarBound) -> ScalarBound:
         x = self.x * other.x
-        for factor, scaled in ((self, other), (other, self)):
-            if (
-                factor.raw is not None
-                and is_power_of_two(factor.raw)
-                and abs(x) > 2 * max(scaled.e) * abs(factor.raw) + self.rounding.underflow[-1]
-            ):
-                return ScalarBound(x, tuple(error * abs(factor.raw) for error in scaled.e), self.rounding)
-        if self.raw == 0 or other.raw == 0:
-            if all(map(math.isfinite, (*self.e, *other.e))):
-                return ScalarBound(0.0, EXACT, self.rounding, 0.0)
-            return ScalarBound(x, (math.inf,) * len(CLASSES), self.rounding)
+        for factor, scaled in ((self.factor(), other), (other.factor(), self)):
+            if factor and abs(x) > 2 * max(scaled.e) * factor + self.rounding.underflow[-1]:
+                return ScalarBound(x, tuple(error * factor for error in scaled.e), self.rounding)
+        if self.is_zero() or other.is_zero():
+            finite = all(map(math.isfinite, (*self.e, *other.e)))
+            return ScalarBound(x, EXACT if finite else (math.inf,) * len(CLASSES), self.rounding)
         # |A'B' - AB| <= |A'||B' - B| + |B||A' - A|, with |A'| <= |a| + 2 e_a and |B| <= |b| + e_b.
         a, b = abs(self.x), abs(other.x)
         return self._rounded(x, tuple(a * e_b + b * e_a + 3 * e_a * e_b for e_a, e_b in zip(self.e, other.e)))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Arithmetic, Bound, Float, numpy_dtype
-from ..case import Case, Group, Param, Step
+from ..case import ALWAYS_KEPT, Case, Group, Param, Step
 from ..dialects import STAGES, Deviation, dialect
 from ..gradients import Array, RowGradient
 from ..reference import FIELDS, ONE, Forms, trajectory
@@ -63,10 +63,10 @@ def run(
         (Deviation("exchanged", "D", "", {stage: STAGES[stage][pick.upper()] for stage, pick in change.items()}, ()),) if change else ()
     )
     states = trajectory(case, arithmetic or Float(dtype), table, exchanged, forms)
-    kept: dict[str, list[Array]] = {field: [] for field in FIELDS.values()}
+    kept: dict[str, list[Array]] = {FIELDS[array]: [] for array in ALWAYS_KEPT}
     bounds: dict[str, list[Array]] = {}
     for state in states:
-        for field in FIELDS.values():
+        for field in kept:
             value = getattr(state["w"], field)
             kept[field].append(_double(value))
             if isinstance(value, Bound):

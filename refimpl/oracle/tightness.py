@@ -1,0 +1,100 @@
+"""How much of a bound correct computations use when every rounding pushes the same way: what is left over is slack of the bound.
+
+The computations are `Adversary`'s. Each pushes one array at one recorded step up or down, in some formulas; the largest ratio that
+any of them reaches anywhere is how tight the bound is known to be, a lower estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..arithmetic.adversary import Adversary
+from ..case import Case, ratios
+from ..dialects import dialect
+from ..dialects.stages import Eps
+from ..gradients import Array
+from ..reference import FIELDS, ONE, Forms, trajectory
+from ..reference.forms import CHANGE, Mean, Scale, Shrink, Square, Unscaling
+from .bound_usage import lanes
+from .expectations import Expectations
+
+FORMS = (
+    replace(ONE, scale=(Scale.LR_FIRST,)),
+    replace(ONE, mean=(Mean.LERP,), square=(Square.LERP,), scale=(Scale.LR_FIRST,), unscaling=(Unscaling.DIVIDE_FIRST,)),
+    replace(ONE, square=(Square.WEIGHTED_ONCE,), scale=(Scale.ON_MOMENTS,), shrink=(Shrink.DIFFERENCE,)),
+)
+"""Formulas that round the most often."""
+
+Usage = dict[str, float]
+
+
+def usage(case: Case, expected: Expectations, numerics_class: str, rng: np.random.Generator) -> Usage:
+    """The largest |error| / bound in a class, by array, over the elements that stay within the range."""
+    worst: Usage = {}
+    for array in FIELDS:
+        if not any(array in arrays for arrays in expected.values()):
+            continue
+        for forms in FORMS:
+            for at in sorted({0, len(case.record) - 1}):
+                for way in (-1.0, 1.0):
+                    run = pushed(case, expected, numerics_class, forms, array, at, way, rng)
+                    for kind, ratio in _ratios(run, expected, numerics_class):
+                        worst[kind] = max(worst.get(kind, 0.0), ratio)
+    return worst
+
+
+def pushed(
+    case: Case, expected: Expectations, numerics_class: str, forms: Forms, array: str, at: int, way: float, rng: np.random.Generator
+) -> Mapping[tuple[str, str], Array]:
+    """A computation that pushes an array at a recorded step up (way 1) or down (-1): (parameter, array) to (T, *shape).
+
+    Scalars are shared by all rows, so that one row of each column decides how they are rounded.
+    """
+    forms = _admitted(case, forms)
+    first = Adversary(case.dtype, numerics_class, lanes(case))
+    targets = []
+    for number, states in enumerate(trajectory(case, first, dialect(case.dialect), (), forms), start=1):
+        if number == case.record[at]:
+            for name, arrays in expected.items():
+                if array in arrays:
+                    target = getattr(states[name], FIELDS[array])
+                    bound = arrays[array].bound[numerics_class][at].astype(np.float64).reshape(target.shape)
+                    with np.errstate(all="ignore"):
+                        weight = np.where((bound > 0) & np.isfinite(bound), 1 / bound, 0.0)
+                    targets.append((target.node, way * weight * _deciding(target.shape, rng)))
+            break
+    directions = first.directions(targets)
+    second = Adversary(case.dtype, numerics_class, lanes(case), directions)
+    kept: dict[tuple[str, str], list[Array]] = {}
+    for number, states in enumerate(trajectory(case, second, dialect(case.dialect), (), forms), start=1):
+        if number in case.record:
+            for name, arrays in expected.items():
+                for kind in arrays:
+                    x = getattr(states[name], FIELDS[kind]).x.astype(np.float64)
+                    kept.setdefault((name, kind), []).append(x.reshape(arrays[kind].value.shape[1:]))
+    return {key: np.stack(steps) for key, steps in kept.items()}
+
+
+def _deciding(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """1 in one row of each column, next to nothing in the others."""
+    weight = np.full(shape, 1e-9)
+    if shape[0]:
+        weight[rng.integers(shape[0], size=shape[1]), np.arange(shape[1])] = 1.0
+    return weight
+
+
+def _admitted(case: Case, forms: Forms) -> Forms:
+    """The forms, with a scale that the dialect's place of eps knows."""
+    eps: Eps = dialect(case.dialect).picks.eps
+    return forms if forms.scale[0] in CHANGE[eps] else replace(forms, scale=(next(iter(CHANGE[eps])),))
+
+
+def _ratios(run: Mapping[tuple[str, str], Array], expected: Expectations, numerics_class: str) -> Iterator[tuple[str, float]]:
+    for (name, kind), got in run.items():
+        of = expected[name][kind]
+        tame = np.ones(got.shape, bool) if of.allowed is None else of.allowed == 1
+        ratio = np.where(tame, ratios(got, of, numerics_class), 0.0)
+        yield kind, float(ratio.max(initial=0.0))

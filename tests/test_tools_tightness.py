@@ -1,0 +1,44 @@
+"""The tightness of bounds as a command: its table, its file, its exit codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from refimpl.arithmetic import CLASSES
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+
+
+@pytest.fixture
+def tightness(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import tightness
+
+    monkeypatch.setattr(tightness, "LARGEST", 60)
+    return tightness
+
+
+def test_each_array_has_a_block_with_a_line_per_theme_and_a_median(tightness, tmp_path, capsys):
+    report = tmp_path / "tightness.json"
+    arguments = ["--theme", "shapes", "--cases", "1", "--json", str(report)]
+    tightness.main(arguments)
+    lines = capsys.readouterr().out.splitlines()
+    heads = [line.split() for line in lines if line.endswith(CLASSES[-1])]
+    assert heads == [[array, "dtype", *CLASSES] for array in ("param", "exp_avg", "exp_avg_sq")]
+    assert sum(line.split()[:2] == ["median", "float32"] for line in lines) == 3
+    rows = json.loads(report.read_text())
+    assert all(0 <= ratio <= 1 for row in rows for ratio in row["themes"].values())
+
+
+def test_a_theme_that_is_loose_is_named_and_fails(tightness, monkeypatch, capsys):
+    monkeypatch.setattr(tightness, "usage", lambda *given: {"param": 0.05, "exp_avg": 0.5})
+    assert tightness.main(["--theme", "basics", "--cases", "1"]) == 1
+    assert "loose: torch.SparseAdam, basics, float32, exact-ieee, param: 0.050" in capsys.readouterr().out
+    assert tightness.main(["--theme", "ranges", "--cases", "1"]) == 0
+
+
+def test_cases_are_spread_over_the_small_ones_of_a_theme(tightness):
+    cases = list(tightness.chosen("torch.SparseAdam", "basics", 2))
+    assert len({case.id for case in cases}) == len(cases) >= 2
+    assert all(sum(param.value.size for param in case.params) * len(case.steps) <= 60 for case in cases)
