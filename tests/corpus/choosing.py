@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from refimpl.case import Golden
 
@@ -16,10 +17,10 @@ def cost(golden: Golden) -> int:
     return (sum(param.value.size for param in golden.case.params) + 300) * len(golden.case.steps)
 
 
-def by_turns(goldens: Sequence[Golden], number: int) -> list[Golden]:
-    """So many cases, the cheapest of each theme first, one theme after the other."""
+def by_turns(goldens: Sequence[Golden], number: int, key: Callable[[Golden], Any] = cost) -> list[Golden]:
+    """So many cases, the first of each theme by the key, one theme after the other."""
     themes: dict[str, list[Golden]] = {}
-    for golden in sorted(goldens, key=cost):
+    for golden in sorted(goldens, key=key):
         themes.setdefault(golden.case.theme, []).append(golden)
     rounds = [[cases[k] for cases in themes.values() if k < len(cases)] for k in range(max(map(len, themes.values()), default=0))]
     return [golden for turn in rounds for golden in turn][:number]
@@ -38,8 +39,13 @@ def _asked(row: Row, goldens: Sequence[Golden]) -> Iterator[Golden]:
             yield golden
 
 
+def telling(golden: Golden) -> tuple[bool, int]:
+    """Cases of three calls and more come first: at the first two, many faults compute the same."""
+    return len(golden.case.steps) < 3, cost(golden)
+
+
 def with_few_failing(judged: Judged, number: int) -> Judged:
     """The same with so many failing cases at most, of every theme in turn; all others stay."""
     failing = {verdict.case_id for verdict in judged.failing}
-    few = {golden.case.id for golden in by_turns([golden for golden in judged.goldens if golden.case.id in failing], number)}
+    few = {golden.case.id for golden in by_turns([golden for golden in judged.goldens if golden.case.id in failing], number, telling)}
     return judged.only(verdict.case_id for verdict in judged.verdicts if verdict.case_id in few or verdict.case_id not in failing)
