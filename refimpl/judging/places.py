@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..case import Case, Param
-from ..gradients import Array, laid_out, row_layout
+from ..gradients import Array, Gradient, is_element_gradient, laid_out, row_layout
 from .evidence import Judged
 
 Coordinates = Mapping[str, Array]
@@ -48,13 +48,18 @@ def seen(judged: Judged, changed: Mapping[str, Array]) -> Seen:
 
 
 def _coordinates(case: Case, index: int, param: Param, elements: Array) -> dict[str, Array]:
-    """Where each of these elements lies. rank: the order of its row among the distinct rows of the gradient that first touches it."""
-    rows, width = row_layout(param.value.shape)
+    """Where each of these elements lies, in the layout of the gradients: an element is a row of its own where gradients are by element.
+
+    rank: the order of its row among the distinct rows of the largest gradient.
+    """
+    gradients = [gradient for step in case.steps if (gradient := step.gradients.get(param.name)) is not None]
+    by_element = any(is_element_gradient(gradient) for gradient in gradients)
+    rows, width = (param.value.size, 1) if by_element else row_layout(param.value.shape)
     flat = np.flatnonzero(elements)
-    row, column = flat // max(width, 1), flat % max(width, 1)
-    ranks, count = _row_ranks(case, param, rows, width)
+    row = flat // max(width, 1)
+    ranks, count = _row_ranks([_rows(gradient, param, rows) for gradient in gradients], rows)
     return {
-        "column": column,
+        "column": flat % max(width, 1),
         "width": np.full(len(flat), width),
         "row": row,
         "element": flat,
@@ -66,15 +71,18 @@ def _coordinates(case: Case, index: int, param: Param, elements: Array) -> dict[
     }
 
 
-def _row_ranks(case: Case, param: Param, rows: int, width: int) -> tuple[Array, int]:
-    """Per row its rank among the distinct rows, in ascending order, of the largest gradient of the case; and how many these are."""
-    largest = np.zeros(0, np.int64)
-    for step in case.steps:
-        gradient = step.gradients.get(param.name)
-        if gradient is not None:
-            given = laid_out(gradient, param.value.shape)
-            touched = np.unique(given.indices if given.layout[0] == rows else given.indices // max(width, 1))
-            largest = touched if len(touched) > len(largest) else largest
+def _rows(gradient: Gradient, param: Param, rows: int) -> Array:
+    """The distinct rows that a gradient stores, in a layout of so many rows."""
+    stored = laid_out(gradient, param.value.shape)
+    if stored.layout[0] == rows:
+        return np.unique(stored.indices)
+    width = stored.layout[1]  # rows of a parameter whose other gradients are by element
+    return (np.unique(stored.indices)[:, None] * width + np.arange(width)).reshape(-1)
+
+
+def _row_ranks(stored: Sequence[Array], rows: int) -> tuple[Array, int]:
+    """Per row its rank, in ascending order, in the largest of these; and how many rows that has."""
+    largest = max(stored, key=len, default=np.zeros(0, np.int64))
     ranks = np.full(rows, -1)
     ranks[largest] = np.arange(len(largest))
     return ranks, len(largest)

@@ -6,6 +6,7 @@ is proven with bounds, and held against every passing case. A cause that others 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,9 @@ from .places import Place, Seen, place_of, seen
 
 PROBES = 16
 """Failures on which every hypothesis is screened: the smallest, of different themes first."""
+
+FITTED = 6
+"""Failures to which numbers are fitted."""
 
 FEW = 0.1
 """The share of the failures that may stay unexplained: pairs are not tried for so few."""
@@ -68,6 +72,7 @@ class Search:
         self._fits: dict[tuple[Hypothesis, str], Fit] = {}
         self._proofs: dict[tuple[Hypothesis, str], Proof | None] = {}
         self._fails: dict[tuple[Hypothesis, str], bool] = {}
+        self._fits_of: dict[str, list[Hypothesis]] = {}
 
     def findings(self) -> Iterator[Finding]:
         """The causes, the one that explains most first; each explains failures that those before it do not."""
@@ -85,14 +90,22 @@ class Search:
             left = [judged for judged in left if id(judged) not in explained]
 
     def _candidates(self, left: Sequence[Judged]) -> list[Hypothesis]:
-        """What fits one of the probes, proven there: those of the library, and those that are fitted to the probe's numbers."""
-        found: dict[Hypothesis, None] = {}
+        """What is proven on the probes: those of the library, or, where none is, those that are fitted to a probe's numbers.
+
+        A hypothesis that explains less than half as many probes as another is no candidate while that one is.
+        """
+        explained: Counter[Hypothesis] = Counter()
         for probe in probes(left):
-            explaining = self._explaining(library(self.table.name), probe)
-            if not any(self.fit(hypothesis, probe) is Fit.FULL for hypothesis in explaining):
-                explaining += self._explaining(fitted(probe, self.table), probe)
-            found.update(dict.fromkeys(explaining))
-        return list(found)
+            explained.update(self._explaining(library(self.table.name), probe) or self._explaining(self._fitted(probe), probe))
+        most = max(explained.values(), default=0)
+        return [hypothesis for hypothesis, count in explained.items() if 2 * count >= most]
+
+    def _fitted(self, probe: Judged) -> list[Hypothesis]:
+        """The hypotheses that are fitted to a probe, of the first few probes only: a fit takes as long as twenty predictions."""
+        key = probe.golden.case.id
+        if key not in self._fits_of and len(self._fits_of) < FITTED:
+            self._fits_of[key] = list(fitted(probe, self.table))
+        return self._fits_of.get(key, [])
 
     def _explaining(self, hypotheses: Iterable[Hypothesis], probe: Judged) -> list[Hypothesis]:
         return [hypothesis for hypothesis in hypotheses if self.fit(hypothesis, probe) is not Fit.NONE and self._tells(hypothesis, probe)]

@@ -21,6 +21,9 @@ from .settings import Place, Table, read, role_places, with_settings, write
 NARROW = ("float16", "bfloat16", "float32")
 """Formats that a backend may fall back to."""
 
+LONGEST_SUM = 2048
+"""Occurrences of a gradient up to which sums are made one after the other: it takes a loop in Python."""
+
 NUMERIC = ("lr", "beta1", "beta2", "eps", "weight_decay", "loss_scale")
 
 SCALARS = {
@@ -178,6 +181,8 @@ def _sums(name: str, round_first: bool) -> Planner:
     """Occurrences of a row added one after the other in the format (or in double, and the sum rounded)."""
 
     def summed(number: int, param: Param, gradient: Gradient) -> Gradient:
+        if isinstance(gradient, RowGradient) and len(gradient.indices) > LONGEST_SUM:
+            return gradient
         repeats = isinstance(gradient, RowGradient) and len(np.unique(gradient.indices)) < len(gradient.indices)
         if not isinstance(gradient, RowGradient) or not (repeats or round_first):
             return gradient
