@@ -88,7 +88,7 @@ def ran(project: Path, *arguments: str) -> tuple[int, dict[str, str], str]:
     [
         ("last_wins", {"duplicates/pair"}, "duplicates-last-wins"),
         ("no_sign", {"options/maximize"}, "maximize-ignored"),
-        ("eps_moved", {"eps/eps-near-root"}, "eps-beside-sqrt-v-hat"),
+        ("eps_moved", {"eps/eps-near-root", "options/maximize"}, "eps-beside-sqrt-v-hat"),
     ],
 )
 def test_a_wrong_backend_fails_in_exactly_the_tests_that_its_fault_concerns(project, factory, failing, cause):
