@@ -152,7 +152,8 @@ def _maximum(draw: _Draw, param: Param) -> Array:
     """A maximum that is not below v, in most elements above it."""
     assert param.exp_avg_sq is not None
     v = param.exp_avg_sq.astype(np.float64)
-    maximum: Array = np.minimum(v * draw.rng.choice([1.0, 1.5, 30.0], v.shape), draw.format.max / 16).astype(draw.dtype)
+    factor = np.where(v < draw.format.max / 1000, draw.rng.choice([1.0, 1.5, 30.0], v.shape), 1.0)
+    maximum: Array = (v * factor).astype(draw.dtype)
     return maximum
 
 
