@@ -78,14 +78,19 @@ def holding(golden: Golden) -> frozenset[str]:
 ORDER = (*WORDS.values(), *(words for words, _ in OTHERS))
 
 
-def condition_of(inside: Sequence[Judged], outside: Iterable[Judged]) -> str | None:
-    """What holds of every case inside and of none outside: one condition, or two together; None where nothing does.
+TOLD = 4
+"""Conditions that are told where several agree with the cases."""
 
-    Empty where nothing is outside. `outside` is read no further than until no condition is left.
+
+def condition_of(inside: Sequence[Judged], outside: Iterable[Judged]) -> str | None:
+    """What holds of every case inside and of none outside; None where nothing does, empty where nothing is outside.
+
+    A condition is one feature, or two together where no single one will do. Where several agree with the cases all are told, since none is
+    proven. `outside` is read no further than until nothing is left.
     """
     common = frozenset.intersection(*(holding(judged.golden) for judged in inside))
-    candidates = [words for words in ORDER if words in common]
-    left = [(words,) for words in candidates] + list(combinations(candidates, 2))
+    single = [words for words in ORDER if words in common]
+    left = [(words,) for words in single] + list(combinations(single, 2))
     refuted = False
     for judged in outside:
         refuted = True
@@ -93,4 +98,12 @@ def condition_of(inside: Sequence[Judged], outside: Iterable[Judged]) -> str | N
         left = [conditions for conditions in left if not held.issuperset(conditions)]
         if not left:
             return None
-    return " and ".join(left[0]) if refuted else ""
+    fewest = [" and ".join(conditions) for conditions in left if len(conditions) == len(left[0])]
+    return _alternatives(fewest) if refuted else ""
+
+
+def _alternatives(conditions: Sequence[str]) -> str:
+    if len(conditions) == 1:
+        return conditions[0]
+    more = f" or {len(conditions) - TOLD} other conditions" if len(conditions) > TOLD else ""
+    return f"{', or '.join(conditions[:TOLD])}{more} (the cases do not tell which)"

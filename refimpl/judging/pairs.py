@@ -43,7 +43,7 @@ def pairs(judged: Judged, table: Dialect, named: Sequence[Hypothesis]) -> Iterat
     plain = _at(Plan(judged.golden.case), judged, at)
     got = {array: values for array, values in _got(judged, at).items() if array in plain}
     moments = [array for array in got if array != "param"]
-    singles = [_prediction(hypothesis, judged, table, at, plain) for hypothesis in library(table.name) if _able(hypothesis)]
+    singles = [_prediction(hypothesis, judged, table, at, plain) for hypothesis in library(table.name) if _able(hypothesis, named)]
     able = [single for single in singles if single is not None and single.changes]
     found = [
         (first.hypothesis, second.hypothesis)
@@ -56,8 +56,8 @@ def pairs(judged: Judged, table: Dialect, named: Sequence[Hypothesis]) -> Iterat
         yield together(first, second)
 
 
-def _able(hypothesis: Hypothesis) -> bool:
-    return hypothesis.pairs and hypothesis.family in ABLE
+def _able(hypothesis: Hypothesis, named: Sequence[Hypothesis]) -> bool:
+    return (hypothesis.pairs and hypothesis.family in ABLE) or hypothesis in named
 
 
 def _first_wrong(judged: Judged) -> int:

@@ -160,9 +160,10 @@ class Search:
             explained = evidence  # a case that is only consistent counts where most are evidence
         if place is None:
             against = (judged for judged in self._concerned(hypothesis, explained) if self.fails(hypothesis, judged))
-            condition = condition_of(explained, against)
-            if condition is None:
+            if condition_of(explained, against) is None:
                 return None
+            anywhere = (judged for judged in self.passed if self.fails(hypothesis, judged))
+            condition = condition_of(explained, anywhere)
             where = f", only with {condition}" if condition else ""
         level = max(proof.level for judged in evidence if (proof := self.proof(hypothesis, judged)) is not None)
         return Finding(hypothesis, tuple(explained), level, where, place)

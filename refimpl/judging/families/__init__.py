@@ -7,12 +7,12 @@ from functools import cache
 
 from ...dialects import Dialect, dialect
 from ..hypothesis import Hypothesis
-from . import calls, counters, formats, merging, order, picks, settings
+from . import calls, counters, formats, merging, order, picks, scalars, settings
 from .fits import fitted
 
 __all__ = ["fitted", "library"]
 
-FAMILIES = (picks, settings, counters, order, calls, formats, merging)
+FAMILIES = (picks, settings, counters, order, calls, formats, scalars, merging)
 
 
 @cache
