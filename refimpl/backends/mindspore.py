@@ -99,7 +99,7 @@ class MindSporeRun:
             self._optimizer.target = route.target
         self._names = [param.name for param in self._optimizer.parameters]
         self._calls: dict[tuple[bool, ...], _Call] = {}
-        if any(param.step for param in case.params):
+        if any(param.step or param.exp_avg is not None for param in case.params):
             self._resume()
 
     def _parameters(self) -> list[Any]:

@@ -16,7 +16,7 @@ class KerasRun:
         self.params = {param.name: self.variable(np.array(param.value, order="C")) for param in case.params}
         self.run = self.made(case.groups[0])
         self.build()
-        if any(param.step for param in case.params):
+        if any(param.step or param.exp_avg is not None for param in case.params):
             self._resume(case)
 
     def build(self):

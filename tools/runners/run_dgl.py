@@ -29,7 +29,7 @@ class SparseAdamRun:
         dense = {name for step in case.steps for name, gradient in step.gradients.items() if isinstance(gradient, np.ndarray)}
         self.params = {param.name: _parameter(param) if param.name in dense else _embedding(param) for param in case.params}
         self.run = dgl.optim.SparseAdam(list(self.params.values()), **case.groups[0])
-        if any(param.step for param in case.params):
+        if any(param.step or param.exp_avg is not None for param in case.params):
             self._resume(case)
 
     def _resume(self, case):

@@ -34,7 +34,7 @@ class AdamRun:
         self.kept = {**MOMENTS, **(MAXIMUM if first["amsgrad"] else {})}
         self.grouped = len(case.groups) > 1
         self.decays = any(group["weight_decay"] for group in case.groups)
-        if any(param.step for param in case.params):
+        if any(param.step or param.exp_avg is not None for param in case.params):
             self._resume(case)
 
     def _groups(self, case):
