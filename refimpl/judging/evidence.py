@@ -46,7 +46,7 @@ FAR = 4
 """A prediction this many bounds from the expectation is not computed by a backend that passes: both bounds lie between, with room."""
 
 TELLING = 0.75
-"""The share of the wrong elements at which the prediction's bound must exclude the dialect's value."""
+"""The share of the wrong elements at which the prediction's bound must exclude the dialect's value, in some array at some step."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,8 @@ def _values(gradient: Gradient | None) -> Array:
 def screen(plan: Plan, judged: Judged) -> Fit:
     """Where the prediction in double is near enough to the numbers to be worth a proof."""
     fit = Fit.FULL
+    if plan.scalars:
+        return fit  # for the proof to say
     for at, states in judged.recorded(predict(plan, judged.arithmetic)):
         for name, array in judged.keys:
             far = _far(judged, at, name, array, getattr(states[name], FIELDS[array]))
@@ -184,8 +186,9 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
     dtype = judged.golden.case.dtype
     possible = np.ones(len(CLASSES), bool)
     possible[loosest + 1 :] = False
-    telling, counted = np.zeros(len(CLASSES)), 0
-    for at, states in judged.recorded(predict(plan, bounded(dtype), PROVEN)):
+    telling = {name: np.zeros((len(CLASSES), int(touched.sum())), bool) for name, touched in judged.touched.items()}
+    finite = {name: np.zeros(int(touched.sum()), bool) for name, touched in judged.touched.items()}
+    for at, states in judged.recorded(predict(plan, bounded(dtype, plan.scalars), PROVEN)):
         for name, array in judged.keys:
             touched = judged.touched[name]
             if not touched.any():
@@ -200,11 +203,12 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
                 within = (np.abs(got - x) <= SLACK.get(dtype, 1.5) * e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(e)
                 excludes = (np.abs(got - value) > e) & np.isfinite(got) & wrong
             possible &= within.reshape(len(CLASSES), -1).all(axis=1)
-            telling += excludes.sum(axis=1)
-            counted += int((wrong & np.isfinite(got)).sum())
+            telling[name] |= excludes
+            finite[name] |= wrong & np.isfinite(got)
         if not possible.any():
             return None
-    tells = possible & (telling >= TELLING * counted) & (counted > 0)
+    counted = sum(int(elements.sum()) for elements in finite.values())
+    tells = possible & (sum(elements.sum(axis=1) for elements in telling.values()) >= TELLING * counted) & (counted > 0)
     proven = tells if tells.any() else possible
     return Proof(int(np.flatnonzero(proven)[0]), bool(tells.any())) if proven.any() else None
 

@@ -18,7 +18,8 @@ from .altered import Alter, Altered
 class Plan:
     """How a case is computed under a hypothesis: other inputs, other picks, hooks, and changes of intermediate results.
 
-    alter: by name, as `reference.trace.altered` calls it; root: changes the square root of a tensor.
+    alter: by name, as `reference.trace.altered` calls it; root: changes the square root of a tensor; scalars: the format in which scalars
+    are computed, in any way and order, so that a prediction in double is not near enough to screen with.
     """
 
     case: Case
@@ -26,6 +27,7 @@ class Plan:
     hooks: Hooks = field(default_factory=Hooks)
     alter: Alter | None = None
     root: Callable[[Number], Number] | None = None
+    scalars: str | None = None
 
 
 Planner = Callable[[Case, Dialect], "Plan | None"]
@@ -89,4 +91,4 @@ def _joined(one: Plan, other: Plan) -> Plan | None:
     if other.hooks.owner:
         hooks = replace(hooks, shared=other.hooks.shared)
     alters = other if altered[1] else one
-    return Plan(other.case, one.deviations + other.deviations, hooks, alters.alter, alters.root)
+    return Plan(other.case, one.deviations + other.deviations, hooks, alters.alter, alters.root, one.scalars or other.scalars)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ...case import Case
 from ...dialects import Deviation, Dialect, deviations
+from ...dialects.stages import Precision
 from ...oracle import changes
 from ..hypothesis import Hypothesis, Plan
 
@@ -19,8 +20,10 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
 
 
 def of_deviation(deviation: Deviation, table: Dialect) -> Hypothesis:
+    narrow = "float32" if deviation.picks.get("precision") is Precision.FLOAT32 else None
+
     def plan(case: Case, _: Dialect) -> Plan | None:
-        return Plan(case, (deviation,)) if changes(case, (deviation,)) else None
+        return Plan(case, (deviation,), scalars=narrow) if changes(case, (deviation,)) else None
 
     return Hypothesis(deviation.id, "picks", deviation.about, plan, rank=_rank(deviation, table))
 
