@@ -202,6 +202,7 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
             with np.errstate(invalid="ignore"):
                 within = (np.abs(got - x) <= SLACK.get(dtype, 1.5) * e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(e)
                 excludes = (np.abs(got - value) > e) & np.isfinite(got) & wrong
+                excludes &= ~(np.abs(x - value) <= e)  # else the dialect gives what is predicted, and SLACK alone admits the numbers
             possible &= within.reshape(len(CLASSES), -1).all(axis=1)
             telling[name] |= excludes
             finite[name] |= wrong & np.isfinite(got)

@@ -28,6 +28,9 @@ FITTED = 6
 FEW = 0.1
 """The share of the failures that may stay unexplained: pairs are not tried for so few."""
 
+LARGE = 20_000
+"""The cost of a case beyond which not every hypothesis is screened on it."""
+
 CERTAIN = 0.5
 """The share of the explained cases that must be evidence, for the others to count that are only consistent with a cause."""
 
@@ -216,12 +219,13 @@ class Search:
 
 
 def probes(left: Sequence[Judged]) -> list[Judged]:
-    """The smallest failures, of different themes first."""
+    """The smallest failures, of different themes first; a large one only where there is no other."""
+    small = [judged for judged in left if judged.cost <= LARGE] or left[:1]
     first: dict[str, Judged] = {}
-    for judged in left:
+    for judged in small:
         first.setdefault(judged.golden.case.theme, judged)
     chosen = list(first.values())
-    chosen += [judged for judged in left if judged not in chosen]
+    chosen += [judged for judged in small if judged not in chosen]
     return chosen[:PROBES]
 
 

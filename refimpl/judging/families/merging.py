@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from ...case import Case, Param
 from ...dialects import Dialect
-from ...gradients import Array, Gradient, RowGradient
+from ...gradients import Array, Gradient, RowGradient, is_element_gradient
 from ..hypothesis import Hypothesis, Plan
 from .calls import with_gradients
 
@@ -63,15 +64,22 @@ MULTIPLICITIES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 16, 20, 24, 31, 32, 40, 48, 5
 
 def _of(id: str, about: str, change: Change, concerns: Callable[[Array], bool]) -> Hypothesis:
     def changed(number: int, param: Param, gradient: Gradient) -> Gradient:
-        if not isinstance(gradient, RowGradient) or not len(gradient.indices):
+        """The gradient with other occurrences; of one by element, each element is an occurrence of a row of its own."""
+        by_element = is_element_gradient(gradient)
+        if not by_element and not isinstance(gradient, RowGradient):
             return gradient
-        rows = np.asarray(gradient.indices, np.int64)
-        if not concerns(rows):
+        values = gradient.data if by_element else gradient.values
+        rows = np.ravel_multi_index(tuple(gradient.coords), gradient.shape) if by_element else np.asarray(gradient.indices, np.int64)
+        if not len(rows) or not concerns(rows):
             return gradient
-        after, values = change(rows, gradient.values)
+        after, new = change(rows, values)
         if len(after) == len(rows) and (after == rows).all():
             return gradient
-        return RowGradient(after, values, gradient.shape)
+        if not by_element:
+            return RowGradient(after, new, gradient.shape)
+        fresh = copy.copy(gradient)
+        fresh.data, fresh.coords = new, np.unravel_index(after, gradient.shape)
+        return fresh
 
     def plan(case: Case, table: Dialect) -> Plan | None:
         new = with_gradients(case, changed)
