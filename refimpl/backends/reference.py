@@ -61,7 +61,8 @@ class ReferenceRun:
 
 
 def _in_shape(param: Param, state: State, kept: tuple[str, ...]) -> dict[str, Array]:
-    return {array: np.array(getattr(state, FIELDS[array])).reshape(param.value.shape) for array in kept}
+    dtype = param.value.dtype  # double inside holds numbers of the dtype in doubles
+    return {array: np.array(getattr(state, FIELDS[array]), dtype).reshape(param.value.shape) for array in kept}
 
 
 class ReferenceBackend:
