@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..dialects import Dialect, Parameter, differing_stages
+from ..dialects import Deviation, Dialect, Parameter, differing_stages
 from ..dialects.stages import Touch
 from .conditions import Condition, condition
 from .conditions import in_words as in_conditions
@@ -105,7 +105,10 @@ def _roundings(cases: list[Measured]) -> tuple[Rounding, ...]:
 
 
 def _gaps(one: Measured, a: Dialect, b: Dialect, recipe: Recipe) -> frozenset[StageDifference]:
-    """Where B, after the recipe, still picks something else than this case means; nothing where B refuses it."""
+    """The stages in which B, after the recipe, still picks something else than this case means, and which matter to it.
+
+    Nothing where B refuses the case.
+    """
     if isinstance(recipe.found[one.id], Refusal):
         return frozenset()
     after = prepared(one.given, frozenset(recipe.preparations), Target(b, recipe.settings))
@@ -116,7 +119,13 @@ def _gaps(one: Measured, a: Dialect, b: Dialect, recipe: Recipe) -> frozenset[St
         theirs = b.resolve(dict(items))[1]
         theirs = replace(theirs, touch=Touch.ALL) if as_dense else theirs
         found.update(StageDifference(*each) for each in differing_stages(wanted.picks, theirs))
-    return frozenset(found)
+    return frozenset(gap for gap in found if (as_dense and gap.stage == "touch") or _matters(one, after, Target(b, recipe.settings), gap))
+
+
+def _matters(one: Measured, after: Transfer, target: Target, gap: StageDifference) -> bool:
+    """Whether B would come to something else if it picked what A does: not where the recipe has made the picks come to the same."""
+    instead = Deviation(gap.stage, "D", "", {gap.stage: gap.a}, ())
+    return compare(one, after, target) != compare(one, after, replace(target, deviations=(instead,)))
 
 
 def _used(given: Transfer) -> set[Wanted]:

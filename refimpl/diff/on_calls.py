@@ -116,7 +116,10 @@ def _rescaled(call: Call, theirs: Picks, at: dict[str, int]) -> Call:
             continue
         picks = replace(one.picks, clock=theirs.clock, bias=theirs.bias, eps=theirs.eps, counter=theirs.counter)
         mine, other = _factors(one.hyper, one.picks, call.t[name]), _factors(one.hyper, picks, at[name])
-        if mine is None or other is None or mine == other or 0.0 in (*mine, *other):
+        if mine is None or other is None or 0.0 in (*mine, *other):
+            continue
+        if mine == other:  # what the optimizer picks comes to the same
+            wanted[name] = Wanted(one.hyper, picks) if picks != one.picks else one
             continue
         factor = mine[0] / other[0]
         by_lr = one.picks.decay in DECOUPLED and one.picks.decay_rate is DecayRate.LR

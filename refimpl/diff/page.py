@@ -73,7 +73,7 @@ def _why_not(found: Comparison) -> str:
     unexplained = sum(isinstance(one, Distance) and not one.agrees for one in found.recipe.found.values())
     if unexplained and not left:
         parts.insert(0, differ(unexplained, "still "))
-    return f"it cannot be had for {listed(parts)}" if not left else f"none exists for the rest: {listed(parts)}"
+    return f"it cannot be had for {listed(parts)}" if not left else f"none was found for the rest: {listed(parts)}"
 
 
 def differ(number: int, still: str = "") -> str:
@@ -252,9 +252,9 @@ def _left(found: Comparison) -> Iterator[Block]:
         names = listed(
             [f"{stage_title(size.difference.stage)} ({size.difference.a.value}, not {size.difference.b.value})" for size in left]
         )
-        yield Text(f"For the rest none exists among the settings and preparations known here. The stage that stays different: {names}.")
+        yield Text(f"For the rest none was found among the settings and preparations known here. The stage that stays different: {names}.")
     elif where:
-        yield Text("For the rest none exists among the settings and preparations known here.")
+        yield Text("For the rest none was found among the settings and preparations known here.")
     if where:
         number = sum(isinstance(one, Distance) and not one.agrees for one in found.recipe.found.values())
         yield Text(f"{differ(number, 'still ')}, at most by {away(where[1])}: {where[0]}. {found.abouts[where[0]]}")

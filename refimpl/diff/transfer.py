@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arithmetic import Arithmetic, Float
 from ..case import Case, Group, Param, Step
-from ..dialects import Dialect, Hyper, Picks, differing_stages
+from ..dialects import Deviation, Dialect, Hyper, Picks, differing_stages
 from ..dialects.stages import Counter
 from ..errors import InvalidHyper
 from ..gradients import Array, gradient_form
@@ -27,10 +27,14 @@ DOUBLE = Float("float64")
 
 @dataclass(frozen=True)
 class Target:
-    """The dialect that is to reproduce, with the settings that it is given whatever the case says."""
+    """The dialect that is to reproduce, with the settings that it is given whatever the case says.
+
+    deviations: what it is supposed to pick instead, to see whether a stage matters.
+    """
 
     dialect: Dialect
     settings: Mapping[str, Any]
+    deviations: tuple[Deviation, ...] = ()
 
     @property
     def picks(self) -> Picks:
@@ -135,7 +139,7 @@ def _run(given: Transfer, names: list[str], b: Target, a: Arithmetic, read: Any)
         path, calls = [_start(tuple(param for param in given.params if param.name in names))], list[Call]()
     else:
         case, calls = made
-        path = _path(case, calls, b.dialect, a, read)
+        path = _path(case, calls, b, a, read)
     at = [sum(call.origin <= step for call in calls) for step in given.case.record]
     return {(name, array): np.stack([path[k][name, array] for k in at]) for name in names for array in FIELDS}
 
@@ -148,13 +152,13 @@ def _start(params: tuple[Param, ...]) -> dict[tuple[str, str], Array]:
     return found
 
 
-def _path(case: Case, calls: list[Call], b: Dialect, a: Arithmetic, read: Any) -> list[dict[tuple[str, str], Array]]:
+def _path(case: Case, calls: list[Call], b: Target, a: Arithmetic, read: Any) -> list[dict[tuple[str, str], Array]]:
     """The state at the start and after each call; a decay by hand happens between the calls."""
     path = [_start(case.params)]
     first = calls[0].shrink
     params = tuple(replace(param, value=param.value * first[param.name]) if param.name in first else param for param in case.params)
     ahead = [*(call.shrink for call in calls[1:]), {}]
-    for states, shrink in zip(trajectory(replace(case, params=params), a, b), ahead):
+    for states, shrink in zip(trajectory(replace(case, params=params), a, b.dialect, b.deviations), ahead):
         path.append(
             {(name, array): read(getattr(state, field)).reshape(-1) for name, state in states.items() for array, field in FIELDS.items()}
         )
