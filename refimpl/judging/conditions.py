@@ -78,6 +78,9 @@ def holding(golden: Golden) -> frozenset[str]:
 ORDER = (*WORDS.values(), *(words for words, _ in OTHERS))
 
 
+ALONE = " alone"
+"""How a condition ends that says more than the one without it."""
+
 TOLD = 4
 """Conditions that are told where several agree with the cases."""
 
@@ -99,7 +102,8 @@ def condition_of(inside: Sequence[Judged], outside: Iterable[Judged]) -> str | N
         if not left:
             return None
     fewest = [" and ".join(conditions) for conditions in left if len(conditions) == len(left[0])]
-    return _alternatives(fewest) if refuted else ""
+    weakest = [words for words in fewest if words.removesuffix(ALONE) not in fewest or not words.endswith(ALONE)]
+    return _alternatives(weakest) if refuted else ""
 
 
 def _alternatives(conditions: Sequence[str]) -> str:

@@ -1,0 +1,113 @@
+"""Families: what each hypothesis does to a case, and which cases it leaves as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from judging_runs import Core, hypothesis, some
+
+from refimpl.dialects import dialect, dialects
+from refimpl.gradients import RowGradient
+from refimpl.judging.families import library
+from refimpl.reference import scheduled
+
+TABLE = dialect("torch.SparseAdam")
+
+
+@pytest.mark.parametrize("name", list(dialects()))
+def test_every_hypothesis_has_a_name_words_and_a_family(name: str) -> None:
+    for one in library(name):
+        assert one.id
+        assert one.about
+        assert one.family in ("picks", "settings", "counters", "order", "calls", "formats", "merging")
+
+
+def test_a_dense_dialect_has_no_hypothesis_about_merging() -> None:
+    assert not any(one.family == "merging" for one in library("torch.Adam"))
+
+
+def test_a_setting_that_is_not_read_has_its_default(core: Core) -> None:
+    golden, plain = some(core, "basics/large-lr", "basics/five-steps")
+    plan = hypothesis("lr-not-read").plan(golden.case, TABLE)
+    assert plan is not None
+    assert [of[0]["lr"] for of in scheduled(plan.case)] == [0.001] * len(golden.case.steps)
+    assert hypothesis("lr-not-read").plan(plain.case, TABLE) is None
+
+
+def test_settings_that_are_late_and_early_move_by_one_step(core: Core) -> None:
+    (golden,) = some(core, "schedules/lr")
+    rates = [of[0]["lr"] for of in scheduled(golden.case)]
+    late = hypothesis("lr-last-step").plan(golden.case, TABLE)
+    early = hypothesis("lr-next-step").plan(golden.case, TABLE)
+    assert late is not None
+    assert early is not None
+    assert [of[0]["lr"] for of in scheduled(late.case)] == [golden.case.groups[0].hyper["lr"], *rates[:-1]]
+    assert [of[0]["lr"] for of in scheduled(early.case)] == [*rates[1:], rates[-1]]
+
+
+def test_every_group_may_read_the_first_groups_setting(core: Core) -> None:
+    (golden,) = some(core, "groups/lr")
+    plan = hypothesis("lr-first-group").plan(golden.case, TABLE)
+    assert plan is not None
+    assert {group["lr"] for of in scheduled(plan.case) for group in of} == {0.1}
+
+
+def test_a_clock_concerns_the_cases_that_count_so_far(core: Core) -> None:
+    ceiling = hypothesis("counter-ceiling", "stops at 1,000")
+    long, short = some(core, "resumed/after-2048", "resumed/after-9")
+    assert ceiling.plan(long.case, TABLE) is not None
+    assert ceiling.plan(short.case, TABLE) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "rows", "left"),
+    [
+        ("after the first 16 are dropped", list(range(20)), list(range(16))),
+        ("of a row after its first 2 are dropped", [3, 3, 1, 3], [3, 3, 1]),
+        ("is lost where the one before it is 2 or more away", [3, 1, 3, 3], [3, 1, 3]),
+        ("of several blocks of 2", [], []),
+        ("cut to 2 bits", [5, 1, 7], [1, 1, 3]),
+    ],
+)
+def test_occurrences_are_lost_or_moved_as_the_words_say(words: str, rows: list[int], left: list[int]) -> None:
+    from refimpl.case import Case, Group, Param, Step
+
+    values = np.arange(1.0, len(rows) + 1).reshape(-1, 1)
+    gradient = RowGradient(np.array(rows, np.int64), values, (32, 1))
+    group = Group(TABLE.defaults())
+    case = Case("d/t/s", "", "torch.SparseAdam", (Param("w", np.zeros((32, 1))),), (group,), (Step({"w": gradient}),), (1,))
+    found = [one for one in library("torch.SparseAdam") if one.family == "merging" and words in one.about]
+    if not rows:
+        assert all(one.plan(case, TABLE) is None for one in found)
+        return
+    plan = found[0].plan(case, TABLE)
+    assert plan is not None
+    changed = plan.case.steps[0].gradients["w"]
+    assert changed.indices.tolist() == left
+
+
+def test_rows_that_collide_get_the_sum_of_all_of_them() -> None:
+    from refimpl.judging.families.merging import _shared_sum
+
+    rows, values = _shared_sum(4)(np.array([1, 5, 2, 1]), np.array([[1.0], [2.0], [4.0], [8.0]]))
+    assert rows.tolist() == [1, 2, 5]
+    assert values.tolist() == [[11.0], [4.0], [11.0]]
+
+
+def test_a_missing_gradient_may_count_as_zeros_or_as_empty(core: Core) -> None:
+    golden, whole = some(core, "counters/late-parameter", "basics/five-steps")
+    zeros = hypothesis("missing-as-zeros").plan(golden.case, TABLE)
+    empty = hypothesis("missing-as-empty").plan(golden.case, TABLE)
+    assert zeros is not None
+    assert empty is not None
+    assert not zeros.case.steps[0].gradients["c"].values.any()
+    assert len(zeros.case.steps[0].gradients["c"].indices) == len(golden.case.params[2].value)
+    assert len(empty.case.steps[0].gradients["c"].indices) == 0
+    assert hypothesis("missing-as-zeros").plan(whole.case, TABLE) is None
+
+
+def test_a_narrower_format_concerns_wider_cases_only(core: Core) -> None:
+    single, double = some(core, "basics/five-steps", "basics/five-steps-float64")
+    kept = hypothesis("moments-in-float32")
+    assert kept.plan(single.case, TABLE) is None
+    assert kept.plan(double.case, TABLE) is not None
