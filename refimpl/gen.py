@@ -15,8 +15,9 @@ from pathlib import Path
 
 from .case import Golden
 from .cases import SUITES, drafts
+from .cases.claims import candidates
 from .command import guarded, say
-from .dialects import deviations, dialect, dialects
+from .dialects import dialect, dialects
 from .errors import NOT_CONFORMANT, OK, UsageError
 from .progress import watched
 
@@ -103,7 +104,7 @@ def complete(draft: Golden) -> Golden:
         return golden
     few = reduced(golden.case)
     expected = expectations(few.case)
-    caught = catches_of_reduced(few, expected, deviations().values())
+    caught = catches_of_reduced(few, expected, candidates(draft.case.theme))
     return replace(golden, expected=few.expand(expected), case=replace(golden.case, catches=caught))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..gradients import Array
 from .build import Source
 
-PERIOD = 251
+PERIOD = 61
 """A prime: rows that lie a power of two apart, or a block of any usual size, differ."""
 
 ROW_SHIFT = 7

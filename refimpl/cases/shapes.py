@@ -89,6 +89,7 @@ def ranges(bench: Bench) -> Iterator[Golden]:
 
 
 RANGES: Sequence[tuple[str, list[float], dict[str, Any], str]] = (
+    ("visible-eps", [1e-14] * 3, {"lr": 0.1, "eps": 1e-16}, "Gradients of 1e-14 against an eps of 1e-16, which is a third of sqrt(v)."),
     ("square-underflows", [1e-25] * 3, {"lr": 0.1}, "Gradients of 1e-25: their square is 0 in float32, eps alone governs the step."),
     ("small-square", [1e-18, 1e-19, 1e-20], {"lr": 0.1}, "Gradients whose squares are subnormal in float32."),
     ("subnormal", [1e-40] * 3, {"lr": 0.1}, "Subnormal gradients: kept or flushed, p does not see them."),

@@ -11,13 +11,19 @@ from enum import Enum
 from typing import get_type_hints
 
 
-class Objective(Enum):
+class Stage(Enum):
+    """The alternatives of one stage. Hashed by identity, as there is one object per alternative: picks are looked up at every step."""
+
+    __hash__ = object.__hash__
+
+
+class Objective(Stage):
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
     MAXIMIZE_LAST = "maximize, the sign turned after the decay has been added (bug)"
 
 
-class Resume(Enum):
+class Resume(Stage):
     AS_GIVEN = "as given"
     MOMENTS_DROPPED = "moments start from zero"
     MOMENTS_HALVED = "moments rounded to half precision on load"
@@ -27,26 +33,26 @@ class Resume(Enum):
     STEP_DROPPED = "step count starts from zero"
 
 
-class Schedule(Enum):
+class Schedule(Stage):
     AS_GIVEN = "as given"
     EARLY = "each change one step early"
     LATE = "each change one step late"
     IGNORED = "changes ignored"
 
 
-class Betas(Enum):
+class Betas(Stage):
     AS_GIVEN = "as given"
     SWAPPED = "beta1 and beta2 exchanged"
 
 
-class Precision(Enum):
+class Precision(Stage):
     """In what the scalars are computed, where the tensors are wider than float32."""
 
     OWN = "double, or the dtype of the tensors"
     FLOAT32 = "float32, whatever the dtype of the tensors"
 
 
-class Counter(Enum):
+class Counter(Stage):
     """Whose steps t counts, and which calls advance it."""
 
     CALL = "every call, one per optimizer"
@@ -57,7 +63,7 @@ class Counter(Enum):
     BUMPED_PER_PARAMETER = "one per optimizer, advanced by each parameter (bug)"
 
 
-class Clock(Enum):
+class Clock(Stage):
     """What the bias corrections read: the count after this call, or something else."""
 
     T = "t"
@@ -67,7 +73,7 @@ class Clock(Enum):
     TWICE_T = "2 t"
 
 
-class Decay(Enum):
+class Decay(Stage):
     NONE = "none"
     COUPLED_OCCURRENCE = "added to the gradient, per occurrence before merging"
     COUPLED_MERGED = "added to the merged gradient of the touched rows"
@@ -76,7 +82,7 @@ class Decay(Enum):
     DECOUPLED_ALL = "decoupled, all rows"
 
 
-class DecayRate(Enum):
+class DecayRate(Stage):
     """What a decoupled decay is multiplied by."""
 
     LR = "learning rate"
@@ -84,21 +90,21 @@ class DecayRate(Enum):
     STEP_SIZE = "bias-corrected step size"
 
 
-class DecayOrder(Enum):
+class DecayOrder(Stage):
     """When a decoupled decay shrinks the parameter."""
 
     BEFORE = "before the update"
     AFTER = "after the update"
 
 
-class Centralization(Enum):
+class Centralization(Stage):
     NONE = "none"
     ROW_MEAN = "mean over axes 1.. subtracted where ndim >= 2 and shape[1] % 16 == 0"
     ANY_WIDTH = "mean over axes 1.. subtracted, whatever the width (bug)"
     BEFORE_DECAY = "mean over axes 1.. subtracted before the decay is added (bug)"
 
 
-class Unscale(Enum):
+class Unscale(Stage):
     """Where the gradient is multiplied by 1/loss_scale, as seen by a coupled decay."""
 
     DECAY_KEPT = "the decay is scaled up first, so that it survives unscaling whole"
@@ -107,7 +113,7 @@ class Unscale(Enum):
     TWICE = "unscaled twice"
 
 
-class Merge(Enum):
+class Merge(Stage):
     """What happens to the occurrences of a row."""
 
     SUM = "sum"
@@ -120,7 +126,7 @@ class Merge(Enum):
     SUM_OF_SQUARES = "m takes the sum, v the sum of squares"
 
 
-class Touch(Enum):
+class Touch(Stage):
     """Which rows a sparse gradient updates."""
 
     STORED = "rows or elements that are stored"
@@ -133,7 +139,7 @@ class Touch(Enum):
     CATCH_UP_AND_ONE = "as catch-up, with one step too many"
 
 
-class Moments(Enum):
+class Moments(Stage):
     EMA = "exponential moving averages"
     DIVIDED = "m = b1 (m + (1-b1) g / b1), which divides by zero at b1 = 0"
     UNWEIGHTED = "m = b1 m + g (bug)"
@@ -141,7 +147,7 @@ class Moments(Enum):
     BOTH_CORRECTED = "m_hat and v_hat are written back as m and v (bug)"
 
 
-class Bias(Enum):
+class Bias(Stage):
     BOTH = "both"
     NONE = "none"
     FIRST = "first moment only"
@@ -151,7 +157,7 @@ class Bias(Enum):
     UNROOTED = "sqrt(v) divided by 1-b2^t instead of its root (bug)"
 
 
-class Amsgrad(Enum):
+class Amsgrad(Stage):
     OFF = "off"
     MAX_V = "maximum of v"
     MAX_V_HAT = "maximum of v_hat"
@@ -159,7 +165,7 @@ class Amsgrad(Enum):
     LAST_V = "v kept in the place of the maximum (bug)"
 
 
-class Eps(Enum):
+class Eps(Stage):
     HAT = "beside sqrt(v), the corrections folded into the step size"
     PAPER = "beside sqrt(v_hat)"
     PAPER_STORED = "beside sqrt(v_hat) in the rows that a gradient stores, beside sqrt(v) in the others (bug)"
@@ -174,7 +180,7 @@ class Eps(Enum):
     OVER_STEP_SIZE = "divided by the step size, nan at lr = 0"
 
 
-class Direction(Enum):
+class Direction(Stage):
     M = "m"
     NESTEROV = "b1 m + (1-b1) g"
     NADAM = "b1 m/(1-b1^(t+1)) + (1-b1) g/(1-b1^t)"
@@ -184,7 +190,7 @@ class Direction(Enum):
     OLD_V = "m with this gradient, v from before it (bug)"
 
 
-class Update(Enum):
+class Update(Stage):
     ONCE = "once"
     TWICE = "twice (bug)"
 

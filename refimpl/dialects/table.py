@@ -160,7 +160,7 @@ class Deviation:
         return all(getattr(picks, stage) in alternatives for stage, alternatives in self.where.items())
 
 
-@lru_cache(maxsize=4096)  # a case is resolved again for every step, group and deviation
+@lru_cache(maxsize=16384)  # a case is resolved again for every step, group and deviation, and many cases share their settings
 def _resolve(dialect: Dialect, items: tuple[tuple[str, Any], ...], deviations: tuple[Deviation, ...]) -> tuple[Hyper, Picks]:
     given = dict(items)
     numbers: dict[str, float] = {}
@@ -174,40 +174,41 @@ def _resolve(dialect: Dialect, items: tuple[tuple[str, Any], ...], deviations: t
         elif value:
             changes.update(parameter.when_true)
     hyper = Hyper(**numbers)  # type: ignore[arg-type]  # roles are the fields that hold a number
-    own = _without_idle_stages(replace(dialect.picks, **changes), hyper)
+    own = _without_idle_stages(_with(dialect.picks, changes), hyper)
     changes = {stage: pick for deviation in deviations if deviation.acts_on(own) for stage, pick in deviation.picks.items()}
-    picks = _without_idle_stages(replace(own, **changes), hyper) if changes else own
+    picks = _without_idle_stages(_with(own, changes), hyper)
     return hyper, picks if set(dialect.gradients) - {"dense"} else _as_dense(picks)
 
 
 def _without_idle_stages(picks: Picks, hyper: Hyper) -> Picks:
-    if hyper.weight_decay == 0:
-        picks = replace(picks, decay=Decay.NONE, decay_rate=DecayRate.LR)
-    if picks.decay not in (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL):
-        picks = replace(picks, decay_rate=DecayRate.LR, decay_order=DecayOrder.BEFORE)
-    if picks.objective is Objective.MAXIMIZE_LAST and picks.decay not in (
-        Decay.COUPLED_OCCURRENCE,
-        Decay.COUPLED_MERGED,
-        Decay.COUPLED_ALL,
-    ):
-        picks = replace(picks, objective=Objective.MAXIMIZE)
+    idle: dict[str, Any] = {}
+    decay = Decay.NONE if hyper.weight_decay == 0 else picks.decay
+    if decay is Decay.NONE:
+        idle["decay"] = decay
+    if decay not in (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL):
+        idle |= {"decay_rate": DecayRate.LR, "decay_order": DecayOrder.BEFORE}
+    if picks.objective is Objective.MAXIMIZE_LAST and decay not in (Decay.COUPLED_OCCURRENCE, Decay.COUPLED_MERGED, Decay.COUPLED_ALL):
+        idle["objective"] = Objective.MAXIMIZE
     if hyper.loss_scale == 1:
-        picks = replace(picks, unscale=Unscale.DECAY_KEPT)
+        idle["unscale"] = Unscale.DECAY_KEPT
     if hyper.eps_root == 0 and picks.eps is Eps.PAPER_ROOTED:
-        picks = replace(picks, eps=Eps.PAPER)
-    return picks
+        idle["eps"] = Eps.PAPER
+    return _with(picks, idle)
 
 
 def _as_dense(picks: Picks) -> Picks:
     """Where every gradient is dense, every row occurs once in it: the alternatives that tell rows apart are one."""
-    return replace(
-        picks,
-        decay=DENSE_DECAY.get(picks.decay, picks.decay),
-        counter=Counter.PARAMETER if picks.counter in (Counter.ROW, Counter.PARAMETER_NONEMPTY) else picks.counter,
-        merge=Merge.SUM,
-        touch=Touch.STORED,
-        eps=Eps.PAPER if picks.eps is Eps.PAPER_STORED else picks.eps,
-    )
+    changes: dict[str, Any] = {"decay": DENSE_DECAY.get(picks.decay, picks.decay), "merge": Merge.SUM, "touch": Touch.STORED}
+    if picks.counter in (Counter.ROW, Counter.PARAMETER_NONEMPTY):
+        changes["counter"] = Counter.PARAMETER
+    if picks.eps is Eps.PAPER_STORED:
+        changes["eps"] = Eps.PAPER
+    return _with(picks, changes)
+
+
+def _with(picks: Picks, changes: Mapping[str, Any]) -> Picks:
+    """The picks with these changes; themselves where nothing changes, which spares the making of most."""
+    return replace(picks, **changes) if any(getattr(picks, stage) is not pick for stage, pick in changes.items()) else picks
 
 
 DENSE_DECAY = {
