@@ -14,7 +14,7 @@ from ..arithmetic import CLASSES
 from ..dialects import Dialect, dialect
 from .conditions import condition_of
 from .evidence import Fit, Judged, Proof, changed, is_changed, prove, screen
-from .families import fitted, library
+from .families import fitted, library, read_off
 from .hypothesis import Hypothesis, Plan
 from .pairs import pairs
 from .places import Place, Seen, place_of, seen
@@ -99,7 +99,8 @@ class Search:
         """
         explained: Counter[Hypothesis] = Counter()
         for probe in probes(left):
-            explained.update(self._explaining(library(self.table.name), probe) or self._explaining(self._fitted(probe), probe))
+            known = (*library(self.table.name), *read_off(probe, self.table))
+            explained.update(self._explaining(known, probe) or self._explaining(self._fitted(probe), probe))
         most = max(explained.values(), default=0)
         return [hypothesis for hypothesis, count in explained.items() if 2 * count >= most]
 

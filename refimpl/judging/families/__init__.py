@@ -1,4 +1,4 @@
-"""Families of hypotheses, a module each. `library` gives those that need no data; those that are fitted come from `fits` and `places`."""
+"""Families of hypotheses, a module each. `library` gives those that need no data, `read_off` and `fitted` those that a failing case gives."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from ...dialects import Dialect, dialect
 from ..hypothesis import Hypothesis
 from . import calls, counters, formats, merging, order, picks, scalars, settings
 from .fits import fitted
+from .merging import read_off
 
-__all__ = ["fitted", "library"]
+__all__ = ["fitted", "library", "read_off"]
 
 FAMILIES = (picks, settings, counters, order, calls, formats, scalars, merging)
 

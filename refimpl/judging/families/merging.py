@@ -10,6 +10,7 @@ import numpy as np
 from ...case import Case, Param
 from ...dialects import Dialect
 from ...gradients import Array, Gradient, RowGradient, is_element_gradient
+from ..evidence import Judged
 from ..hypothesis import Hypothesis, Plan
 from .calls import with_gradients
 
@@ -56,6 +57,62 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
             over,
         )
 
+
+def read_off(judged: Judged, table: Dialect) -> Iterator[Hypothesis]:
+    """Limits that are read off the rows of a failing case: what every wrong row exceeds, and no right one.
+
+    From where occurrences are dropped, how many of a row count, and how near two of them must be.
+    """
+    last, most, farthest = _sides(), _sides(), _sides()
+    for param in judged.golden.case.params:
+        wrong = judged.touched[param.name]
+        for step in judged.golden.case.steps:
+            found = _occurrences(step.gradients.get(param.name))
+            if found is None:
+                continue
+            rows, by_element = found
+            row_is_wrong: Array = np.any(
+                wrong.reshape(-1 if by_element else len(wrong), 1 if by_element else wrong.size // len(wrong)), axis=1
+            )
+            for row in np.unique(rows):
+                places = np.flatnonzero(rows == row)
+                side = int(row_is_wrong[row])
+                last[side].append(int(places[-1]))
+                most[side].append(len(places))
+                farthest[side].append(int(np.diff(places).max(initial=0)))
+    for limits, offset, id, words, change in (
+        (last, 0, "occurrences-after-N", "the occurrences of a gradient after the first {n:,} are dropped", _first),
+        (most, -1, "occurrences-after-N", "the occurrences of a row after its first {n} are dropped", _first_of_row),
+        (farthest, 0, "distant-occurrences-lost", "an occurrence of a row is lost where the one before it is {n:,} or more away", _near),
+        (farthest, 0, "distant-occurrences-lost", "of a row whose occurrences are {n:,} or more apart, the last part counts", _last_part),
+    ):
+        right, wrongs = limits
+        if wrongs and min(wrongs) > max(right, default=0) and min(wrongs) + offset > 0:
+            n = min(wrongs) + offset
+            yield _of(id, words.format(n=n), change(n), _any)
+
+
+def _sides() -> tuple[list[int], list[int]]:
+    """Of the right rows, and of the wrong ones."""
+    return [], []
+
+
+def _any(rows: Array) -> bool:
+    return True
+
+
+def _occurrences(gradient: Gradient) -> tuple[Array, bool] | None:
+    """The rows of a gradient as they come, and whether they are single elements; None for one that has no such order, or is very long."""
+    if isinstance(gradient, RowGradient):
+        rows, by_element = np.asarray(gradient.indices, np.int64), False
+    elif gradient is not None and is_element_gradient(gradient):
+        rows, by_element = np.ravel_multi_index(tuple(gradient.coords), gradient.shape), True
+    else:
+        return None
+    return (rows, by_element) if 0 < len(rows) <= LONGEST else None
+
+
+LONGEST = 5000
 
 COUNTS = (16, 20, 32, 50, 64, 100, 128, 200, 256, 300, 500, 512, 1000, 1024, 1500, 2000, 2048)
 DISTANCES = (2, 4, 8, 16, 32, 64, 100, 128, 256, 512, 1000, 1024)
@@ -132,6 +189,22 @@ def _near(n: int) -> Change:
         same = rows[order][1:] == rows[order][:-1]
         lost[order[1:]] = same & (np.diff(order) >= n)
         return rows[~lost], values[~lost]
+
+    return change
+
+
+def _last_part(n: int) -> Change:
+    """Of the runs of occurrences of a row that are nearer than n to the one before, the last."""
+
+    def change(rows: Array, values: Array) -> Occurrences:
+        order = np.argsort(rows, kind="stable")
+        starts = np.r_[True, (np.diff(order) >= n) | (rows[order][1:] != rows[order][:-1])]
+        run = np.cumsum(starts) - 1
+        last_run = np.zeros(rows.max() + 1, np.int64)
+        np.maximum.at(last_run, rows[order], run)
+        kept = np.zeros(len(rows), bool)
+        kept[order] = run == last_run[rows[order]]
+        return rows[kept], values[kept]
 
     return change
 
