@@ -5,7 +5,7 @@ import operator
 import numpy as np
 import pytest
 
-from refimpl.arithmetic.scaled import Scaled, larger, smaller, where
+from refimpl.arithmetic.scaled import Doubles, Scaled, larger, smaller, where
 
 NUMBERS = np.array([0.0, 1.0, -1.5, 3e300, -2e-300, 0.1, -7.0, 5e-324])
 
@@ -54,3 +54,16 @@ def test_zero_times_infinity_is_zero() -> None:
 def test_a_choice_takes_mantissa_and_exponent_together() -> None:
     picked = where(np.array([True, False]), Scaled.of(np.array([1.0, 1.0])), Scaled.of(np.array([1e10, 1e10])))
     assert picked.double().tolist() == [1.0, 1e10]
+
+
+@pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul, operator.truediv, operator.lt])
+def test_doubles_are_scaled_numbers_within_the_range(operation) -> None:  # type: ignore[no-untyped-def]
+    x, y = np.array([1.0, -1.5, 0.1, 0.0, np.inf]), np.array([3.0, 0.1, -7.0, 2.0, 4.0])
+    got, expected = (operation(kind.of(x), kind.of(y)) for kind in (Doubles, Scaled))
+    if operation is operator.lt:
+        np.testing.assert_array_equal(got, expected)
+    else:
+        np.testing.assert_array_equal(got.double(), expected.double())
+    assert Doubles.of(np.array([4.0])).sqrt().double().tolist() == [2.0]
+    assert (Doubles.of(np.zeros(1)) * Doubles.of(np.array([np.inf]))).double().tolist() == [0.0]
+    assert larger(Doubles.of(x), Doubles.of(y)).double().tolist() == np.maximum(x, y).tolist()

@@ -171,8 +171,8 @@ def estimate(golden: Golden, plain: Exact, moved: Exact, numerics_class: str) ->
     """About how large an error has to be, from the derivative at the exact result; infinite where nothing moves."""
     least = math.inf
     for key, at, _, bound in _elements(golden, numerics_class):
-        slope = np.abs(midpoint(moved[key][at] - plain[key][at])).reshape(-1) / PROBE
         with np.errstate(all="ignore"):
+            slope = np.abs(midpoint(moved[key][at] - plain[key][at])).reshape(-1) / PROBE
             needed = np.where((slope > 0) & np.isfinite(bound), bound / slope, np.inf)
         least = min(least, float(needed.min(initial=math.inf)))
     return least

@@ -1,6 +1,7 @@
 """The number systems in which the one text of the reference runs. Ball needs python-flint and is imported where it is used."""
 
-from .bounded import Bound, Bounded
+from .bound import Bound
+from .bounded import Bounded
 from .floats import Float
 from .interface import FORMATS, Arithmetic, Format, Number, numpy_dtype
 from .roundings import CLASSES

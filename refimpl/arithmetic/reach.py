@@ -21,15 +21,17 @@ from .bounded import Bounded
 from .interface import Number
 from .roundings import INFLATE
 from .scalar_bounds import ScalarBound
-from .scaled import Scaled, larger, smaller, where
+from .scaled import Doubles, Scaled, larger, smaller, where
+
+Ends = Any  # Scaled or Doubles
 
 
 @dataclass(eq=False)
 class Set:
     """Finite numbers from lo to hi where `finite` holds, and each of the others where its flag does; shape (rows, width)."""
 
-    lo: Scaled
-    hi: Scaled
+    lo: Ends
+    hi: Ends
     finite: Array
     plus: Array
     minus: Array
@@ -43,7 +45,7 @@ class Set:
     def __len__(self) -> int:
         return len(self.finite)
 
-    def _with(self, lo: Scaled, hi: Scaled, flags: Iterable[Array]) -> Set:
+    def _with(self, lo: Ends, hi: Ends, flags: Iterable[Array]) -> Set:
         """Another set of the same system; flags: finite, plus, minus and nan."""
         finite, plus, minus, nan = flags
         return Set(lo, hi, finite, plus, minus, nan, self.system)
@@ -60,12 +62,12 @@ class Set:
             flag[index] = new
 
     def copy(self) -> Set:
-        lo, hi = (Scaled(end.m.copy(), end.k.copy()) for end in (self.lo, self.hi))
+        lo, hi = (end.each(np.copy) for end in (self.lo, self.hi))
         return self._with(lo, hi, (flag.copy() for flag in self._flags()))
 
     def as_column(self) -> Set:
         """Its elements, row by row, each in a row of its own."""
-        lo, hi = (Scaled(end.m.reshape(-1, 1), end.k.reshape(-1, 1)) for end in (self.lo, self.hi))
+        lo, hi = (end.each(lambda part: part.reshape(-1, 1)) for end in (self.lo, self.hi))
         return self._with(lo, hi, (flag.reshape(-1, 1) for flag in self._flags()))
 
     def only(self, condition: Array) -> Set:
@@ -87,13 +89,13 @@ class Set:
         return (self.lo.double(), self.hi.double(), *self._flags())
 
     def has_zero(self) -> Array:
-        return self.finite & ~(self.lo.m > 0) & ~(self.hi.m < 0)
+        return np.asarray(self.finite & ~(self.lo.m > 0) & ~(self.hi.m < 0))
 
     def may_be_positive(self) -> Array:
-        return self.plus | (self.finite & (self.hi.m > 0))
+        return np.asarray(self.plus | (self.finite & (self.hi.m > 0)))
 
     def may_be_negative(self) -> Array:
-        return self.minus | (self.finite & (self.lo.m < 0))
+        return np.asarray(self.minus | (self.finite & (self.lo.m < 0)))
 
     def __neg__(self) -> Set:
         return Set(-self.hi, -self.lo, self.finite, self.minus, self.plus, self.nan, self.system)
@@ -120,7 +122,7 @@ class Set:
         minus = _either(self.plus & signs[1][1], self.minus & signs[1][0], other.plus & signs[0][1], other.minus & signs[0][0])
         if self is other:  # a square is not negative
             ends = [self.lo * self.lo, self.hi * self.hi]
-            ends.append(where(self.has_zero(), Scaled.of(np.zeros(self.shape)), ends[0]))
+            ends.append(where(self.has_zero(), self.system.numbers.of(np.zeros(self.shape)), ends[0]))
             minus = np.zeros_like(minus)
         else:
             ends = [a * b for a in (self.lo, self.hi) for b in (other.lo, other.hi)]
@@ -139,21 +141,21 @@ class Set:
         down = _either(self.may_be_negative() & positive, self.may_be_positive() & negative)
         plus = _either(self.plus & positive, self.minus & negative, by_zero & up)
         minus = _either(self.minus & positive, self.plus & negative, by_zero & down)
-        safe = [where(by_zero, Scaled.of(np.ones(other.shape)), end) for end in (other.lo, other.hi)]
+        safe = [where(by_zero, self.system.numbers.of(np.ones(other.shape)), end) for end in (other.lo, other.hi)]
         ends = [a / b for a in (self.lo, self.hi) for b in safe]
         lo, hi = reduce(smaller, ends), reduce(larger, ends)
-        unbounded = Scaled.of(np.full(np.broadcast_shapes(self.shape, other.shape), np.inf))
+        unbounded = self.system.numbers.of(np.full(np.broadcast_shapes(self.shape, other.shape), np.inf))
         lo, hi = where(by_zero & down, -unbounded, lo), where(by_zero & up, unbounded, hi)
         # a finite number divided by infinity is zero
         vanishes = self.finite & infinite[1]
-        zero = Scaled.of(np.zeros(1))
+        zero = self.system.numbers.of(np.zeros(1))
         finite = self.finite & other.finite
         lo, hi = where(vanishes, where(finite & (lo < zero), lo, zero), lo), where(vanishes, where(finite & (zero < hi), hi, zero), hi)
         return self.system.rounded(lo, hi, finite | vanishes, plus, minus, nan, self._is_zero() & ~by_zero, divides=True)
 
     def sqrt(self) -> Set:
         """No admissible computation takes the root of a negative number; where the interval reaches below zero it is too wide."""
-        zero = Scaled.of(np.zeros(1))
+        zero = self.system.numbers.of(np.zeros(1))
         lo, hi = larger(self.lo, zero).sqrt(), larger(self.hi, zero).sqrt()
         none = np.zeros_like(self.minus)
         return self.system.rounded(lo, hi, self.finite, self.plus, none, self.nan | self.minus, self._is_zero(), divides=True)
@@ -171,17 +173,18 @@ class Reach:
         self.format = self._bounded.format
         tensors = self._bounded.tensors
         self.relative, self.relative_div = (float(one.reshape(-1)[-1]) * INFLATE for one in (tensors.relative, tensors.relative_div))
-        self.smallest = Scaled.of(np.full(1, float(tensors.underflow.reshape(-1)[-1])))
-        self.top = Scaled.of(np.full(1, self.format.max))
-        self.beyond = self.top * Scaled.of(np.full(1, 1 + self.relative))  # what is nearer to the largest number may round to it
+        self.numbers: Any = Scaled if dtype == "float64" else Doubles  # beyond double only extended precision goes
+        self.smallest = self.numbers.of(np.full(1, float(tensors.underflow.reshape(-1)[-1])))
+        self.top: Ends = self.numbers.of(np.full(1, self.format.max))
+        self.beyond = self.top * self.numbers.of(np.full(1, 1 + self.relative))  # what is nearer to the largest number may round to it
 
     def rounded(
-        self, lo: Scaled, hi: Scaled, finite: Array, plus: Array, minus: Array, nan: Array, exact: Array, *, divides: bool = False
+        self, lo: Ends, hi: Ends, finite: Array, plus: Array, minus: Array, nan: Array, exact: Array, *, divides: bool = False
     ) -> Set:
         """The results [lo, hi] of an operation rounded in every admissible way: a rounding keeps the sign, and may overflow."""
-        relative = Scaled.of(np.full(1, self.relative_div if divides else self.relative))
+        relative = self.numbers.of(np.full(1, self.relative_div if divides else self.relative))
         one_ulp = self.smallest
-        zero = Scaled.of(np.zeros(1))
+        zero = self.numbers.of(np.zeros(1))
         wider_lo, wider_hi = lo - abs(lo) * relative - one_ulp, hi + abs(hi) * relative + one_ulp
         wider_lo = where((lo.m >= 0) & (wider_lo.m < 0), zero, wider_lo)
         wider_hi = where((hi.m <= 0) & (wider_hi.m > 0), zero, wider_hi)
@@ -189,7 +192,8 @@ class Reach:
         shape = np.broadcast_shapes(lo.m.shape, finite.shape, nan.shape)
         plus, minus = plus | (finite & (self.top < hi)), minus | (finite & (lo < -self.top))
         finite, plus, minus, nan = (np.array(np.broadcast_to(flag, shape)) for flag in (finite, plus, minus, nan))
-        return Set(_shaped(lo, shape), _shaped(hi, shape), finite, plus, minus, nan, self)
+        lo, hi = (end.each(lambda part: np.array(np.broadcast_to(part, shape))) for end in (lo, hi))
+        return Set(lo, hi, finite, plus, minus, nan, self)
 
     def scalar(self, value: float) -> Number:
         return self._bounded.scalar(value)
@@ -202,7 +206,7 @@ class Reach:
         met = self._bounded.meet(scalar)
         x, reach = met.x, 2 * met.e[-1]
         known = np.isfinite(reach) & np.isfinite(x)
-        lo, hi = Scaled.of(np.where(known, x - reach, -np.inf)), Scaled.of(np.where(known, x + reach, np.inf))
+        lo, hi = self.numbers.of(np.where(known, x - reach, -np.inf)), self.numbers.of(np.where(known, x + reach, np.inf))
         return Set(lo, hi, np.ones_like(known), ~known, ~known, ~known, self)
 
     def load(self, array: Array) -> Number:
@@ -210,7 +214,7 @@ class Reach:
         finite = np.isfinite(x)
         small = (np.abs(x) < self.format.tiny) & (x != 0)  # may be flushed
         value = np.where(finite, x, 0.0)
-        lo, hi = (Scaled.of(np.where(small, end(value, 0.0), value)) for end in (np.minimum, np.maximum))
+        lo, hi = (self.numbers.of(np.where(small, end(value, 0.0), value)) for end in (np.minimum, np.maximum))
         return Set(lo, hi, finite, np.isposinf(x), np.isneginf(x), np.isnan(x), self)
 
     def store(self, tensor: Set) -> Number:
@@ -237,10 +241,10 @@ class Reach:
         """old + (new - old)*w, both occurrences of old being the same number."""
         finite = old.finite & new.finite
         none = np.zeros_like(weight.nan)
-        one = Scaled.of(np.ones(1))
+        one = self.numbers.of(np.ones(1))
         kept = Set(one - weight.hi, one - weight.lo, weight.finite, none, none, none, self)  # 1 - w, as real numbers
         spread = larger(abs(new.lo - old.hi), abs(new.hi - old.lo))
-        rounding = spread * larger(abs(weight.lo), abs(weight.hi)) * Scaled.of(np.full(1, 4 * self.relative)) + self.smallest
+        rounding = spread * larger(abs(weight.lo), abs(weight.hi)) * self.numbers.of(np.full(1, 4 * self.relative)) + self.smallest
         total = old.finite_part() * kept + new.finite_part() * weight
         # infinity - infinity: at once, or in the sum
         nan = _either(old.nan | new.nan | old.plus | old.minus, weight.nan)
@@ -265,7 +269,7 @@ class Reach:
         for flag, given in ((plus, values.plus), (minus, values.minus), (nan, values.nan)):
             np.logical_or.at(flag, slot, given)
         nan |= plus & minus
-        lo, hi, size = (Scaled.of(np.zeros((n, width))) for _ in range(3))
+        lo, hi, size = (self.numbers.of(np.zeros((n, width))) for _ in range(3))
         order = np.argsort(slot, kind="stable")
         rank = np.arange(len(slot)) - np.searchsorted(slot[order], slot[order])
         for k in range(int(counts.max(initial=0))):  # the k-th occurrence of each row
@@ -273,9 +277,9 @@ class Reach:
             lo[row], hi[row] = lo[row] + values.lo[at], hi[row] + values.hi[at]
             size[row] = size[row] + larger(abs(values.lo[at]), abs(values.hi[at]))
         growth = np.multiply.accumulate(np.full(max(int(counts.max(initial=1)), 1), 1 + self.relative))[np.maximum(counts - 1, 0)][:, None]
-        error = size * Scaled.of(growth - 1) + self.smallest * Scaled.of(np.maximum(counts - 1, 0)[:, None].astype(float))
-        error = where((counts <= 1)[:, None], Scaled.of(np.zeros(1)), error)
-        overflow = finite & (self.top < size * Scaled.of(growth)) & (counts > 1)[:, None]
+        error = size * self.numbers.of(growth - 1) + self.smallest * self.numbers.of(np.maximum(counts - 1, 0)[:, None].astype(float))
+        error = where((counts <= 1)[:, None], self.numbers.of(np.zeros(1)), error)
+        overflow = finite & (self.top < size * self.numbers.of(growth)) & (counts > 1)[:, None]
         plus, minus, nan = plus | overflow, minus | overflow, nan | overflow
         return Set(lo - error, hi + error, finite, plus, minus, nan, self)
 
@@ -286,7 +290,3 @@ class Reach:
 
     def join(self, alternatives: Sequence[Set]) -> Number:
         return reduce(Set.united, alternatives)
-
-
-def _shaped(x: Scaled, shape: tuple[int, ...]) -> Scaled:
-    return Scaled(np.array(np.broadcast_to(x.m, shape)), np.array(np.broadcast_to(x.k, shape)))
