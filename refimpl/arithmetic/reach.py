@@ -173,10 +173,12 @@ class Reach:
         self.format = self._bounded.format
         tensors = self._bounded.tensors
         self.relative, self.relative_div = (float(one.reshape(-1)[-1]) * INFLATE for one in (tensors.relative, tensors.relative_div))
-        self.numbers: Any = Scaled if dtype == "float64" else Doubles  # beyond double only extended precision goes
+        self.numbers = _numbers(dtype)
         self.smallest = self.numbers.of(np.full(1, float(tensors.underflow.reshape(-1)[-1])))
-        self.top: Ends = self.numbers.of(np.full(1, self.format.max))
-        self.beyond = self.top * self.numbers.of(np.full(1, 1 + self.relative))  # what is nearer to the largest number may round to it
+        self.top = self.numbers.of(np.full(1, self.format.max))
+        self.beyond: Ends = self.top * self.numbers.of(
+            np.full(1, 1 + self.relative)
+        )  # what is nearer to the largest number may round to it
 
     def rounded(
         self, lo: Ends, hi: Ends, finite: Array, plus: Array, minus: Array, nan: Array, exact: Array, *, divides: bool = False
@@ -290,3 +292,8 @@ class Reach:
 
     def join(self, alternatives: Sequence[Set]) -> Number:
         return reduce(Set.united, alternatives)
+
+
+def _numbers(dtype: str) -> Any:
+    """What the ends of intervals are: beyond double only extended precision goes, which only float64 may have inside."""
+    return Scaled if dtype == "float64" else Doubles
