@@ -144,7 +144,7 @@ def _said(row: Row, judged: Judged, failing: int) -> tuple[str, tuple[str, ...],
         return "REFUSED" if judged.failing or judged.unsupported else "conforms", (), ()
     if not judged.failing or not failing:
         return "refused" if judged.failing else "passed", (), ()
-    part = with_few_failing(judged, failing)
+    part = with_few_failing(judged, failing, row)
     diagnoses = part.diagnoses()
     found = naming(part, row.answer, diagnoses)
     return found.word, found.causes, (*map(_told, diagnoses), *(f"lead: {lead}" for lead in part.leads(diagnoses)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,26 +26,31 @@ def by_turns(goldens: Sequence[Golden], number: int, key: Callable[[Golden], Any
     return [golden for turn in rounds for golden in turn][:number]
 
 
-def mattering(row: Row, goldens: Sequence[Golden], sample: int, dearest: int) -> list[Golden]:
+def mattering(row: Row, goldens: Sequence[Golden], asked: int, others: int, dearest: int) -> list[Golden]:
     """So many of the cases that the row asks for and of the others. dearest: what a case that nobody asks for may cost."""
-    asked = list(_asked(row, goldens))
-    chosen = [*by_turns(asked, sample), *by_turns([golden for golden in goldens if cost(golden) <= dearest], sample)]
+    cheap = [golden for golden in goldens if cost(golden) <= dearest]
+    if row.cases == ("*",):
+        return by_turns(cheap, asked)
+    chosen = [*by_turns([golden for golden in goldens if _asks(row, golden)], asked), *by_turns(cheap, others)]
     return list({golden.case.id: golden for golden in chosen}.values())
 
 
-def _asked(row: Row, goldens: Sequence[Golden]) -> Iterator[Golden]:
-    for golden in goldens:
-        if any(fnmatchcase(golden.case.id.split("/", 1)[1], glob) for glob in row.cases):
-            yield golden
+def _asks(row: Row, golden: Golden) -> bool:
+    return any(fnmatchcase(golden.case.id.split("/", 1)[1], glob) for glob in row.cases)
 
 
-def telling(golden: Golden) -> tuple[bool, int]:
-    """Cases of three calls and more come first: at the first two, many faults compute the same."""
-    return len(golden.case.steps) < 3, cost(golden)
+def with_few_failing(judged: Judged, number: int, row: Row) -> Judged:
+    """The same with so many failing cases at most; all others stay.
 
+    Those that the row asks for come first, of every theme in turn, and among them those of three calls and more: at the first two, many
+    faults compute the same.
+    """
+    ids = {verdict.case_id for verdict in judged.failing}
+    failing = [golden for golden in judged.goldens if golden.case.id in ids]
 
-def with_few_failing(judged: Judged, number: int) -> Judged:
-    """The same with so many failing cases at most, of every theme in turn; all others stay."""
-    failing = {verdict.case_id for verdict in judged.failing}
-    few = {golden.case.id for golden in by_turns([golden for golden in judged.goldens if golden.case.id in failing], number, telling)}
-    return judged.only(verdict.case_id for verdict in judged.verdicts if verdict.case_id in few or verdict.case_id not in failing)
+    def telling(golden: Golden) -> tuple[bool, int]:
+        return len(golden.case.steps) < 3, cost(golden)
+
+    asked = by_turns([golden for golden in failing if _asks(row, golden)], number, telling)
+    few = {golden.case.id for golden in (*asked, *by_turns(failing, number - len(asked), telling))}
+    return judged.only(verdict.case_id for verdict in judged.verdicts if verdict.case_id in few or verdict.case_id not in ids)

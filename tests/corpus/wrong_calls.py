@@ -15,8 +15,8 @@ from .table import NO_CAUSE, Row, named, placed, refused_because, wrong
 
 MINDSPORE = (LAZY, APART, DENSIFIED)
 DECAYING = (ADAM, LAZY, APART, DENSIFIED)
-COUNTED = ("counters/*", "options/*", "groups/*")
-RESUMED = ("resumed/*", "schedules/*")
+COUNTED = ("counters/*", "options/*", "groups/*", "pairs/*")
+RESUMED = ("resumed/*", "pairs/*resume*", "pairs/*amsgrad*")
 LAYOUTS = ("layouts/*", "basics/*", "duplicates/*")
 
 

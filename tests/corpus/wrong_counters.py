@@ -12,7 +12,7 @@ from .table import NO_CAUSE, Answer, Row, named, placed, within, wrong
 
 TORCH = (SPARSE, ADAM)
 MINDSPORE = (LAZY, APART, DENSIFIED)
-COUNTED = ("basics/*", "counters/*", "resumed/*", "horizons/*", "groups/*")
+COUNTED = ("basics/*", "counters/*", "resumed/*", "groups/*", "pairs/*")
 
 
 def ceiling(n: int) -> Answer:
@@ -28,7 +28,7 @@ def counted_in(format):
     return counts(lambda run, slot, t: min(t, FIRST_STUCK[format]))
 
 
-FIRST_STUCK = {"bfloat16": 256, "float16": 2048, "float32": 1 << 24}
+FIRST_STUCK = {"bfloat16": 256, "float16": 2048}
 
 
 def per_call(run, slot, gradient):
@@ -172,14 +172,14 @@ ROWS: tuple[Row, ...] = (
     row("halved", "t counts every other call", "accumulation of 2", named("counter-halved"), counts(lambda run, slot, t: (t + 1) // 2)),
     row("thousand-ahead", "t starts at 1000", "warm start assumed", placed(r"1,?000 (steps )?ahead|1,?000 is added|\+ 1,?000").or_none(), counts(lambda run, slot, t: t + 1000)),
     row("stuck-at-1", "t stays 1", "a count that is not stored", named("counter-stuck"), counts(lambda run, slot, t: 1)),
-    *(row(f"count-in-{format}", f"the count is kept in {format} and stops at {n}", "torch 2.13.0 AdamW, torchao 0.18.0", ceiling(n), counted_in(format))
+    *(row(f"count-in-{format}", f"the count is kept in {format} and stops at {n}", "torch 2.13.0 AdamW, torchao 0.18.0", ceiling(n), counted_in(format), cases=("resumed/after-*", "horizons/260-*"))
       for format, n in FIRST_STUCK.items()),
-    *(row(f"count-to-{n}", f"t is at most {n}", "a table of corrections", ceiling(n), counts(lambda run, slot, t, n=n: min(t, n)))
+    *(row(f"count-to-{n}", f"t is at most {n}", "a table of corrections", ceiling(n), counts(lambda run, slot, t, n=n: min(t, n)), cases=("resumed/after-*", "horizons/260-*"))
       for n in (100, 1000, 10_000)),
-    *(row(f"count-in-{bits}-bits", f"t wraps at {1 << bits}", "narrow integer", wraps(1 << bits), counts(lambda run, slot, t, bits=bits: t % (1 << bits)))
+    *(row(f"count-in-{bits}-bits", f"t wraps at {1 << bits}", "narrow integer", wraps(1 << bits), counts(lambda run, slot, t, bits=bits: t % (1 << bits)), cases=("resumed/after-*", "horizons/260-*"))
       for bits in (8, 16)),
-    row("count-in-7-bits-signed", "t wraps at 128, to negative numbers", "int8", placed(r"wraps at 128").or_none(), counts(lambda run, slot, t: int(np.int64(t).astype(np.int8)))),
-    row("count-wraps-to-1", "after 255, t is 1 again", "narrow integer, zero avoided", placed(r"wraps at 25[56], to 1"), counts(lambda run, slot, t: (t - 1) % 255 + 1)),
+    row("count-in-7-bits-signed", "t wraps at 128, to negative numbers", "int8", placed(r"wraps at 128").or_none(), counts(lambda run, slot, t: int(np.int64(t).astype(np.int8))), cases=("resumed/after-*", "horizons/260-*")),
+    row("count-wraps-to-1", "after 255, t is 1 again", "narrow integer, zero avoided", placed(r"wraps at 25[56], to 1"), counts(lambda run, slot, t: (t - 1) % 255 + 1), cases=("resumed/after-*", "horizons/260-*")),
     row("per-call", "one count for all parameters, advanced by every call", "TensorFlow", named("counter-per-optimizer"), {"count": per_call}, dialects=TORCH),
     row("per-parameter", "a count per parameter, advanced by its gradients", "torch", named("counter-per-parameter"), {"count": per_parameter}, dialects=MINDSPORE),
     row("per-row", "a count per row", "DGL; FBGEMM 3342, 3558", named("counter-per-row"), {"move": per_row}, dialects=(SPARSE, LAZY)),
@@ -199,12 +199,12 @@ ROWS: tuple[Row, ...] = (
         of_another(lambda run, slots: slots[0] if slots else next(iter(run.slots.values()))), dialects=TORCH),
     row("of-first-group", "later groups take their count from the first group", "shared counters", named("counter-of-first-group", "counter-of-first-parameter"),
         {"count": lambda run, slot, gradient: (base.count(run, slot, gradient), max((next(iter(run.slots.values())) if slot.param.group else slot).count, 1))[1]},
-        dialects=TORCH),
+        dialects=TORCH, cases=("groups/*", "counters/*", "pairs/*groups*")),
     row("missing-counts", "a missing gradient counts", "one loop for all", named("counter-advanced-by-missing", "counter-per-optimizer"), {"end": missing_counts}, dialects=TORCH),
     *(row(f"corrections-off-after-{n}", f"no bias correction after {n} steps", "they are nearly 1", within("correction is switched off after", n),
-          corrected(lambda call, c1, c2, n=n: (1.0, 1.0) if call.t > n else (c1, c2))) for n in (10, 1000, 10_000)),
-    row("c1-off-after-100", "c1 is 1 after 100 steps", "it is nearly 1", placed("first.*correction.*(off|after)").or_none(), corrected(lambda call, c1, c2: (1.0 if call.t > 100 else c1, c2))),
-    row("c1-off-after-10", "c1 is 1 after 10 steps", "it is nearly 1", placed("first.*correction.*(off|after)").or_none(), corrected(lambda call, c1, c2: (1.0 if call.t > 10 else c1, c2))),
+          corrected(lambda call, c1, c2, n=n: (1.0, 1.0) if call.t > n else (c1, c2)), cases=("resumed/after-*", "horizons/260-*")) for n in (10, 1000, 10_000)),
+    row("c1-off-after-100", "c1 is 1 after 100 steps", "it is nearly 1", placed("first.*correction.*(off|after)").or_none(), corrected(lambda call, c1, c2: (1.0 if call.t > 100 else c1, c2)), cases=("resumed/after-*",)),
+    row("c1-off-after-10", "c1 is 1 after 10 steps", "it is nearly 1", placed("first.*correction.*(off|after)").or_none(), corrected(lambda call, c1, c2: (1.0 if call.t > 10 else c1, c2)), cases=("resumed/after-*",)),
     row("corrections-exchanged", "c1 stands for c2 and c2 for c1", "arguments exchanged", named("corrections-exchanged"), corrected(lambda call, c1, c2: (c2, c1))),
     row("c1-for-both", "c1 stands for c2 too", "one variable", placed("first.*correction.*(both|second)").or_none(), corrected(lambda call, c1, c2: (c1, c1))),
     row("c2-for-both", "c2 stands for c1 too", "one variable", placed("second.*correction.*(both|first)").or_none(), corrected(lambda call, c1, c2: (c2, c2))),
@@ -215,18 +215,18 @@ ROWS: tuple[Row, ...] = (
     row("no-first-correction", "c1 is 1", "mutant", named("no-first-bias-correction"), corrected(lambda call, c1, c2: (1.0, c2))),
     row("no-second-correction", "c2 is 1", "mutant", named("no-second-bias-correction"), corrected(lambda call, c1, c2: (c1, 1.0))),
     row("powers-of-first-betas", "powers are those of the first betas", "tt-metal 53212", named("powers-from-first-betas"), {"corrections": first_betas},
-        dialects=TORCH, cases=("schedules/*",)),
+        dialects=TORCH, cases=("schedules/*", "pairs/*schedule-betas*")),
     row("powers-by-changing-product", "powers are a running product of changing betas", "tt-metal 53212", named("powers-by-running-product"),
-        {"corrections": running_product}, dialects=TORCH, cases=("schedules/*",)),
-    row("step-dropped-on-load", "a loaded state counts from zero", "FBGEMM 4102", named("step-dropped-on-load"), loaded(lambda t: 0)),
-    row("one-less-on-load", "a loaded count is one too small", "TF-style powers", named("counter-off-by-one-on-load"), loaded(lambda t: t - 1)),
-    row("one-more-on-load", "a loaded count is one too large", "MindSpore-style powers", named("counter-off-by-one-on-load"), loaded(lambda t: t + 1)),
+        {"corrections": running_product}, dialects=TORCH, cases=("schedules/*", "pairs/*schedule-betas*")),
+    row("step-dropped-on-load", "a loaded state counts from zero", "FBGEMM 4102", named("step-dropped-on-load"), loaded(lambda t: 0), cases=("resumed/*",)),
+    row("one-less-on-load", "a loaded count is one too small", "TF-style powers", named("counter-off-by-one-on-load"), loaded(lambda t: t - 1), cases=("resumed/*",)),
+    row("one-more-on-load", "a loaded count is one too large", "MindSpore-style powers", named("counter-off-by-one-on-load"), loaded(lambda t: t + 1), cases=("resumed/*",)),
     row("first-step-for-all", "every parameter takes the loaded count of the first", "one count in the file", named("counter-of-first-on-load"),
-        {"first_count": lambda run, param: run.case.params[0].step}, dialects=TORCH),
+        {"first_count": lambda run, param: run.case.params[0].step}, dialects=TORCH, cases=("resumed/*", "pairs/*resume*")),
     row("last-step-for-all", "every parameter takes the loaded count of the last", "one count in the file", named("counter-of-last-on-load"),
-        {"first_count": lambda run, param: run.case.params[-1].step}, dialects=TORCH),
-    row("loaded-in-float16", "a loaded count is rounded to float16", "a state cast as a whole", NO_CAUSE, loaded(lambda t: int(min(rounded(t, "float16"), 65504)))),
-    row("loaded-count-to-1000", "a loaded count is at most 1000", "a table of corrections", placed(r"load.*1,?000").or_none(), loaded(lambda t: min(t, 1000))),
-    row("restarts", "a change of the schedule starts the count anew", "an optimizer made again", NO_CAUSE, {"count": restarts}, dialects=(SPARSE, ADAM), cases=("schedules/*",)),
+        {"first_count": lambda run, param: run.case.params[-1].step}, dialects=TORCH, cases=("resumed/*", "pairs/*resume*")),
+    row("loaded-in-float16", "a loaded count is rounded to float16", "a state cast as a whole", NO_CAUSE, loaded(lambda t: int(min(rounded(t, "float16"), 65504))), cases=("resumed/*",)),
+    row("loaded-count-to-1000", "a loaded count is at most 1000", "a table of corrections", placed(r"load.*1,?000").or_none(), loaded(lambda t: min(t, 1000)), cases=("resumed/*",)),
+    row("restarts", "a change of the schedule starts the count anew", "an optimizer made again", NO_CAUSE, {"count": restarts}, dialects=(SPARSE, ADAM), cases=("schedules/*", "pairs/*schedule-lr*")),
 )
 # fmt: on

@@ -12,7 +12,7 @@ from .table import NO_CAUSE, Answer, Row, named, placed, within, wrong
 
 MERGING = (SPARSE, LAZY, DENSIFIED)
 BY_ROWS = (SPARSE, LAZY, APART, DENSIFIED)
-REPEATED = ("duplicates/*", "elements/*", "touched/*", "sizes/*", "large/*")
+REPEATED = ("duplicates/*", "elements/*", "touched/*", "sizes/multiplicities-*", "sizes/occurrences-*", "sizes/far-apart")
 
 
 def neighbours(rows, g):
@@ -211,19 +211,19 @@ ROWS: tuple[Row, ...] = (
     row("summed-where-apart", "occurrences are summed where each starts from the old state", "mindspore LazyAdam on CPU",
         named("duplicates-summed"), replaces_apply(merges_anyway), dialects=(APART,)),
     *(row(f"occurrences-to-{n}", f"occurrences after number {n} are dropped", "fixed buffer", within("occurrences of a gradient after", n),
-          keeps_occurrences(lambda rows, n=n: slice(n)), dialects=BY_ROWS) for n in (32, 100, 512)),
+          keeps_occurrences(lambda rows, n=n: slice(n)), dialects=BY_ROWS, cases=("duplicates/*", "sizes/occurrences-*", "sizes/multiplicities-*")) for n in (32, 100, 512)),
     *(row(f"distant-{n}-lost", f"an occurrence is lost where the one before it stands {n} or more places away", "warp-level merge",
-          within("one before it is", n), apart_from(n), dialects=BY_ROWS) for n in (32, 33, 1000)),
+          within("one before it is", n), apart_from(n), dialects=BY_ROWS, cases=("sizes/far-apart", "duplicates/*")) for n in (32, 33, 1000)),
     row("windows-of-16", "an occurrence is lost whose row stood in an earlier window of 16", "tiles",
         placed(r"blocks of 16, the first block"), within_windows(16)),
     row("blocks-of-64", "occurrences are merged in blocks of 64, of which the last wins", "tiles",
         placed(r"blocks of 64, the last block"), merged(in_blocks(64))),
     row("multiplicity-to-8", "at most 8 occurrences of a row count", "unrolled merge",
-        placed(r"of a row after its first 8\b"), keeps_occurrences(lambda rows: rank(rows) < 8)),
+        placed(r"of a row after its first 8\b"), keeps_occurrences(lambda rows: rank(rows) < 8), cases=("sizes/multiplicities-*", "duplicates/*")),
     *(row(f"hash-of-{slots}", f"rows whose numbers agree modulo {slots} share a sum", "hash merge",
-          collide(slots), merged(hashed(slots)), cases=("rows/*", "sizes/*", "large/*", "duplicates/*")) for slots in (32, 1024, 65536)),
+          collide(slots), merged(hashed(slots)), cases=("large/colliding-rows", "rows/*")) for slots in (32, 1024, 65536)),
     row("hash-loses-rows", "of rows whose numbers agree modulo 4096 one moves, with the sum of all", "hash merge",
-        placed(r"modulo 2\^12, the last"), merged(overwritten_slots(4096)), cases=("rows/*", "sizes/*", "large/*")),
+        placed(r"modulo 2\^12, the last"), merged(overwritten_slots(4096)), cases=("large/colliding-rows", "rows/*")),
     *(row(f"sums-in-{format}", f"duplicates are summed in {format}", "narrow accumulator", named(f"sums-in-{format}"),
           merged(sums_in(format, singles=True))) for format in ("float16", "bfloat16", "float32")),
     *(row(f"repeated-sums-in-{format}", f"duplicates are summed in {format}, what occurs once is left", "atomics", named(f"sums-in-{format}"),
@@ -231,17 +231,17 @@ ROWS: tuple[Row, ...] = (
     row("merged-in-float16", "merged gradients are kept in float16", "narrow buffer", named("gradients-in-float16", "sums-in-float16"),
         merged(rounded_sums("float16"))),
     row("zero-rows-skipped", "rows whose sums are zero are skipped", "densify and test for zero", named("zero-rows-skipped"),
-        moves_where(lambda total: (total != 0).any(axis=1)), dialects=SUM_DIALECTS),
+        moves_where(lambda total: (total != 0).any(axis=1)), dialects=SUM_DIALECTS, cases=("touched/*", "duplicates/*")),
     row("zero-sum-rows-skipped", "rows whose elements add up to zero are skipped", "tfa PR 2525",
-        named("rows-of-sum-zero-skipped"), moves_where(lambda total: total.sum(axis=1) != 0), dialects=SUM_DIALECTS),
+        named("rows-of-sum-zero-skipped"), moves_where(lambda total: total.sum(axis=1) != 0), dialects=SUM_DIALECTS, cases=("touched/*", "duplicates/*")),
     row("one-zero-skips", "rows with a zero in their first column are skipped", "test of one column",
-        placed("first column.*zero|zero.*first column").or_none(), moves_where(lambda total: total[:, 0] != 0), dialects=SUM_DIALECTS),
-    row("zero-ends-it", "occurrences after a row of zeros are dropped", "sentinel", NO_CAUSE, {"occurrences": until_zero}, dialects=SUM_DIALECTS),
+        placed("first column.*zero|zero.*first column").or_none(), moves_where(lambda total: total[:, 0] != 0), dialects=SUM_DIALECTS, cases=("touched/*", "duplicates/*")),
+    row("zero-ends-it", "occurrences after a row of zeros are dropped", "sentinel", NO_CAUSE, {"occurrences": until_zero}, dialects=SUM_DIALECTS, cases=("touched/*", "duplicates/*")),
     row("row-zero-is-padding", "row 0 is never updated", "padding_idx", placed(r"\brow 0\b"),
-        moves_rows(lambda rows: rows != 0), dialects=SUM_DIALECTS, cases=("basics/*", "rows/*")),
+        moves_rows(lambda rows: rows != 0), dialects=SUM_DIALECTS, cases=("touched/*", "rows/*", "sizes/rows-*")),
     row("elements-last-wins", "of repeated elements the last counts; rows are summed", "two routes",
         named("duplicates-last-wins", "last-gradient-counts"),
         {"merge": lambda run, call, rows, g: last(rows, g) if call.form == "elements" and len(rows) else base.merge(run, call, rows, g)},
-        dialects=(SPARSE,)),
+        dialects=(SPARSE,), cases=("elements/*", "sizes/elements-*", "pairs/*elements*")),
 )
 # fmt: on

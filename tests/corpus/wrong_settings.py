@@ -100,9 +100,9 @@ def warmup(run, slot, s):
 
 
 row = partial(wrong, dialects=ALL)
-SCHEDULED = ("schedules/*",)
-GROUPED = ("groups/*", "schedules/*")
-DECAYED = ("options/*", "groups/*", "schedules/*")
+SCHEDULED = ("schedules/*", "pairs/*schedule*")
+GROUPED = ("groups/*", "schedules/*", "pairs/*groups*")
+DECAYED = ("options/*", "groups/*", "schedules/*", "pairs/*decay*", "pairs/*schedule-decoupled*")
 
 # fmt: off
 ROWS: tuple[Row, ...] = (
@@ -113,7 +113,7 @@ ROWS: tuple[Row, ...] = (
     wrong("weight-decay-not-read", "weight decay is ignored", "FlagGems 4989", named("decay-ignored", "weight-decay-not-read"), default("weight_decay"),
           dialects=DECAYING, cases=DECAYED),
     wrong("loss-scale-not-read", "the loss scale is ignored", "pytorch 94060", named("loss-scale-ignored", "loss-scale-not-read"), default("loss_scale"),
-          dialects=MINDSPORE, cases=("options/*",)),
+          dialects=MINDSPORE, cases=("options/*", "pairs/*loss-scale*")),
     *(row(f"{role}-first-value", f"changes of {role} are not read", "read once", named(f"{role}-first-value", "schedule-ignored"), first_value(role), cases=SCHEDULED,
           dialects=ALL if role == "lr" else TORCH) for role in ("lr", "beta1", "beta2", "eps")),
     wrong("betas-first-value", "changes of the betas are not read", "read once", named("beta1-first-value", "beta2-first-value"),
@@ -127,9 +127,9 @@ ROWS: tuple[Row, ...] = (
     wrong("weight-decay-first-group", "the first group's weight decay for every group", "groups not read",
           named("weight-decay-first-group", "settings-first-group"), first_group("weight_decay"), dialects=DECAYING, cases=GROUPED),
     wrong("amsgrad-first-group", "the first group's amsgrad for every group", "groups not read", named("amsgrad-first-group", "settings-first-group"),
-          first_group("amsgrad"), dialects=(ADAM,), cases=GROUPED),
+          first_group("amsgrad"), dialects=(ADAM,), cases=("groups/*", "pairs/*amsgrad*")),
     wrong("maximize-first-group", "the first group's maximize for every group", "groups not read", named("maximize-first-group", "settings-first-group"),
-          first_group("maximize"), dialects=TORCH, cases=GROUPED),
+          first_group("maximize"), dialects=TORCH, cases=("groups/*", "pairs/*maximize*")),
     row("settings-first-group", "the first group's settings for every group", "groups not read", named("settings-first-group", "lr-first-group"),
         {"settings": lambda run, slot: Settings.of(run.hypers[0])}, cases=GROUPED),
     row("lr-last-step", "lr is that of the step before", "scheduler and optimizer exchanged", named("lr-last-step", "schedule-late"), last_step("lr"), cases=SCHEDULED),
@@ -168,7 +168,7 @@ ROWS: tuple[Row, ...] = (
     wrong("coupled-decay-times-lr", "a coupled decay is multiplied by lr", "both conventions at once", named("weight-decay-scaled").or_placed("decay.*lr").or_none(),
           with_settings(lambda run, slot, s: {} if s.decoupled else {"weight_decay": s.weight_decay * s.lr}), dialects=DECAYING, cases=DECAYED),
     wrong("loss-scale-twice", "the gradient is divided by the loss scale twice", "pytorch 95847", named("loss-scale-twice"),
-          {"unscale": lambda run, call, g: base.unscale(run, call, base.unscale(run, call, g))}, dialects=MINDSPORE, cases=("options/*",)),
+          {"unscale": lambda run, call, g: base.unscale(run, call, base.unscale(run, call, g))}, dialects=MINDSPORE, cases=("options/*", "pairs/*loss-scale*")),
     wrong("loss-scale-is-1024", "the loss scale is 1024, whatever is asked", "another default", placed("loss.scale.*1,?024").or_none(), with_settings(lambda run, slot, s: {"loss_scale": 1024.0}), dialects=MINDSPORE),
     row("gradient-halved", "gradients are halved", "a missing world size", named("gradient-scaled"), changes_gradient(lambda g: g * g.dtype.type(0.5))),
     row("gradient-over-65536", "gradients are divided by 65536", "DeepSpeed PR 7839", named("gradient-scaled"), changes_gradient(lambda g: g / g.dtype.type(65536))),
