@@ -22,13 +22,14 @@ import numpy as np
 
 from refimpl.arithmetic import CLASSES
 from refimpl.case import ARRAYS
-from refimpl.cases.random_cases import Size, random_case
+from refimpl.cases.random_cases import Size, mixed_case, random_case
 from refimpl.command import guarded, output_file, say, write_text
 from refimpl.dialects import dialects
 from refimpl.errors import NOT_CONFORMANT, OK
 from refimpl.oracle.bound_usage import Margin, computations, margins
 
 SIZES = (Size(32, 32, 4), Size(32, 32, 4), Size(64, 16, 2), Size(8, 32, 30))
+DRAWN = (random_case, mixed_case)  # by turns: one parameter of any magnitude, and every feature of the table of coverage
 BATCH = 40  # cases between two looks at the total; a constant, so that --jobs does not change which cases are run
 
 
@@ -80,7 +81,8 @@ def run(task: tuple[int, int]) -> list[Margin]:
     """The margins of one case: its number and the seed of the campaign are all that it depends on."""
     rng = np.random.default_rng(task)
     names = list(dialects())
-    case = random_case(rng, names[task[1] % len(names)], SIZES[rng.integers(len(SIZES))])
+    name, size = names[task[1] % len(names)], SIZES[rng.integers(len(SIZES))]
+    case = DRAWN[task[1] // len(names) % len(DRAWN)](rng, name, size)
     return margins(case, list(computations(case, rng, per_class=4)))
 
 
