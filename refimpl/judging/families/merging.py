@@ -231,29 +231,49 @@ def _first_block(n: int) -> Change:
     return change
 
 
-def _summed(rows: Array, values: Array, modulo: int) -> tuple[Array, Array, Array]:
-    """The distinct rows, the slot of each, and the sum per slot in double."""
-    distinct = np.unique(rows)
-    slots, at = np.unique(rows % modulo, return_inverse=True)
-    total = np.zeros((len(slots), *values.shape[1:]))
-    np.add.at(total, at.reshape(-1), values.astype(np.float64))
-    return distinct, np.searchsorted(slots, distinct % modulo), total
-
-
 def _shared_sum(modulo: int) -> Change:
+    """Every row takes in the occurrences of all rows that collide with it; where these are too many, their sum, by ascending rows."""
+
     def change(rows: Array, values: Array) -> Occurrences:
-        distinct, slot, total = _summed(rows, values, modulo)
-        return distinct, total[slot]
+        distinct, slot, taken = _slots(rows, modulo)
+        if int(np.bincount(taken)[slot].sum()) > MOST_SHARED:
+            ascending = np.argsort(rows, kind="stable")
+            return distinct, _sums(taken[ascending], values[ascending])[slot]
+        order = np.argsort(taken, kind="stable")
+        starts = np.searchsorted(taken[order], np.arange(taken.max() + 2))
+        places = [order[starts[k] : starts[k + 1]] for k in slot]
+        return np.repeat(distinct, [len(part) for part in places]), values[np.concatenate(places)]
 
     return _only_collisions(change, modulo)
 
 
 def _last_takes(modulo: int) -> Change:
+    """Of the rows that collide, the last takes in the occurrences of all."""
+
     def change(rows: Array, values: Array) -> Occurrences:
-        distinct, slot, total = _summed(rows, values, modulo)
-        return np.array([distinct[slot == k].max() for k in range(len(total))]), total
+        distinct, slot, taken = _slots(rows, modulo)
+        last = np.zeros(taken.max() + 1, np.int64)
+        np.maximum.at(last, slot, distinct)
+        return last[taken], values
 
     return _only_collisions(change, modulo)
+
+
+MOST_SHARED = 100_000
+"""Occurrences that all rows together may take in before their sums are made beforehand."""
+
+
+def _slots(rows: Array, modulo: int) -> tuple[Array, Array, Array]:
+    """The distinct rows, the slot of each, and the slot of each occurrence."""
+    distinct = np.unique(rows)
+    slots, taken = np.unique(rows % modulo, return_inverse=True)
+    return distinct, np.searchsorted(slots, distinct % modulo), taken.reshape(-1)
+
+
+def _sums(taken: Array, values: Array) -> Array:
+    total = np.zeros((taken.max() + 1, *values.shape[1:]), values.dtype)
+    np.add.at(total, taken, values)
+    return total
 
 
 def _only_collisions(change: Change, modulo: int) -> Change:
