@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arithmetic import FORMATS
 from ..dialects import Dialect
 from ..gradients import Array
 from ..reference import FIELDS
@@ -44,16 +45,23 @@ def pairs(judged: Judged, table: Dialect, named: Sequence[Hypothesis]) -> Iterat
     got = {array: values for array, values in _got(judged, at).items() if array in plain}
     moments = [array for array in got if array != "param"]
     singles = [_prediction(hypothesis, judged, table, at, plain) for hypothesis in library(table.name) if _able(hypothesis, named)]
-    able = [single for single in singles if single is not None and single.changes]
+    able = [single for single in singles if single is not None]
     found = [
         (first.hypothesis, second.hypothesis)
         for k, first in enumerate(able)
         for second in able[k + 1 :]
-        if all(_possible(first, second, array, plain, got) for array in moments)
+        if _both_change(first, second, named) and all(_possible(first, second, array, plain, got) for array in moments)
     ]
     found.sort(key=lambda pair: (not any(hypothesis in named for hypothesis in pair), sum(hypothesis.rank for hypothesis in pair)))
     for first, second in found[:MOST]:
         yield together(first, second)
+
+
+def _both_change(first: _Prediction, second: _Prediction, named: Sequence[Hypothesis]) -> bool:
+    """Whether both change something at that step; beside one that is named already, the other may act later only."""
+    if first.changes and second.changes:
+        return True
+    return bool(first.changes and first.hypothesis in named) or bool(second.changes and second.hypothesis in named)
 
 
 def _able(hypothesis: Hypothesis, named: Sequence[Hypothesis]) -> bool:
@@ -93,8 +101,9 @@ def _prediction(hypothesis: Hypothesis, judged: Judged, table: Dialect, at: int,
     if plan is None:
         return None
     arrays = _at(plan, judged, at)
+    least = 2 * FORMATS[judged.golden.case.dtype].u  # p is far larger than what a change of eps makes of it
     changes = frozenset(
-        array for array, values in arrays.items() if not np.allclose(values, plain[array], rtol=1e-6, atol=0, equal_nan=True)
+        array for array, values in arrays.items() if not np.allclose(values, plain[array], rtol=least, atol=0, equal_nan=True)
     )
     return _Prediction(hypothesis, arrays, changes)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..case import Case, Param
-from ..gradients import Array, Gradient, is_element_gradient, laid_out, row_layout
+from ..gradients import Array, Gradient, gradient_form, is_element_gradient, laid_out, row_layout
 from .evidence import Judged
 
 Coordinates = Mapping[str, Array]
@@ -66,6 +66,7 @@ def _coordinates(case: Case, index: int, param: Param, elements: Array) -> dict[
         "size": np.full(len(flat), param.value.size),
         "tensor": np.full(len(flat), index),
         "group": np.full(len(flat), param.group),
+        "by rows": np.full(len(flat), any(gradient_form(gradient) == "rows" for gradient in gradients)),
         "rank": ranks[row],
         "rows in the gradient": np.full(len(flat), count),
     }
@@ -117,6 +118,9 @@ def place_of(evidence: Sequence[Seen]) -> Place | None:
 
 def _places(evidence: Sequence[Seen]) -> Iterator[Place]:
     wrong = np.concatenate([part.wrong for part in evidence])
+    by_rows = np.concatenate([part.coordinates["by rows"] for part in evidence if len(part.wrong)])
+    if (by_rows == wrong).all():
+        yield Place("rows-alone", "parameters with gradients by rows")
     for id, name, words in LADDERS:
         where = np.concatenate([part.coordinates[name] for part in evidence if len(part.wrong)])
         first, last = where[wrong].min(), where[~wrong].max(initial=-1)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ..arithmetic import CLASSES
+from ..cases.features import features
 from ..dialects import Dialect, dialect
 from .conditions import condition_of
 from .evidence import Fit, Judged, Proof, changed, is_changed, prove, screen
@@ -138,7 +139,15 @@ class Search:
                 findings.append(finding)
         if not findings:
             return None
-        findings.sort(key=lambda finding: (-len(finding.explained), finding.level, bool(finding.where), finding.hypothesis.rank))
+        findings.sort(
+            key=lambda finding: (
+                -len(finding.explained),
+                finding.level,
+                bool(finding.where),
+                _misses_what_all_have(finding),
+                finding.hypothesis.rank,
+            )
+        )
         best = findings[0]
         same = [
             other.hypothesis
@@ -217,6 +226,13 @@ class Search:
             plan = None if caught else self.plan(hypothesis, judged)
             self._fails[key] = caught or (plan is not None and is_changed(plan, judged))
         return self._fails[key]
+
+
+def _misses_what_all_have(finding: Finding) -> bool:
+    """Whether every explained case has an empty gradient, and the hypothesis does not speak of it."""
+    if "empty" in finding.hypothesis.id:
+        return False
+    return all(any("empty" in own for own in features(judged.golden).values()) for judged in finding.explained)
 
 
 def probes(left: Sequence[Judged]) -> list[Judged]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from ...case import Case, Param, Step
 from ...dialects import Dialect
-from ...gradients import Gradient, RowGradient, is_element_gradient
+from ...gradients import Array, Gradient, RowGradient, is_element_gradient
 from ...reference.hooks import Hooks, Tick, Updated
 from ..hypothesis import Hypothesis, Plan, Planner
 from .settings import DECOUPLED
@@ -53,6 +54,38 @@ def with_gradients(case: Case, change: Callable[[int, Param, Gradient], Gradient
             changed |= gradients[name] is not before
         steps.append(Step(gradients, step.hyper))
     return replace(case, steps=tuple(steps)) if changed else None
+
+
+Occurrences = tuple[Array, Array]
+"""Row numbers and values, one each per occurrence."""
+
+
+def occurrence_rows(gradient: Gradient) -> Array:
+    """The rows of a gradient as they come, of one by element its flat positions; none of a dense one."""
+    if isinstance(gradient, RowGradient):
+        return np.asarray(gradient.indices, np.int64)
+    if gradient is not None and is_element_gradient(gradient):
+        return np.asarray(np.ravel_multi_index(tuple(gradient.coords), gradient.shape), np.int64)
+    return np.zeros(0, np.int64)
+
+
+def with_occurrences(gradient: Gradient, change: Callable[[Array, Array], Occurrences]) -> Gradient:
+    """The gradient with other occurrences; the gradient itself where it has none, or where none changes."""
+    rows = occurrence_rows(gradient)
+    if not len(rows):
+        return gradient
+    values = gradient.values if isinstance(gradient, RowGradient) else gradient.data
+    after, new = change(rows, values)
+    same = np.array_equal(after, rows) and (new is values or np.array_equal(new, values, equal_nan=True))
+    return gradient if same else _rebuilt(gradient, after, new)
+
+
+def _rebuilt(gradient: Gradient, rows: Array, values: Array) -> Gradient:
+    if isinstance(gradient, RowGradient):
+        return RowGradient(rows, values, gradient.shape)
+    fresh: Any = copy.copy(gradient)
+    fresh.data, fresh.coords = values, np.unravel_index(rows, gradient.shape)
+    return fresh
 
 
 def _missing_as_zeros(case: Case, table: Dialect) -> Case | None:

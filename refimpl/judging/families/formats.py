@@ -11,11 +11,11 @@ import numpy as np
 from ...arithmetic import FORMATS, Number
 from ...case import Case, Param
 from ...dialects import Dialect
-from ...gradients import Array, Gradient, RowGradient, is_element_gradient, occurrences
+from ...gradients import Array, Gradient, RowGradient, is_element_gradient
 from ...reference.hooks import Hooks, Updated
 from ..altered import Alter, to_format
 from ..hypothesis import Hypothesis, Plan, Planner
-from .calls import with_gradients
+from .calls import Occurrences, with_gradients, with_occurrences
 from .settings import Place, Table, read, role_places, with_settings, write
 
 NARROW = ("float16", "bfloat16", "float32")
@@ -180,21 +180,19 @@ def _gradients(change: Callable[[Array], Array | None], name: str) -> Planner:
 def _sums(name: str, round_first: bool) -> Planner:
     """Occurrences of a row added one after the other in the format (or in double, and the sum rounded)."""
 
-    def summed(number: int, param: Param, gradient: Gradient) -> Gradient:
-        if isinstance(gradient, RowGradient) and len(gradient.indices) > LONGEST_SUM:
-            return gradient
-        repeats = isinstance(gradient, RowGradient) and len(np.unique(gradient.indices)) < len(gradient.indices)
-        if not isinstance(gradient, RowGradient) or not (repeats or round_first):
-            return gradient
-        given = occurrences(gradient, param.value.shape, param.name)
-        rows, slot = np.unique(given.indices, return_inverse=True)
-        total = np.zeros((len(rows), given.values.shape[1]))
-        for row, values in zip(slot.reshape(-1), given.values.astype(np.float64)):
-            total[row] = to_format(total[row] + to_format(values, name), name) if round_first else total[row] + values
-        return RowGradient(rows, np.asarray(to_format(total, name)).reshape(len(rows), *param.value.shape[1:]), param.value.shape)
+    def summed(rows: Array, values: Array) -> Occurrences:
+        distinct, slot = np.unique(rows, return_inverse=True)
+        if len(rows) > LONGEST_SUM or (len(distinct) == len(rows) and not round_first):
+            return rows, values
+        total = np.zeros((len(distinct), *values.shape[1:]))
+        for row, value in zip(slot.reshape(-1), values.astype(np.float64)):
+            total[row] = to_format(total[row] + to_format(value, name), name) if round_first else total[row] + value
+        return distinct, np.asarray(to_format(total, name))
 
     def plan(case: Case, table: Dialect) -> Plan | None:
-        changed = with_gradients(case, summed) if _narrower(case, name) else None
+        changed = (
+            with_gradients(case, lambda number, param, gradient: with_occurrences(gradient, summed)) if _narrower(case, name) else None
+        )
         return None if changed is None else Plan(changed)
 
     return plan

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ...case import Case, Param
+from ...case import Case
 from ...dialects import Dialect
-from ...gradients import Array, Gradient, RowGradient, is_element_gradient
+from ...gradients import Array, is_element_gradient
 from ..evidence import Judged
 from ..hypothesis import Hypothesis, Plan
-from .calls import with_gradients
-
-Occurrences = tuple[Array, Array]
-"""Row numbers and values."""
+from .calls import Occurrences, occurrence_rows, with_gradients, with_occurrences
 
 Change = Callable[[Array, Array], Occurrences]
 
@@ -67,10 +63,10 @@ def read_off(judged: Judged, table: Dialect) -> Iterator[Hypothesis]:
     for param in judged.golden.case.params:
         wrong = judged.touched[param.name]
         for step in judged.golden.case.steps:
-            found = _occurrences(step.gradients.get(param.name))
-            if found is None:
+            gradient = step.gradients.get(param.name)
+            rows, by_element = occurrence_rows(gradient), is_element_gradient(gradient)
+            if not 0 < len(rows) <= LONGEST:
                 continue
-            rows, by_element = found
             row_is_wrong: Array = np.any(
                 wrong.reshape(-1 if by_element else len(wrong), 1 if by_element else wrong.size // len(wrong)), axis=1
             )
@@ -101,17 +97,6 @@ def _any(rows: Array) -> bool:
     return True
 
 
-def _occurrences(gradient: Gradient) -> tuple[Array, bool] | None:
-    """The rows of a gradient as they come, and whether they are single elements; None for one that has no such order, or is very long."""
-    if isinstance(gradient, RowGradient):
-        rows, by_element = np.asarray(gradient.indices, np.int64), False
-    elif gradient is not None and is_element_gradient(gradient):
-        rows, by_element = np.ravel_multi_index(tuple(gradient.coords), gradient.shape), True
-    else:
-        return None
-    return (rows, by_element) if 0 < len(rows) <= LONGEST else None
-
-
 LONGEST = 5000
 
 COUNTS = (16, 20, 32, 50, 64, 100, 128, 200, 256, 300, 500, 512, 1000, 1024, 1500, 2000, 2048)
@@ -120,26 +105,11 @@ MULTIPLICITIES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 16, 20, 24, 31, 32, 40, 48, 5
 
 
 def _of(id: str, about: str, change: Change, concerns: Callable[[Array], bool]) -> Hypothesis:
-    def changed(number: int, param: Param, gradient: Gradient) -> Gradient:
-        """The gradient with other occurrences; of one by element, each element is an occurrence of a row of its own."""
-        by_element = is_element_gradient(gradient)
-        if not by_element and not isinstance(gradient, RowGradient):
-            return gradient
-        values = gradient.data if by_element else gradient.values
-        rows = np.ravel_multi_index(tuple(gradient.coords), gradient.shape) if by_element else np.asarray(gradient.indices, np.int64)
-        if not len(rows) or not concerns(rows):
-            return gradient
-        after, new = change(rows, values)
-        if len(after) == len(rows) and (after == rows).all():
-            return gradient
-        if not by_element:
-            return RowGradient(after, new, gradient.shape)
-        fresh = copy.copy(gradient)
-        fresh.data, fresh.coords = new, np.unravel_index(after, gradient.shape)
-        return fresh
+    def changed(rows: Array, values: Array) -> Occurrences:
+        return change(rows, values) if concerns(rows) else (rows, values)
 
     def plan(case: Case, table: Dialect) -> Plan | None:
-        new = with_gradients(case, changed)
+        new = with_gradients(case, lambda number, param, gradient: with_occurrences(gradient, changed))
         return None if new is None else Plan(new)
 
     return Hypothesis(id, "merging", about, plan, rank=3, pairs=False)
