@@ -11,7 +11,7 @@ from refimpl.judging.places import Seen, place_of
 def seen(wrong: list[bool], **coordinates: list[int]) -> Seen:
     """Elements with some coordinates; the others tell nothing apart."""
     same = np.zeros(len(wrong), np.int64)
-    names = ("column", "width", "row", "element", "size", "tensor", "group", "rank", "rows in the gradient")
+    names = ("column", "width", "row", "element", "size", "tensor", "group", "rank", "rows in the gradient", "by rows")
     given = {name.replace("_", " "): np.array(values) for name, values in coordinates.items()}
     return Seen({name: given.get(name, same) for name in names}, np.array(wrong))
 
@@ -32,6 +32,12 @@ def test_a_case_that_contradicts_a_place_rules_it_out() -> None:
     one = seen([False, True], tensor=[15, 16])
     assert place_of([one]) is not None
     assert place_of([one, seen([False], tensor=[40])]) is None
+
+
+def test_parameters_with_gradients_by_rows_come_before_their_number() -> None:
+    place = place_of([seen([True, False], tensor=[1, 0], by_rows=[1, 0]), seen([True], tensor=[0], by_rows=[1])])
+    assert place is not None
+    assert (place.id, place.words) == ("rows-alone", "parameters with gradients by rows")
 
 
 @pytest.mark.parametrize("block", [4, 16, 128])
