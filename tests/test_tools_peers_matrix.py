@@ -8,7 +8,7 @@ from made_reports import everything, failed, other, passed
 from toy_peer import CLAIM, LAST_WINS, matrix, page, result, table, toy
 
 from refimpl.errors import UsageError
-from refimpl.judging.verdict import Status
+from refimpl.judging.verdict import Diagnosis, Status
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,27 @@ def test_a_named_deviation_stands_in_its_cell_and_below_with_its_numbers(tmp_pat
     assert "- **duplicates-last-wins** (`lazy` by torch.SparseAdam, 1 case): only the last counts." in text
     numbers = "param of w, step 3, row 4, column 1: got 0.25, expected 0.5, bound 0.125, |error| = 2.00 bounds"
     assert f"`torch.SparseAdam/duplicates/off`: {numbers}" in text
+
+
+def test_a_cause_that_holds_under_two_conditions_is_counted_once_in_its_cell(tmp_path):
+    peer = toy(tmp_path)
+    causes = [
+        Diagnosis(("duplicates-last-wins",), f"only the last counts, only with {where}", (f"torch.SparseAdam/duplicates/{slug}",))
+        for where, slug in (("rows", "off"), ("elements", "far"))
+    ]
+    kept = result(peer, failed("off"), failed("far"), causes=causes)
+    theme = kept["routes"]["lazy"]["dialects"]["torch.SparseAdam"]["themes"]["duplicates"]
+    assert theme["causes"] == {"duplicates-last-wins": 2}
+    assert matrix.cell(theme) == "duplicates-last-wins 0/2"
+
+
+def test_what_is_seen_of_failures_without_a_name_is_told(tmp_path):
+    kept = result(toy(tmp_path), failed("off"), leads=("wrong: param", "wrong from step 2 on"))
+    written = tmp_path / "kept"
+    written.mkdir()
+    (written / "toy.json").write_text(json.dumps(kept))
+    text = page.to_markdown(matrix.build({"toy": toy(tmp_path)}, written))
+    assert "what is seen of them: wrong: param; wrong from step 2 on" in text
 
 
 def test_everything_that_is_not_a_pass_is_told_with_its_reason(tmp_path):

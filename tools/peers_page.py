@@ -121,6 +121,8 @@ def _nameless(peer: Peer, result: Result) -> Iterator[str]:
         if "unexplained" in reduced:
             yield f"- {where}: {counted(reduced['unexplained']['cases'], 'case')} that no known deviation explains"
             yield from (f"  - {_shown(shown)}" for shown in reduced["unexplained"]["first"])
+            if "leads" in reduced:
+                yield f"  - what is seen of them: {_inline('; '.join(reduced['leads']))}"
         for one in (*reduced.get("refusals", ()), *reduced.get("errors", ())):
             yield f"- {where}: {_grouped(one)}"
 

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import tempfile
+from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -109,6 +110,7 @@ def reduced(peer: Peer, route: str, report: Report) -> dict[str, Any]:
         "deviations": [_deviation(diagnosis, by_id) for diagnosis in report.diagnoses],
         "rounding": _counted(rounding),
         "unexplained": _counted(unexplained),
+        "leads": list(report.leads) if unexplained else [],
         "refusals": _grouped(_refusals(report.verdicts)),
         "errors": _grouped(one for one in report.verdicts if one.status is Status.ERROR),
         "unsupported": _grouped(one for one in report.verdicts if one.status is Status.UNSUPPORTED),
@@ -135,7 +137,9 @@ def _theme(verdicts: Sequence[CaseVerdict], report: Report) -> dict[str, Any]:
     counts = {status.value: sum(one.status is status for one in verdicts) for status in Status} | {"refusals": len(_refusals(verdicts))}
     arrays = [one for verdict in verdicts for one in verdict.arrays]
     ids = {verdict.case_id for verdict in verdicts if verdict.status is Status.FAILED}
-    causes = {_cause(diagnosis): len(ids.intersection(diagnosis.cases)) for diagnosis in report.diagnoses}
+    causes = Tally[str]()
+    for diagnosis in report.diagnoses:  # a cause that holds under two conditions is two diagnoses of one name
+        causes[_cause(diagnosis)] += len(ids.intersection(diagnosis.cases))
     causes["rounding"] = sum(one.status is Status.FAILED and one.attained is not None for one in verdicts)
     attained = {array: _attained([one.attained for one in arrays if one.array == array]) for array in ARRAYS}
     furthest = {array: ratio for array in ARRAYS if (ratio := worst(arrays, array, report.required)) is not None}
