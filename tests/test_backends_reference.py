@@ -59,7 +59,16 @@ def test_deviations_change_the_numbers_and_the_name():
 
 @pytest.mark.parametrize(
     "option",
-    [{"mean": "lerp"}, {"square": "weighted_once"}, {"scale": "late"}, {"tensor_scalars": "yes"}, {"reverse": "yes"}],
+    [
+        {"mean": "lerp"},
+        {"square": "weighted_once"},
+        {"scale": "lr_first"},
+        {"mean": "new_minus_scaled", "square": "lerp_from_new"},
+        {"mean": "fused", "square": "fused", "tensor_scalars": "yes"},
+        {"tensor_scalars": "yes"},
+        {"reverse": "yes"},
+        {"wide": "yes"},
+    ],
 )
 def test_a_formulation_changes_the_rounding_and_no_more(option):
     made = case(*[rows([0, 1, 0, 0, 2], seed=seed) for seed in range(20)], groups=({"lr": 1.0},))
@@ -73,10 +82,11 @@ def test_every_dialect_is_claimed_in_its_own_dtypes():
     assert claimed == {name: table.dtypes for name, table in dialects("full").items()}
 
 
+@pytest.mark.parametrize("wide", ["yes", "no"])
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
-def test_states_are_in_the_dtype_of_the_parameter(dtype):
+def test_states_are_in_the_dtype_of_the_parameter(dtype, wide):
     pytest.importorskip("ml_dtypes")
-    outcome = execute(factory(), golden(case(rows([0], dtype=dtype), params=[table(dtype=dtype)])))
+    outcome = execute(factory(wide=wide), golden(case(rows([0], dtype=dtype), params=[table(dtype=dtype)])))
     assert {str(array.dtype) for array in outcome.states["w"].values()} == {dtype}
 
 
