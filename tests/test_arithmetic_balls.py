@@ -102,3 +102,13 @@ def test_midpoint_and_radius_tell_where_a_ball_is() -> None:
     assert midpoint(third)[0, 0] == 1 / 3
     assert 0 < radius(third)[0, 0] < 1e-60
     assert np.isnan(midpoint(Ball().load(column(1.0)) / Ball().load(column(0.0)))[0, 0])
+
+
+def test_the_root_of_a_ball_around_zero_is_that_of_its_nonnegative_part() -> None:
+    a = Ball()
+    third = a.load(np.full((1, 3), 1.0)) / a.load(np.full((1, 1), 3.0))
+    nothing = third[:, [0]] + third[:, [1]] + third[:, [2]] - a.load(np.ones((1, 1)))  # a ball around 0
+    root = a.sqrt(nothing * nothing)[0, 0]
+    assert root.is_finite()
+    assert root.contains(0)
+    assert not a.sqrt(a.load(np.full((1, 1), -4.0)))[0, 0].is_finite()

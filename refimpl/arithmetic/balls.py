@@ -13,7 +13,6 @@ from ..gradients import Array
 from .interface import Number
 
 _arb = np.frompyfunc(arb, 1, 1)
-_sqrt = np.frompyfunc(arb.sqrt, 1, 1)
 _max = np.frompyfunc(arb.max, 2, 1)
 _overlaps = np.frompyfunc(arb.overlaps, 2, 1)
 _double = np.frompyfunc(lambda x: float(x.mid()), 1, 1)
@@ -43,7 +42,7 @@ class Ball:
         return tensor
 
     def sqrt(self, x: Number) -> Number:
-        return x.sqrt() if isinstance(x, arb) else _sqrt(x)
+        return _root(x) if isinstance(x, arb) else _roots(x)
 
     def maximum(self, a: Number, b: Number) -> Number:
         return _max(a, b)
@@ -72,6 +71,15 @@ class Ball:
                 at = tuple(int(i) for i in places[0])
                 raise HarnessError(f"two formulations are not the same real number: they part at {at}")
         return first
+
+
+def _root(x: arb) -> arb:
+    """The root of the part that is not negative, where a ball reaches below zero: v is a sum of squares, its ball does not know that."""
+    root = x.sqrt()
+    return x.nonnegative_part().sqrt() if not root.is_finite() and x.contains(0) else root
+
+
+_roots = np.frompyfunc(_root, 1, 1)
 
 
 def apart(one: Number, other: Number) -> Array:
