@@ -39,7 +39,8 @@ class Hypothesis:
 
     id, about: its name, and the sentence that a verdict prints; family: where it comes from (picks, settings, formats ...);
     plan: how it computes a case, None for a case that it leaves as it is; parts: the ids of which it consists, where it is several;
-    rank: of several that compute the same, the one of the lowest rank is named first; singles: whether it may be one of a pair.
+    rank: of several that compute the same, the one of the lowest rank is named first; pairs: whether it may be one of a pair;
+    beside_named: whether it may be one beside a hypothesis that is named already.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Hypothesis:
     deviation_ids: tuple[str, ...] = ()
     rank: int = 0
     pairs: bool = True
+    beside_named: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, combinations, product
 
 import numpy as np
 
@@ -46,10 +47,12 @@ def pairs(judged: Judged, table: Dialect, named: Sequence[Hypothesis]) -> Iterat
     moments = [array for array in got if array != "param"]
     singles = [_prediction(hypothesis, judged, table, at, plain) for hypothesis in library(table.name) if _able(hypothesis, named)]
     able = [single for single in singles if single is not None]
+    known = [single for single in able if single.hypothesis in named]
+    narrow = [_prediction(hypothesis, judged, table, at, plain) for hypothesis in library(table.name) if hypothesis.beside_named and known]
+    beside = [single for single in narrow if single is not None and single.hypothesis not in named]
     found = [
         (first.hypothesis, second.hypothesis)
-        for k, first in enumerate(able)
-        for second in able[k + 1 :]
+        for first, second in chain(combinations(able, 2), product(known, beside))
         if _both_change(first, second, named) and all(_possible(first, second, array, plain, got) for array in moments)
     ]
     found.sort(key=lambda pair: (not any(hypothesis in named for hypothesis in pair), sum(hypothesis.rank for hypothesis in pair)))

@@ -17,7 +17,7 @@ from ...case import Case
 from ...dialects import Dialect
 from ...reference import scheduled
 from ...reference.hooks import History, Hooks, Resolved
-from ..altered import to_format
+from ..altered import Alter, to_format
 from ..hypothesis import Hypothesis, Plan, Planner
 from .settings import Place, Table, read, role_places, with_settings, write
 
@@ -26,6 +26,7 @@ NARROW = "float32"
 SITES = {
     "lr": "lr",
     "averages": "the betas of the moments",
+    "differences": "1 less the betas of the moments",
     "powers": "the betas of the bias corrections",
     "step": "the step size",
     "eps": "eps",
@@ -36,17 +37,26 @@ SITES = {
 
 def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     places = dict(role_places(table))
-    sites = [site for site in SITES if site in places or site in ("averages", "powers", "step")]
+    sites = [site for site in SITES if site in places or site in ("averages", "differences", "powers", "step")]
     for some in chain.from_iterable(combinations(sites, size) for size in range(1, len(sites) + 1)):
+        if "differences" in some and "averages" not in some:
+            continue  # they are taken of narrow betas
         if len(some) == 1 and some[0] not in ("averages", "powers"):
             continue  # one of `formats`
         words = [SITES[site] for site in some]
         about = f"{' and '.join([', '.join(words[:-1]), words[-1]] if len(words) > 1 else words)} are rounded to {NARROW}"
-        yield Hypothesis(f"scalars-in-{NARROW}", "formats", about, _plan(frozenset(some), places), rank=4 + len(some), pairs=False)
+        yield Hypothesis(
+            f"scalars-in-{NARROW}", "formats", about, _plan(frozenset(some), places), rank=4 + len(some), pairs=False, beside_named=True
+        )
+
+
+ALTERED = {"step": ("step",), "differences": ("one_minus_beta1", "one_minus_beta2")}
+"""Sites that are results of a step's scalars, as `reference.scalars` names them."""
 
 
 def _plan(sites: frozenset[str], places: dict[str, Place]) -> Planner:
     rounded = [places[role] for role in ("lr", "eps", "weight_decay") if role in sites]
+    altered = {name for site, names in ALTERED.items() if site in sites for name in names}
     rounded += [places["beta1"], places["beta2"]] if "averages" in sites else []
 
     def plan(case: Case, table: Dialect) -> Plan | None:
@@ -54,10 +64,13 @@ def _plan(sites: frozenset[str], places: dict[str, Place]) -> Planner:
             return None
         changed = with_settings(case, lambda settings, _: _round(settings, rounded), table) if rounded else None
         hooks = Hooks(read=_with_powers("powers" in sites, case, table)) if ("powers" in sites) != ("averages" in sites) else Hooks()
-        alter = (lambda name, number: to_format(number, NARROW) if name == "step" else number) if "step" in sites else None
-        return Plan(case if changed is None else changed, hooks=hooks, alter=alter)
+        return Plan(case if changed is None else changed, hooks=hooks, alter=_alter(altered) if altered else None)
 
     return plan
+
+
+def _alter(names: set[str]) -> Alter:
+    return lambda name, number: to_format(number, NARROW) if name in names else number
 
 
 def _round(settings: Table, places: list[Place]) -> None:
