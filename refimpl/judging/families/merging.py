@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ...case import Case
+from ...case import Case, Param
 from ...dialects import Dialect
-from ...gradients import Array, is_element_gradient
+from ...gradients import Array, Gradient, gradient_form, is_element_gradient
 from ..evidence import Judged
 from ..hypothesis import Hypothesis, Plan
 from .calls import Occurrences, occurrence_rows, with_gradients, with_occurrences
@@ -19,12 +19,22 @@ Change = Callable[[Array, Array], Occurrences]
 def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     if "rows" not in table.gradients:
         return
+    if "elements" in table.gradients:
+        for id, words, change in IN_ONE_FORM:
+            for form in ("rows", "elements"):
+                yield _of(id, f"in gradients by {form.removesuffix('s')}, {words}", change, _repeats, form)
     for n in COUNTS:
         yield _of(
             "occurrences-after-N",
             f"the occurrences of a gradient after the first {n:,} are dropped",
             _first(n),
             _longer(n),
+        )
+        yield _of(
+            "rows-after-N", f"the rows of a gradient after the first {n:,}, in ascending order, are dropped", _first_rows(n), _more_rows(n)
+        )
+        yield _of(
+            "rows-after-N", f"the rows of a gradient after the first {n:,}, as they come, are dropped", _first_rows(n, True), _more_rows(n)
         )
     for n in DISTANCES:
         yield _of(
@@ -99,20 +109,76 @@ def _any(rows: Array) -> bool:
 
 LONGEST = 5000
 
-COUNTS = (16, 20, 32, 50, 64, 100, 128, 200, 256, 300, 500, 512, 1000, 1024, 1500, 2000, 2048)
+COUNTS = (
+    16,
+    20,
+    32,
+    50,
+    64,
+    100,
+    128,
+    200,
+    255,
+    256,
+    300,
+    500,
+    512,
+    1000,
+    1024,
+    1500,
+    2000,
+    2048,
+    4096,
+    8192,
+    16_384,
+    32_768,
+    65_535,
+    65_536,
+)
 DISTANCES = (2, 4, 8, 16, 32, 64, 100, 128, 256, 512, 1000, 1024)
 MULTIPLICITIES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 16, 20, 24, 31, 32, 40, 48, 50, 63, 64)
 
 
-def _of(id: str, about: str, change: Change, concerns: Callable[[Array], bool]) -> Hypothesis:
+def _of(id: str, about: str, change: Change, concerns: Callable[[Array], bool], form: str = "") -> Hypothesis:
+    """form: of the gradients that are changed, where that is not every one that has occurrences."""
+
     def changed(rows: Array, values: Array) -> Occurrences:
         return change(rows, values) if concerns(rows) else (rows, values)
 
     def plan(case: Case, table: Dialect) -> Plan | None:
-        new = with_gradients(case, lambda number, param, gradient: with_occurrences(gradient, changed))
+        def of_form(number: int, param: Param, gradient: Gradient) -> Gradient:
+            other = gradient is None or (form and gradient_form(gradient) != form)
+            return gradient if other else with_occurrences(gradient, changed)
+
+        new = with_gradients(case, of_form)
         return None if new is None else Plan(new)
 
-    return Hypothesis(id, "merging", about, plan, rank=3, pairs=False)
+    return Hypothesis(id, "merging", about, plan, rank=1 if form else 3, pairs=False)
+
+
+def _more_rows(n: int) -> Callable[[Array], bool]:
+    return lambda rows: len(rows) > n and len(np.unique(rows)) > n
+
+
+def _first_rows(n: int, as_they_come: bool = False) -> Change:
+    def change(rows: Array, values: Array) -> Occurrences:
+        distinct, first = np.unique(rows, return_index=True)
+        kept = np.isin(rows, distinct[np.argsort(first)[:n]] if as_they_come else distinct[:n])
+        return rows[kept], values[kept]
+
+    return change
+
+
+def _last_of_row(rows: Array, values: Array) -> Occurrences:
+    _, at = np.unique(rows[::-1], return_index=True)
+    kept = np.sort(len(rows) - 1 - at)
+    return rows[kept], values[kept]
+
+
+def _mean_of_row(rows: Array, values: Array) -> Occurrences:
+    _, slot, counts = np.unique(rows, return_inverse=True, return_counts=True)
+    share = counts[slot.reshape(-1)].reshape(-1, *(1,) * (values.ndim - 1))
+    return rows, values.astype(np.float64) / share
 
 
 def _repeats(rows: Array) -> bool:
@@ -252,3 +318,11 @@ def _only_collisions(change: Change, modulo: int) -> Change:
         return change(rows, values) if len(np.unique(distinct % modulo)) < len(distinct) else (rows, values)
 
     return changed
+
+
+IN_ONE_FORM: tuple[tuple[str, str, Change], ...] = (
+    ("duplicates-last-wins", "only the last occurrence counts", _last_of_row),
+    ("duplicates-first-wins", "only the first occurrence counts", _first_of_row(1)),
+    ("duplicates-averaged", "repeated occurrences are averaged", _mean_of_row),
+)
+"""What may become of repeated occurrences in gradients of one form, while those of the other are summed."""
