@@ -54,6 +54,18 @@ def test_a_cause_that_holds_under_two_conditions_is_counted_once_in_its_cell(tmp
     assert matrix.cell(theme) == "duplicates-last-wins 0/2"
 
 
+def test_a_cause_stands_beside_its_place_in_the_source_and_one_without_is_a_problem(tmp_path):
+    kept = result(toy(tmp_path), failed(), causes=[LAST_WINS])
+    written = tmp_path / "kept"
+    written.mkdir()
+    (written / "toy.json").write_text(json.dumps(kept))
+    made = matrix.build({"toy": toy(tmp_path)}, written)
+    assert "  Read: toy 7.1, toy/lazy.py, Lazy.step: `table[rows] -= change`" in page.to_markdown(made)
+    assert made.problems == []
+    (problem,) = matrix.build({"toy": toy(tmp_path, readings=None)}, written).problems
+    assert "duplicates-last-wins is not under `readings`" in problem
+
+
 def test_what_is_seen_of_failures_without_a_name_is_told(tmp_path):
     kept = result(toy(tmp_path), failed("off"), leads=("wrong: param", "wrong from step 2 on"))
     written = tmp_path / "kept"

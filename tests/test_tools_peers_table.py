@@ -30,6 +30,7 @@ def test_a_table_becomes_a_peer(tmp_path):
         ({"runner": "run_nothing.py"}, "runner: there is no 'run_nothing.py'"),
         ({"routes": {}}, "routes: {} "),
         ({"routes": {"lazy": {"about": "x", "dialects": ["no.Adam"]}}}, "routes: no dialect 'no.Adam'"),
+        ({"readings": [{"cause": "x", "routes": ["quick"], "where": "f", "code": "g"}]}, r"readings\[0\].routes: there is no 'quick'"),
         ({"claims": [{**CLAIM, "evidence": {**CLAIM["evidence"], "route": "quick"}}]}, r"claims\[0\].evidence.route: there is no 'quick'"),
         (
             {"claims": [{**CLAIM, "evidence": {**CLAIM["evidence"], "case": "torch.Adam/eps/one"}}]},

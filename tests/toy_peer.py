@@ -28,6 +28,8 @@ TABLE = """
     runner: run_torch.py
     routes:
       lazy: {about: "toy.Lazy", dialects: [torch.SparseAdam]}
+    readings:
+      - {cause: duplicates-last-wins, routes: [lazy], where: "toy 7.1, toy/lazy.py, Lazy.step", code: "table[rows] -= change"}
 """
 CLAIM = {
     "says": "duplicates are summed",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from peers_run import FORMAT
-from peers_table import Claim, Peer
+from peers_table import Claim, Peer, Reading
 
 from refimpl.cases import THEMES
 from refimpl.errors import UsageError
@@ -113,7 +113,20 @@ def problems(peer: Peer, result: Result, routes: Sequence[str] | None = None) ->
     for claim in peer.claims:
         if claim.route in names:
             found += _against(peer, claim, _evidence(claim, result))
-    return found
+    return [*found, *_unread(peer, result)]
+
+
+def read_of(peer: Peer, route: str, cause: str) -> list[Reading]:
+    """What the source says of each part of a cause on a route."""
+    return [one for part in cause.split(" with ") for one in peer.readings if one.cause == part and route in one.routes]
+
+
+def _unread(peer: Peer, result: Result) -> Iterator[str]:
+    """The causes that nobody has found in the framework's source: they may be false."""
+    for route, dialect, reduced in judged(result):
+        for part in dict.fromkeys(part for cause in reduced.get("deviations", ()) for part in cause["id"].split(" with ")):
+            if not read_of(peer, route, part):
+                yield f"{peer.id}: route {route} by {dialect}: {part} is not under `readings` in its table: find it in the source"
 
 
 def _against(peer: Peer, claim: Claim, shown: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from peers_matrix import SHORT, Matrix, Result, judged
+from peers_matrix import SHORT, Matrix, Result, judged, read_of
 from peers_table import Peer
 
 from refimpl.report.text import counted, position, ratio
@@ -90,6 +90,7 @@ def _deviations(peer: Peer, result: Result) -> Iterator[str]:
             also = f" The same numbers would come of {', '.join(one['also'])}." if one["also"] else ""
             yield f"- **{one['id']}** (`{route}` by {dialect}, {counted(one['cases'], 'case')}): {_inline(one['about'])}.{also}"
             yield f"  {_shown(one['shown'])}"
+            yield from (f"  Read: {reading.where}: `{reading.code}`" for reading in read_of(peer, route, one["id"]))
 
 
 def _shown(shown: Mapping[str, Any]) -> str:

@@ -56,6 +56,16 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """Where the source of the framework shows a cause (a name as the matrix has it): file and function, and what stands there."""
+
+    cause: str
+    routes: tuple[str, ...]
+    where: str
+    code: str
+
+
+@dataclass(frozen=True)
 class Peer:
     """A framework as a peer. id: the stem of its file; waivers: route -> Waiver; the other fields as in the schema."""
 
@@ -70,6 +80,7 @@ class Peer:
     timeout: float = TIMEOUT
     absent: tuple[Absent, ...] = ()
     claims: tuple[Claim, ...] = ()
+    readings: tuple[Reading, ...] = ()
     waivers: Mapping[str, tuple[Waiver, ...]] = field(default_factory=dict)
 
 
@@ -119,6 +130,8 @@ def _references(document: Mapping[str, Any]) -> list[tuple[str, str, Sequence[st
         evidence = claim["evidence"]
         found.append((f"claims[{k}].evidence.route", evidence["route"], routes))
         found.append((f"claims[{k}].evidence.case", evidence["case"].split("/")[0], _dialects_of(document, evidence["route"])))
+    for k, reading in enumerate(document.get("readings", ())):
+        found += [(f"readings[{k}].routes", route, routes) for route in reading["routes"]]
     for k, waiver in enumerate(document.get("waivers", ())):
         found.append((f"waivers[{k}].route", waiver["route"], routes))
         found.append((f"waivers[{k}].case", waiver["case"].split("/")[0], _dialects_of(document, waiver["route"])))
@@ -154,6 +167,7 @@ def _peer(id: str, document: Mapping[str, Any]) -> Peer:
         routes={name: Route(row["about"], tuple(row["dialects"])) for name, row in document["routes"].items()},
         absent=tuple(Absent(**row) for row in document.get("absent", ())),
         claims=tuple(_claim(row) for row in document.get("claims", ())),
+        readings=tuple(Reading(row["cause"], tuple(row["routes"]), row["where"], row["code"]) for row in document.get("readings", ())),
         waivers=waivers,
     )
 
