@@ -22,7 +22,10 @@ from .protocol import Capabilities
 Tensor = Any  # PyTorch ships no type information that mypy is given here
 
 THREADS = 2
-"""Threads of PyTorch in this process: a case is small, and the machine is shared with the runner."""
+"""Threads of PyTorch for a case with a tensor that it divides among threads; all other cases run on one, which waits for no other."""
+
+DIVIDED = 32_768
+"""Elements from which PyTorch divides a tensor among threads (its internal GRAIN_SIZE)."""
 
 OPTIMIZERS: dict[str, Any] = {"torch.SparseAdam": torch.optim.SparseAdam, "torch.Adam": torch.optim.Adam}
 
@@ -131,6 +134,8 @@ class TorchBackend:
     def start(self, case: Case) -> TorchRun:
         if case.dialect not in self.dialects:
             raise Unsupported(f"torch has no {case.dialect}")
+        largest = max((param.value.size for param in case.params), default=0)
+        torch.set_num_threads(THREADS if largest >= DIVIDED else 1)
         return TorchRun(case, self._device, self._variant if case.dialect == "torch.Adam" else {})
 
 
@@ -145,6 +150,5 @@ def factory(device: str = "cpu", variant: str = "default") -> TorchBackend:
         raise UsageError(f"torch: no device {device!r}", "choose cpu or cuda")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"torch: no device {device!r}: this PyTorch ({torch.__version__}) sees no CUDA device", "use --device cpu")
-    torch.set_num_threads(THREADS)
     torch.sparse.check_sparse_tensor_invariants.enable()
     return TorchBackend(device, variant)
