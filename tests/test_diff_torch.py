@@ -23,7 +23,7 @@ backend = pytest.importorskip("refimpl.backends.torch").factory()
 NONE = ("dgl.SparseAdam",)
 """Dialects of which no mixture can be had from torch: each row counts its own steps."""
 
-MIXED = 4
+MIXED = 12
 """Mixtures of a dialect that are run, from the last, in which most features meet."""
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arithmetic import Float
-from ..case import Case
+from ..case import ALWAYS_KEPT, Case
 from ..command import write_bytes
 from ..dialects import Deviation, dialect
 from ..errors import UsageError
@@ -75,8 +75,8 @@ def history(case: Case, param: str, deviations: tuple[Deviation, ...] = ()) -> H
     a = _Sizes(case.dtype)
     for states in trajectory(case, a, dialect(case.dialect), deviations):
         state = states[param]
-        for array, field in FIELDS.items():
-            kept[array].append(_flat(getattr(state, field)))
+        for array in ALWAYS_KEPT:
+            kept[array].append(_flat(getattr(state, FIELDS[array])))
         size = np.full(state.p.shape, np.nan)
         for rows, of_rows in a.told.pop(id(state), []):
             size[rows] = of_rows

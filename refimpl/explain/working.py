@@ -16,7 +16,7 @@ from ..case import KINDS, Case, Param
 from ..dialects import Deviation
 from ..dialects.stages import Clock
 from ..oracle import expectations, stored_bounds
-from ..reference import FIELDS
+from ..reference import FIELDS, kept_arrays
 from .data import Explanation, Line, Value, flat_of, index_of
 from .formulas import Element, Expression, element, spelled, written
 from .listening import Heard, heard
@@ -71,7 +71,8 @@ class Working:
     def state(self, row: int, col: int) -> dict[str, Value]:
         """What is expected of this element after the step, as vectors hold it: array name to value."""
         at = self.position(row, col)
-        values = {array: value(element(self.heard.state[name].term, at[0]), at[1], self.case.dtype) for array, name in FIELDS.items()}
+        kept = kept_arrays(self.case)[self.param.name]
+        values = {array: value(element(self.heard.state[FIELDS[array]].term, at[0]), at[1], self.case.dtype) for array in kept}
         if self.heard.wild[at] and not self.deviations:
             return self._wild(row, col, values)
         return {array: _as_stored(one) for array, one in values.items()}

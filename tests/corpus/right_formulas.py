@@ -27,8 +27,30 @@ def wider(call):
 
 
 def fused(x, y, z, wide):
-    """x * y + z, of which only the sum is rounded, as far as a wider format shows it."""
-    return np.asarray(np.asarray(x, wide) * np.asarray(y, wide) + np.asarray(z, wide)).astype(np.asarray(z).dtype)
+    """x * y + z, of which only the sum is rounded. wide: a format that holds the product of float32; float64 is split instead."""
+    z = np.asarray(z)
+    if z.dtype == np.float64:
+        return _fused_double(np.asarray(x, np.float64), np.asarray(y, np.float64), z)
+    return np.asarray(np.asarray(x, wide) * np.asarray(y, wide) + np.asarray(z, wide)).astype(z.dtype)
+
+
+def _fused_double(x, y, z):
+    """Dekker's product and Knuth's sum: both errors are added before the result is rounded."""
+    product = x * y
+    (x1, x2), (y1, y2) = _halves(x), _halves(y)
+    product_error = ((x1 * y1 - product) + x1 * y2 + x2 * y1) + x2 * y2
+    total = product + z
+    part = total - product
+    total_error = (product - (total - part)) + (z - part)
+    exact = total + (total_error + product_error)
+    return np.where(np.isfinite(exact), exact, total)
+
+
+def _halves(x):
+    """x as the sum of two doubles of 26 bits each (Veltkamp)."""
+    scaled = x * float(2**27 + 1)
+    high = scaled - (scaled - x)
+    return high, x - high
 
 
 def average_fused(run, call, old, new, beta):
