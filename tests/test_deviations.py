@@ -49,7 +49,9 @@ def test_a_deviation_is_caught_by_some_case_if_it_changes_any(name: str, core: d
 def test_a_backend_with_the_deviation_fails_and_is_told_its_name(id: str, core: dict[str, list[Golden]]) -> None:
     name = next(name for name in dialects() if catching(id, core[name]))
     telling = catching(id, core[name])[:ENOUGH]
-    passing = [golden for golden in core[name] if id not in golden.case.catches and len(golden.case.steps) < SHORT and not golden.case.error]
+    passing = [
+        golden for golden in core[name] if id not in golden.case.catches and len(golden.case.steps) < SHORT and not golden.case.error
+    ]
     goldens = telling + passing[::25]
     backend = factory(deviations=id)
     outcomes = [execute(backend, golden) for golden in goldens]
