@@ -87,7 +87,7 @@ ENOUGH = 0.9
 
 
 def _causes(report: Report) -> Iterator[str]:
-    """The causes by name, if they explain nearly all failures; otherwise how many the best explains. What a second run shows is told anyway."""
+    """The causes, if they explain nearly all failures; otherwise how many the best explains. What a second run shows is told anyway."""
     of_runs = [diagnosis for diagnosis in report.diagnoses if diagnosis.family == OF_RUNS]
     of_numbers = [diagnosis for diagnosis in report.diagnoses if diagnosis.family != OF_RUNS]
     explained = {case for diagnosis in of_numbers for case in diagnosis.cases}
