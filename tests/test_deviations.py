@@ -15,12 +15,8 @@ from refimpl.oracle import changes
 
 # Deviations that pick something else than a dialect and compute the same, each with the reason.
 SAME_NUMBERS = {
-    "torch.SparseAdam": {"amsgrad-lost": "a maximum of 0 and v is v"},
-    "mindspore.LazyAdam": {"amsgrad-lost": "a maximum of 0 and v is v"},
-    "mindspore.LazyAdam.default-target": {
-        "amsgrad-lost": "a maximum of 0 and v is v",
-        "decay-after-merging": "occurrences stay apart, so decay after merging is decay per occurrence",
-    },
+    name: {"divides-by-beta1": "it divides by zero at beta1 = 0 alone, which the dialect refuses"}
+    for name in ("mindspore.LazyAdam", "mindspore.LazyAdam.default-target", "mindspore.Adam")
 }
 
 SHORT = 20
@@ -45,7 +41,8 @@ def test_a_deviation_is_caught_by_some_case_if_it_changes_any(name: str, core: d
     assert caught <= changing | {id for golden in core[name] if len(golden.case.steps) >= SHORT for id in golden.case.catches}
 
 
-@pytest.mark.parametrize("id", deviations())
+# A division by zero gives nan, and a nan that matches a nan is evidence of nothing: this one is told by no number.
+@pytest.mark.parametrize("id", [id for id in deviations() if id != "divides-by-beta1"])
 def test_a_backend_with_the_deviation_fails_and_is_told_its_name(id: str, core: dict[str, list[Golden]]) -> None:
     name = next(name for name in dialects() if catching(id, core[name]))
     telling = catching(id, core[name])[:ENOUGH]
