@@ -12,7 +12,8 @@ from ..arithmetic.perturbed import rounded
 from ..arithmetic.scalar_bounds import ScalarBound
 from ..gradients import Array
 
-Alter = Callable[[str, Number], Number]
+Alter = Callable[[str, Number, "Number | None"], Number]
+"""The name of an intermediate result, the result, and the learning rate where there is one, to what takes its place."""
 
 ROUND = {"to nearest": lambda x, rng: np.rint(x), "cut off": lambda x, rng: np.trunc(x)}
 """Ways to bring a number to a format, on multiples of its last place."""
@@ -34,6 +35,16 @@ class Altered:
     def sqrt(self, x: Number) -> Number:
         result = self._a.sqrt(x)
         return result if self._root is None or np.ndim(x.x if isinstance(x, Bound) else x) < 2 else self._root(result)
+
+
+def clipped(x: Number, limit: Number) -> Number:
+    """x, but not beyond +-limit; neither changes the result by more than it changes itself."""
+    if isinstance(x, Bound):
+        top = np.asarray(limit.x if isinstance(limit, (Bound, ScalarBound)) else limit)
+        errors = np.asarray(limit.e if isinstance(limit, (Bound, ScalarBound)) else 0.0)
+        errors = errors.reshape(errors.shape + (1,) * (x.e.ndim - errors.ndim))
+        return Bound(np.clip(x.x, -top, top), np.maximum(x.e, errors), x.rounding)
+    return np.clip(x, -limit, limit)
 
 
 def to_format(x: Number, name: str, way: str = "to nearest") -> Number:

@@ -59,17 +59,29 @@ def _of(name: str, cases: Sequence[Judged]) -> list[Judged]:
 
 def _stories(findings: Sequence[Finding], failures: Sequence[str]) -> list[Diagnosis]:
     """The same cause in several dialects is told once; the one that explains most comes first."""
-    together: dict[tuple[str, str], list[Finding]] = {}
+    together: list[list[Finding]] = []
     for finding in findings:
-        together.setdefault((finding.id, finding.about), []).append(finding)
+        same = next((group for group in together if _common([*group, finding])), None)
+        if same is None:
+            together.append([finding])
+        else:
+            same.append(finding)
     left = list(failures)
     stories = []
-    for same in sorted(together.values(), key=lambda same: -sum(len(finding.explained) for finding in same)):
+    for same in sorted(together, key=lambda same: -sum(len(finding.explained) for finding in same)):
         explained = {judged.golden.case.id for finding in same for judged in finding.explained}
         left = [id for id in left if id not in explained]
         cases = tuple(id for id in failures if id in explained)
         also = tuple(dict.fromkeys(hypothesis.id for finding in same for hypothesis in finding.also))
         first = same[0]
         names = (first.id,) if first.id != first.hypothesis.id else first.hypothesis.parts
-        stories.append(Diagnosis(names, first.about, cases, tuple(left), also, first.hypothesis.family))
+        stories.append(Diagnosis(names, first.told(_common(same)), cases, tuple(left), also, first.hypothesis.family))
     return stories
+
+
+def _common(findings: Sequence[Finding]) -> list[str]:
+    """The sentences that every one of some findings may be told by, where these are of one cause at one place; empty where they are not."""
+    if len({(finding.id, finding.where) for finding in findings}) > 1:
+        return []
+    first, *others = ([hypothesis.about for hypothesis in finding.variants] for finding in findings)
+    return [about for about in first if all(about in other for other in others)]

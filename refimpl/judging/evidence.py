@@ -200,7 +200,8 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
             x = bound.x.reshape(touched.shape)[touched]
             e = np.maximum.accumulate(bound.e.reshape(len(CLASSES), *touched.shape), axis=0)[:, touched]
             with np.errstate(invalid="ignore"):
-                within = (np.abs(got - x) <= SLACK.get(dtype, 1.5) * e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(e)
+                within = (np.abs(got - x) <= SLACK.get(dtype, 1.5) * e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x))
+                within |= np.isinf(e) & np.isfinite(x)  # a number where a division by 0 is predicted is another computation
                 excludes = (np.abs(got - value) > e) & np.isfinite(got) & wrong
                 excludes &= ~(np.abs(x - value) <= e)  # else the dialect gives what is predicted, and SLACK alone admits the numbers
             possible &= within.reshape(len(CLASSES), -1).all(axis=1)

@@ -40,7 +40,8 @@ class Hypothesis:
     id, about: its name, and the sentence that a verdict prints; family: where it comes from (picks, settings, formats ...);
     plan: how it computes a case, None for a case that it leaves as it is; parts: the ids of which it consists, where it is several;
     rank: of several that compute the same, the one of the lowest rank is named first; pairs: whether it may be one of a pair;
-    beside_named: whether it may be one beside a hypothesis that is named already.
+    beside_named: whether it may be one beside a hypothesis that is named already; pattern, number: where hypotheses differ by a number
+    alone, the sentence with `{n}` in its place, and the number.
     """
 
     id: str
@@ -51,10 +52,17 @@ class Hypothesis:
     rank: int = 0
     pairs: bool = True
     beside_named: bool = False
+    pattern: str = ""
+    number: int = 0
 
     @property
     def parts(self) -> tuple[str, ...]:
         return self.deviation_ids or (self.id,)
+
+
+def numbered(id: str, family: str, pattern: str, number: int, plan: Planner, rank: int = 0, pairs: bool = True) -> Hypothesis:
+    """One of several hypotheses that differ by a number alone."""
+    return Hypothesis(id, family, pattern.format(n=f"{number:,}"), plan, rank=rank, pairs=pairs, pattern=pattern, number=number)
 
 
 def predict(plan: Plan, a: Arithmetic, forms: Forms = ONE) -> Iterator[States]:

@@ -50,14 +50,15 @@ def seen(judged: Judged, changed: Mapping[str, Array]) -> Seen:
 def _coordinates(case: Case, index: int, param: Param, elements: Array) -> dict[str, Array]:
     """Where each of these elements lies, in the layout of the gradients: an element is a row of its own where gradients are by element.
 
-    rank: the order of its row among the distinct rows of the largest gradient.
+    rank: the order of its row among the distinct rows of the largest sparse gradient, -1 where there is none.
     """
     gradients = [gradient for step in case.steps if (gradient := step.gradients.get(param.name)) is not None]
     by_element = any(is_element_gradient(gradient) for gradient in gradients)
     rows, width = (param.value.size, 1) if by_element else row_layout(param.value.shape)
     flat = np.flatnonzero(elements)
     row = flat // max(width, 1)
-    ranks, count = _row_ranks([_rows(gradient, param, rows) for gradient in gradients], rows)
+    sparse = [gradient for gradient in gradients if gradient_form(gradient) != "dense"]
+    ranks, count = _row_ranks([_rows(gradient, param, rows) for gradient in sparse], rows)
     return {
         "column": flat % max(width, 1),
         "width": np.full(len(flat), width),

@@ -35,6 +35,9 @@ LARGE = 20_000
 CERTAIN = 0.5
 """The share of the explained cases that must be evidence, for the others to count that are only consistent with a cause."""
 
+TOLD = 3
+"""Sentences that are told beside the first where several hypotheses of one name explain the same."""
+
 TIED = 6
 """Hypotheses that compute the same and are named beside the first."""
 
@@ -43,7 +46,8 @@ TIED = 6
 class Finding:
     """A hypothesis that explains some failures. where: the place or condition in words, empty where it holds everywhere.
 
-    level: the loosest class, as an index, that a proof needed; also: hypotheses that explain the same failures as tightly.
+    level: the loosest class, as an index, that a proof needed; also: hypotheses that explain the same failures as tightly; variants: the
+    hypothesis, and those of the others that differ from it by a number or a detail alone.
     """
 
     hypothesis: Hypothesis
@@ -52,17 +56,28 @@ class Finding:
     where: str = ""
     place: Place | None = None
     also: tuple[Hypothesis, ...] = ()
+    variants: tuple[Hypothesis, ...] = ()
 
     @property
     def id(self) -> str:
         """The name: of the place where nothing else happens there than that old values are kept."""
         return self.place.id if self.place and self.hypothesis.id == "nothing-moves" else self.hypothesis.id
 
-    @property
-    def about(self) -> str:
+    def told(self, sentences: Sequence[str]) -> str:
+        """The sentence of the finding, by those of its variants that these are the sentences of."""
         if self.place and self.hypothesis.id == "nothing-moves":
             return f"old values stay in {self.place.words}"
-        return f"{self.hypothesis.about}{self.where}"
+        return f"{_told([hypothesis for hypothesis in self.variants if hypothesis.about in sentences])}{self.where}"
+
+
+def _told(variants: Sequence[Hypothesis]) -> str:
+    """The sentence of hypotheses that explain the same: a range of numbers, or each of them, since the cases do not tell which."""
+    first = variants[0]
+    numbers = [hypothesis.number for hypothesis in variants if first.pattern and hypothesis.pattern == first.pattern]
+    if len(numbers) > 1:
+        return first.pattern.format(n=f"{min(numbers):,} to {max(numbers):,}")
+    others = [about for about in dict.fromkeys(hypothesis.about for hypothesis in variants) if about != first.about][:TOLD]
+    return "; or ".join([first.about, *others]) + (" (the cases do not tell which)" if others else "")
 
 
 class Search:
@@ -77,6 +92,7 @@ class Search:
         self._proofs: dict[tuple[Hypothesis, str], Proof | None] = {}
         self._fails: dict[tuple[Hypothesis, str], bool] = {}
         self._fits_of: dict[str, list[Hypothesis]] = {}
+        self._limits: dict[str, Hypothesis] = {hypothesis.about: hypothesis for hypothesis in library(table.name)}
 
     def findings(self) -> Iterator[Finding]:
         """The causes, the one that explains most first; each explains failures that those before it do not."""
@@ -100,10 +116,14 @@ class Search:
         """
         explained: Counter[Hypothesis] = Counter()
         for probe in probes(left):
-            known = (*library(self.table.name), *read_off(probe, self.table))
+            known = (*library(self.table.name), *self._read_off(probe))
             explained.update(self._explaining(known, probe) or self._explaining(self._fitted(probe), probe))
         most = max(explained.values(), default=0)
         return [hypothesis for hypothesis, count in explained.items() if 2 * count >= most]
+
+    def _read_off(self, probe: Judged) -> list[Hypothesis]:
+        """What is read off a probe; two probes that give the same sentence give one hypothesis."""
+        return [self._limits.setdefault(hypothesis.about, hypothesis) for hypothesis in read_off(probe, self.table)]
 
     def _fitted(self, probe: Judged) -> list[Hypothesis]:
         """The hypotheses that are fitted to a probe, of the first few probes only: a fit takes as long as twenty predictions."""
@@ -150,12 +170,15 @@ class Search:
         )
         best = findings[0]
         same = [
-            other.hypothesis
-            for other in findings[1:]
-            if set(map(id, other.explained)) == set(map(id, best.explained)) and other.level == best.level and other.id != best.id
+            other for other in findings[1:] if set(map(id, other.explained)) == set(map(id, best.explained)) and other.level == best.level
         ]
-        distinct = {hypothesis.id: hypothesis for hypothesis in reversed(same)}
-        return replace(best, also=tuple(distinct.values())[::-1][:TIED])
+        distinct = {other.id: other.hypothesis for other in reversed(same) if other.id != best.id}
+        variants = [
+            other.hypothesis
+            for other in same
+            if (other.id, other.where, other.hypothesis.rank) == (best.id, best.where, best.hypothesis.rank)
+        ]
+        return replace(best, also=tuple(distinct.values())[::-1][:TIED], variants=(best.hypothesis, *variants))
 
     def _finding(self, hypothesis: Hypothesis, left: Sequence[Judged]) -> Finding | None:
         full = [judged for judged in left if self.fit(hypothesis, judged) is Fit.FULL]

@@ -91,6 +91,7 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
         beta1, beta2 = beta2, beta1
     t = CLOCK[picks.clock](t)
     power1, power2 = powers(a, hyper, beta1, beta2, t)
+    power1, power2 = altered(a, "power1", power1), altered(a, "power2", power2)
     c1 = altered(a, "c1", one - power1)
     c2 = altered(a, "c2", one - power2)
     if t == 0 and picks.clock is Clock.T_MINUS_1_OR_NONE:

@@ -14,7 +14,10 @@ def tell(a: Arithmetic, event: str, **what: Any) -> None:
         hear(event, what)
 
 
-def altered(a: Arithmetic, name: str, number: Number) -> Number:
-    """An intermediate result as an arithmetic with `alter(name, number)` changes it (a narrower format, say); as it is in all others."""
+def altered(a: Arithmetic, name: str, number: Number, lr: Number | None = None) -> Number:
+    """An intermediate result as an arithmetic with `alter(name, number, lr)` changes it; as it is in all others.
+
+    The change may be a narrower format, or a limit. lr: the learning rate as it meets tensors, where there is one.
+    """
     alter = getattr(a, "alter", None)
-    return number if alter is None else alter(name, number)
+    return number if alter is None else alter(name, number, lr)

@@ -144,7 +144,7 @@ def advance(a: Arithmetic, old: State, merged: Merged, picks: Picks, s: Scalars,
         v_used = old.v
     formulas = CHANGE[picks.eps]
     change = a.join([formulas[form](a, d, v_used, s) for form in forms.scale if form in formulas] or [_only(formulas)(a, d, v_used, s)])
-    change = altered(a, "change", change)
+    change = altered(a, "change", change, s.lr)
     tell(a, "advanced", rows=merged.rows, g=g, m=m, v=v, v_max=v_max, d=d, change=change)
     if picks.moments in (Moments.CORRECTED, Moments.BOTH_CORRECTED):
         m = m / s.correction1

@@ -170,7 +170,7 @@ def merges_anyway(run, call, rows, g):
 
 
 def collide(slots: int) -> Answer:
-    return placed(rf"modulo (\b{slots}\b|2\^{slots.bit_length() - 1}\b)")
+    return within("modulo", slots)
 
 
 def until_zero(run, call, gradient):
@@ -223,7 +223,7 @@ ROWS: tuple[Row, ...] = (
     *(row(f"hash-of-{slots}", f"rows whose numbers agree modulo {slots} share a sum", "hash merge",
           collide(slots), merged(hashed(slots)), cases=("large/colliding-rows", "rows/*")) for slots in (32, 1024, 65536)),
     row("hash-loses-rows", "of rows whose numbers agree modulo 4096 one moves, with the sum of all", "hash merge",
-        placed(r"modulo 2\^12, the last"), merged(overwritten_slots(4096)), cases=("large/colliding-rows", "rows/*")),
+        within("modulo", 4096), merged(overwritten_slots(4096)), cases=("large/colliding-rows", "rows/*")),
     *(row(f"sums-in-{format}", f"duplicates are summed in {format}", "narrow accumulator", named(f"sums-in-{format}"),
           merged(sums_in(format, singles=True))) for format in ("float16", "bfloat16", "float32")),
     *(row(f"repeated-sums-in-{format}", f"duplicates are summed in {format}, what occurs once is left", "atomics", named(f"sums-in-{format}"),

@@ -132,7 +132,7 @@ wide = partial(wrong, cases=WIDE)
 # fmt: off
 ROWS: tuple[Row, ...] = (
     *(row(f"rows-to-{n}", f"only the first {n} distinct rows of a gradient are updated", "pyg-lib PR 718, FBGEMM PR 5933",
-          within("rows after", n), moves_rows(lambda rows, n=n: slice(n)), dialects=BY_ROWS, cases=("sizes/rows-*", "large/rows-*")) for n in (20, 32, 64, 255, 1024)),
+          within("rows of a gradient after|rows after", n), moves_rows(lambda rows, n=n: slice(n)), dialects=BY_ROWS, cases=("sizes/rows-*", "large/rows-*")) for n in (20, 32, 64, 255, 1024)),
     wide("columns-to-64", "columns after 64 keep their old values", "one block", within("columns", 64), stores(lambda call, rows: columns(call) < 64), cases=("sizes/width-*",)),
     wide("columns-to-1024", "columns after 1024 keep their old values", "one block", within("columns", 1024), stores(lambda call, rows: columns(call) < 1024), cases=("sizes/width-*1024", "sizes/width-*256", "shapes/*1031")),
     wide("columns-to-2048", "columns after 2048 keep their old values", "one block", within("columns", 2048), stores(lambda call, rows: columns(call) < 2048), cases=("sizes/width-*2048", "sizes/width-*1024")),
@@ -193,7 +193,7 @@ ROWS: tuple[Row, ...] = (
     row("last-element-stays", "the last element of each parameter is never updated", "off by one", placed("last element"),
         stores(lambda call, rows: flat(call, rows) < call.shape[0] * call.shape[1] - 1)),
     row("elements-other-eps", "eps stands beside sqrt(v_hat) for gradients of single elements", "two routes",
-        placed("eps.*elements|elements.*eps").or_none(), paper_eps_where(lambda call: call.form == "elements"), dialects=(SPARSE,), cases=("elements/*", "sizes/elements-*", "pairs/*elements*", "eps/*")),
+        placed("eps.*by element").or_none(), paper_eps_where(lambda call: call.form == "elements"), dialects=(SPARSE,), cases=("elements/*", "sizes/elements-*", "pairs/*elements*", "eps/*")),
     row("tail-columns-other-eps", "eps stands beside sqrt(v_hat) in the tail columns", "vector loop and tail", placed("eps.*(last columns|column-tails)").or_none(),
         paper_eps_where(lambda call: columns(call) >= call.shape[1] - call.shape[1] % 4), dialects=(SPARSE, LAZY), cases=("sizes/width-*", "eps/*")),
     row("wide-rows-other-eps", "eps stands beside sqrt(v) where rows are wider than 1000", "two kernels", placed("eps.*(wide|width|only)").or_none(),

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from functools import cache
 
 from ...dialects import Dialect, dialect
+from ..evidence import Judged
 from ..hypothesis import Hypothesis
-from . import calls, counters, formats, merging, order, picks, scalars, settings
+from . import calls, counters, formats, limits, merging, order, picks, scalars, settings
 from .fits import fitted
-from .merging import read_off
 
 __all__ = ["fitted", "library", "read_off"]
 
@@ -20,6 +20,12 @@ FAMILIES = (picks, settings, counters, order, calls, formats, scalars, merging)
 def library(name: str) -> tuple[Hypothesis, ...]:
     """Every hypothesis that a dialect can have, family by family."""
     return tuple(_of(dialect(name)))
+
+
+def read_off(judged: Judged, table: Dialect) -> Iterator[Hypothesis]:
+    """The hypotheses whose limit is read off the wrong elements of a failing case."""
+    yield from merging.read_off(judged, table)
+    yield from limits.read_off(judged, table)
 
 
 def _of(table: Dialect) -> Iterator[Hypothesis]:

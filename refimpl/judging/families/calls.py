@@ -24,6 +24,9 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     if "rows" in table.gradients:
         yield Hypothesis("missing-as-empty", "calls", "a missing gradient counts as an empty one", _inputs(_missing_as_empty), rank=2)
         yield Hypothesis("empty-as-missing", "calls", "an empty gradient counts as a missing one", _inputs(_empty_as_missing), rank=4)
+    yield Hypothesis(
+        "zeros-as-missing", "calls", "a gradient of zeros, an empty one too, counts as a missing one", _inputs(_zeros_as_missing), rank=5
+    )
     yield Hypothesis("missing-still-decays", "calls", "a parameter without a gradient still decays", _missing_decays, rank=2)
     for words, is_lost in LOST:
         yield Hypothesis("call-lost", "calls", words, _inputs(_lost(is_lost)), rank=3)
@@ -80,6 +83,16 @@ def with_occurrences(gradient: Gradient, change: Callable[[Array, Array], Occurr
     return gradient if same else _rebuilt(gradient, after, new)
 
 
+def with_values(gradient: Gradient, change: Callable[[Array], Array]) -> Gradient:
+    """The gradient, in its own form, with other values; the gradient itself where none changes."""
+    if gradient is None:
+        return None
+    if isinstance(gradient, np.ndarray):
+        values = change(gradient)
+        return gradient if np.array_equal(values, gradient, equal_nan=True) else values
+    return with_occurrences(gradient, lambda rows, values: (rows, change(values)))
+
+
 def _rebuilt(gradient: Gradient, rows: Array, values: Array) -> Gradient:
     if isinstance(gradient, RowGradient):
         return RowGradient(rows, values, gradient.shape)
@@ -111,6 +124,16 @@ def _missing_as_empty(case: Case, table: Dialect) -> Case | None:
 
 def _empty_as_missing(case: Case, table: Dialect) -> Case | None:
     return with_gradients(case, lambda number, param, gradient: None if _is_empty(gradient) else gradient)
+
+
+def _zeros_as_missing(case: Case, table: Dialect) -> Case | None:
+    return with_gradients(case, lambda number, param, gradient: None if _is_zero(gradient) else gradient)
+
+
+def _is_zero(gradient: Gradient) -> bool:
+    if gradient is None or isinstance(gradient, np.ndarray):
+        return gradient is not None and not np.any(gradient)
+    return not np.any(gradient.values if isinstance(gradient, RowGradient) else gradient.data)
 
 
 def _is_empty(gradient: Gradient) -> bool:

@@ -13,7 +13,7 @@ from ...dialects import Dialect
 from ...reference import scheduled
 from ...reference.hooks import History, Hooks, Resolved, Tick
 from ..altered import to_format
-from ..hypothesis import Hypothesis, Plan, Planner
+from ..hypothesis import Hypothesis, Plan, Planner, numbered
 
 Clock = Callable[[Tick], int]
 
@@ -32,20 +32,20 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     for id, words, clock, concerns in CLOCKS:
         yield Hypothesis(id, "counters", words, _with_clock(clock, concerns), rank=2)
     for n in CEILINGS:
-        yield Hypothesis("counter-ceiling", "counters", f"the step count stops at {n:,}", _with_clock(_ceiling(n), _exceeds(n)), rank=2)
-        words = f"bias correction is switched off after {n:,} steps"
-        yield Hypothesis("correction-off-after", "counters", words, _with_clock(_off_after(n), _exceeds(n)), rank=3)
+        yield numbered("counter-ceiling", "counters", "the step count stops at {n}", n, _with_clock(_ceiling(n), _exceeds(n)), rank=2)
+        words = "bias correction is switched off after {n} steps"
+        yield numbered("correction-off-after", "counters", words, n, _with_clock(_off_after(n), _exceeds(n)), rank=3)
     for name in ("bfloat16", "float16", "float32"):
         counts = _with_clock(_kept_in(name), _exceeds(2 ** FORMATS[name].precision))
         words = f"the step count is kept in {name}, where it stops at {2 ** FORMATS[name].precision:,}"
         yield Hypothesis("counter-ceiling", "counters", words, counts, rank=1)
     for n in WRAPS:
-        words = f"the step count wraps at {n:,}"
-        yield Hypothesis("counter-wraps", "counters", f"{words}, to 0", _with_clock(_wraps(n, 0), _exceeds(n - 1)), rank=3)
-        yield Hypothesis(
-            "counter-wraps", "counters", f"{words}, to 0, but counts at least 1", _with_clock(_wraps(n, 0, 1), _exceeds(n - 1)), rank=4
-        )
-        yield Hypothesis("counter-wraps", "counters", f"{words}, to 1", _with_clock(_wraps(n, 1), _exceeds(n)), rank=3)
+        for words, clock, last, rank in (
+            ("the step count wraps at {n}, to 0", _wraps(n, 0), n - 1, 3),
+            ("the step count wraps at {n}, to 0, but counts at least 1", _wraps(n, 0, 1), n - 1, 4),
+            ("the step count wraps at {n}, to 1", _wraps(n, 1), n, 3),
+        ):
+            yield numbered("counter-wraps", "counters", words, n, _with_clock(clock, _exceeds(last)), rank=rank)
     for id, words, read in POWERS:
         yield Hypothesis(id, "counters", words, _with_powers(read), rank=2)
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from ...arithmetic import CLASSES
-from ...case import Case, Param
+from ...case import Case
 from ...dialects import Dialect
-from ...gradients import Array, Gradient, RowGradient, is_element_gradient
+from ...gradients import Array
 from ...reference import FIELDS
 from ..evidence import DOUBLE, Judged
 from ..hypothesis import Hypothesis, Plan, predict
-from .calls import with_gradients
+from .calls import with_gradients, with_values
 from .settings import Place, Table, read, role_places, with_settings, write
 
 FITTED = ("lr", "eps", "beta1", "beta2", "weight_decay", "loss_scale")
+
+GRADIENT = "gradient-scaled"
+"""Told before a loss scale that gives the same: not every case has one."""
 
 ROUNDS = 8
 """Gauss-Newton steps of a fit."""
@@ -50,7 +52,10 @@ def of_number(scaling: Scaling, number: float) -> Hypothesis:
         changed = scaling.changed(case, number)
         return None if changed is None else Plan(changed)
 
-    return Hypothesis(scaling.id, "settings", scaling.words.format(n=_shown(number)), plan, rank=4, pairs=False)
+    rank = 4 if scaling.neutral else 5  # a factor is the plainer of the two where both fit
+    return Hypothesis(
+        scaling.id, "settings", scaling.words.format(n=_shown(number)), plan, rank=rank - (scaling.id == GRADIENT), pairs=False
+    )
 
 
 def _shown(number: float) -> str:
@@ -65,7 +70,7 @@ def _scalings(table: Dialect) -> Iterator[Scaling]:
         if role in FITTED:
             yield Scaling(f"{role}-scaled", f"{role} is multiplied by {{n}}", 1.0, _settings(place, table, lambda value, n: value * n))
             yield Scaling(f"{role}-offset", f"{{n}} is added to {role}", 0.0, _settings(place, table, lambda value, n: value + n))
-    yield Scaling("gradient-scaled", "gradients are multiplied by {n}", 1.0, _scaled_gradients)
+    yield Scaling(GRADIENT, "gradients are multiplied by {n}", 1.0, _scaled_gradients)
 
 
 def _settings(place: Place, table: Dialect, combine: Callable[[float, float], float]) -> Callable[[Case, float], Case | None]:
@@ -77,20 +82,7 @@ def _settings(place: Place, table: Dialect, combine: Callable[[float, float], fl
 
 
 def _scaled_gradients(case: Case, number: float) -> Case | None:
-    def scaled(_: int, param: Param, gradient: Gradient) -> Gradient:
-        if gradient is None:
-            return None
-        if isinstance(gradient, RowGradient):
-            return RowGradient(gradient.indices, gradient.values.astype(np.float64) * number, gradient.shape)
-        if is_element_gradient(gradient):
-            import copy
-
-            fresh: Any = copy.copy(gradient)
-            fresh.data = gradient.data.astype(np.float64) * number
-            return fresh
-        return gradient.astype(np.float64) * number
-
-    return with_gradients(case, scaled)
+    return with_gradients(case, lambda _, param, gradient: with_values(gradient, lambda values: values.astype(np.float64) * number))
 
 
 @np.errstate(all="ignore")  # predictions may overflow where the fit strays
@@ -123,10 +115,10 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
             break
     final = got - _predicted(scaling.changed(case, number) or case, judged)
     error = np.sqrt(np.mean(np.where(np.isfinite(final), final * weight, 0.0) ** 2)) if len(final) else np.inf
-    return _rounded(number, 1 / np.sqrt(power), scaling.neutral) if error <= GOOD and number != scaling.neutral else None
+    return rounded_within(number, 1 / np.sqrt(power), scaling.neutral) if error <= GOOD and number != scaling.neutral else None
 
 
-def _rounded(number: float, uncertainty: float, neutral: float) -> float:
+def rounded_within(number: float, uncertainty: float, neutral: float) -> float:
     """The roundest number within the uncertainty: few digits, or the reciprocal of an integer."""
     for digits in range(1, 12):
         round_number = float(f"{number:.{digits - 1}e}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,23 +12,23 @@ import numpy as np
 from ...arithmetic import FORMATS, Number
 from ...case import Case, Param
 from ...dialects import Dialect
-from ...gradients import Array, Gradient, RowGradient, is_element_gradient
+from ...gradients import Array
+from ...reference.gradient import occurrence_rounds
 from ...reference.hooks import Hooks, Updated
 from ..altered import Alter, to_format
 from ..hypothesis import Hypothesis, Plan, Planner
-from .calls import Occurrences, with_gradients, with_occurrences
+from .calls import Occurrences, with_gradients, with_occurrences, with_values
 from .settings import Place, Table, read, role_places, with_settings, write
 
 NARROW = ("float16", "bfloat16", "float32")
 """Formats that a backend may fall back to."""
 
-LONGEST_SUM = 2048
-"""Occurrences of a gradient up to which sums are made one after the other: it takes a loop in Python."""
-
 NUMERIC = ("lr", "beta1", "beta2", "eps", "weight_decay", "loss_scale")
 
 SCALARS = {
     "root2": ("root-correction", "the root of the second bias correction"),
+    "power1": ("first-power", "the power of beta1"),
+    "power2": ("second-power", "the power of beta2"),
     "c1": ("first-correction", "the first bias correction"),
     "c2": ("second-correction", "the second bias correction"),
     "step": ("step-size", "the step size"),
@@ -36,10 +37,15 @@ SCALARS = {
 }
 """Scalars of a step as `reference.scalars` names them: the beginning of the hypothesis's name, and the words."""
 
+FOLLOWING = {"the powers of the betas": ("power1", "power2"), "the root": ("root2",), "the step size": ("step",)}
+"""Scalars of SCALARS that may be left out where all are rounded: they are made of others in one expression."""
+
 STATE = (
     ("moments", "both moments", ("m", "v", "v_max")),
+    ("moments", "both moments, but not the maximum of v,", ("m", "v")),
     ("exp-avg", "the first moment", ("m",)),
     ("exp-avg-sq", "the second moment", ("v",)),
+    ("exp-avg-sq", "the second moment and its maximum", ("v", "v_max")),
     ("params", "the parameters", ("p",)),
     ("state", "the parameters and both moments", ("p", "m", "v", "v_max")),
 )
@@ -59,9 +65,14 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
             yield Hypothesis(
                 f"{start}-in-{name}", "formats", f"{words} is rounded to {name}", _altered({scalar: _nearest(name)}, name), rank=3
             )
-        everything = {scalar: _nearest(name) for scalar in SCALARS}
-        words = f"every setting and every scalar that follows from it is rounded to {name}"
-        yield Hypothesis(f"scalars-in-{name}", "formats", words, _scalars(list(places.values()), everything, name), rank=4)
+        for size in range(len(FOLLOWING) + 1):
+            for left_out in combinations(FOLLOWING, size):
+                wide = {scalar for words in left_out for scalar in FOLLOWING[words]}
+                following = {scalar: _nearest(name) for scalar in SCALARS if scalar not in wide}
+                but = f", but for {' and '.join(left_out)}," if left_out else ""
+                about = f"every setting and every scalar that follows from it{but} is rounded to {name}"
+                plan = _scalars(list(places.values()), following, name)
+                yield Hypothesis(f"scalars-in-{name}", "formats", about, plan, rank=4 + size)
         for way, manner in WAYS.items():
             yield from _of_state(name, way, manner)
             yield from _of_gradients(name, way, manner)
@@ -94,7 +105,7 @@ def _altered(table: dict[str, Callable[[Number], Number]], name: str) -> Planner
 
 
 def _alter(table: dict[str, Callable[[Number], Number]]) -> Alter:
-    return lambda name, number: table[name](number) if name in table else number
+    return lambda name, number, _: table[name](number) if name in table else number
 
 
 def _scalars(places: list[Place], table: dict[str, Callable[[Number], Number]], name: str) -> Planner:
@@ -142,52 +153,57 @@ def _start_in(param: Param, arrays: list[str], name: str, way: str) -> Param:
 
 
 def _in(array: Array | None, name: str, way: str) -> Array | None:
-    return None if array is None else np.asarray(to_format(array.astype(np.float64), name, way)).astype(array.dtype).reshape(array.shape)
+    return None if array is None else _array_in(array, name, way)
+
+
+def _array_in(array: Array, name: str, way: str) -> Array:
+    return np.asarray(to_format(array.astype(np.float64), name, way)).astype(array.dtype).reshape(array.shape)
 
 
 def _of_gradients(name: str, way: str, manner: str) -> Iterator[Hypothesis]:
     rank = 2 if way == "to nearest" else 4
     words = f"gradients are rounded to {name}" if not manner else f"gradients are cut off to {name}"
-    yield Hypothesis(f"gradients-in-{name}", "formats", words, _gradients(lambda values: _in(values, name, way), name), rank=rank)
+    yield Hypothesis(f"gradients-in-{name}", "formats", words, _gradients(lambda values: _array_in(values, name, way), name), rank=rank)
     if way == "to nearest":
-        words = f"gradients are rounded to {name}, and repeated rows are summed in it"
-        yield Hypothesis(f"sums-in-{name}", "formats", words, _sums(name, round_first=True), rank=2)
-        words = f"the sum of repeated rows is rounded to {name}"
-        yield Hypothesis(f"sums-in-{name}", "formats", words, _sums(name, round_first=False), rank=3)
+        for pattern, occurrences, total, singles, rank in SUMS:
+            plan = _sums(name, occurrences, total, singles)
+            yield Hypothesis(f"sums-in-{name}", "formats", pattern.format(name=name), plan, rank=rank)
 
 
-def _gradients(change: Callable[[Array], Array | None], name: str) -> Planner:
-    def narrow(number: int, param: Param, gradient: Gradient) -> Gradient:
-        if gradient is None:
-            return None
-        if isinstance(gradient, RowGradient):
-            return RowGradient(gradient.indices, change(gradient.values), gradient.shape)  # type: ignore[arg-type]  # values are given
-        if is_element_gradient(gradient):
-            import copy
+SUMS = (
+    ("gradients are rounded to {name}, and repeated rows are summed in it", True, True, True, 2),
+    ("repeated rows are rounded to {name} and summed in it, all others are left", True, True, False, 3),
+    ("the sum of repeated rows is rounded to {name}", False, False, False, 3),
+)
+"""The words; whether each occurrence is rounded, every partial sum, and rows that occur once; and the rank."""
 
-            fresh = copy.copy(gradient)
-            fresh.data = change(gradient.data)
-            return fresh
-        return change(gradient)
 
+def _gradients(change: Callable[[Array], Array], name: str) -> Planner:
     def plan(case: Case, table: Dialect) -> Plan | None:
-        changed = with_gradients(case, narrow) if _narrower(case, name) else None
+        changed = with_gradients(case, lambda number, param, gradient: with_values(gradient, change)) if _narrower(case, name) else None
         return None if changed is None else Plan(changed)
 
     return plan
 
 
-def _sums(name: str, round_first: bool) -> Planner:
-    """Occurrences of a row added one after the other in the format (or in double, and the sum rounded)."""
+def _sums(name: str, occurrences: bool, partial: bool, singles: bool) -> Planner:
+    """Occurrences of a row added one after the other, with roundings to the format."""
 
     def summed(rows: Array, values: Array) -> Occurrences:
-        distinct, slot = np.unique(rows, return_inverse=True)
-        if len(rows) > LONGEST_SUM or (len(distinct) == len(rows) and not round_first):
+        distinct, slot, counts = np.unique(rows, return_inverse=True, return_counts=True)
+        if not singles and len(distinct) == len(rows):
             return rows, values
+        values = values.astype(np.float64)
+        added = np.asarray(to_format(values, name)) if occurrences else values
         total = np.zeros((len(distinct), *values.shape[1:]))
-        for row, value in zip(slot.reshape(-1), values.astype(np.float64)):
-            total[row] = to_format(total[row] + to_format(value, name), name) if round_first else total[row] + value
-        return distinct, np.asarray(to_format(total, name))
+        for positions in occurrence_rounds(rows):
+            kept = slot.reshape(-1)[positions]
+            sums = total[kept] + added[positions]
+            total[kept] = to_format(sums, name) if partial else sums
+        single = distinct[(counts == 1) & (not singles)]
+        first = np.isin(rows, single)
+        rest = ~np.isin(distinct, single)
+        return np.r_[rows[first], distinct[rest]], np.concatenate([values[first], np.asarray(to_format(total[rest], name))])
 
     def plan(case: Case, table: Dialect) -> Plan | None:
         changed = (

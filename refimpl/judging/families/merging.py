@@ -10,7 +10,7 @@ from ...case import Case, Param
 from ...dialects import Dialect
 from ...gradients import Array, Gradient, gradient_form, is_element_gradient
 from ..evidence import Judged
-from ..hypothesis import Hypothesis, Plan
+from ..hypothesis import Hypothesis, Plan, Planner, numbered
 from .calls import Occurrences, occurrence_rows, with_gradients, with_occurrences
 
 Change = Callable[[Array, Array], Occurrences]
@@ -22,46 +22,41 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     if "elements" in table.gradients:
         for id, words, change in IN_ONE_FORM:
             for form in ("rows", "elements"):
-                yield _of(id, f"in gradients by {form.removesuffix('s')}, {words}", change, _repeats, form)
+                about = f"in gradients by {form.removesuffix('s')}, {words}"
+                yield Hypothesis(id, "merging", about, _planner(change, _repeats, form), rank=1, pairs=False)
     for n in COUNTS:
-        yield _of(
-            "occurrences-after-N",
-            f"the occurrences of a gradient after the first {n:,} are dropped",
-            _first(n),
-            _longer(n),
-        )
-        yield _of(
-            "rows-after-N", f"the rows of a gradient after the first {n:,}, in ascending order, are dropped", _first_rows(n), _more_rows(n)
-        )
-        yield _of(
-            "rows-after-N", f"the rows of a gradient after the first {n:,}, as they come, are dropped", _first_rows(n, True), _more_rows(n)
-        )
+        yield _numbered("occurrences-after-N", OCCURRENCES_AFTER, n, _first(n), _longer(n))
+        yield _numbered("rows-after-N", ROWS_AFTER.format(order="in ascending order"), n, _first_rows(n), _more_rows(n))
+        yield _numbered("rows-after-N", ROWS_AFTER.format(order="as they come"), n, _first_rows(n, True), _more_rows(n))
+    for id, words, change in ROW_PARTS:
+        yield Hypothesis(id, "merging", words, _planner(change, _any), rank=3, pairs=False)
+    for n in BLOCK_SIZES:
+        yield _numbered("row-tails", ROW_TAILS, n, _whole_blocks(n), _longer(0))
+        yield _numbered("row-tails", ROW_TAILS_OF_SEVERAL, n, _whole_blocks(n), _more_rows(n))
     for n in DISTANCES:
-        yield _of(
-            "distant-occurrences-lost", f"an occurrence of a row is lost where the one before it is {n:,} or more away", _near(n), _repeats
-        )
-        yield _of(
-            "distant-occurrences-lost", f"of a row that occurs in several blocks of {n:,}, the last block counts", _last_block(n), _repeats
-        )
-        yield _of(
-            "distant-occurrences-lost",
-            f"of a row that occurs in several blocks of {n:,}, the first block counts",
-            _first_block(n),
-            _repeats,
-        )
+        yield _numbered("distant-occurrences-lost", DISTANT, n, _near(n), _repeats)
+        yield _numbered("distant-occurrences-lost", BLOCKS.format(which="last"), n, _last_block(n), _repeats)
+        yield _numbered("distant-occurrences-lost", BLOCKS.format(which="first"), n, _first_block(n), _repeats)
     for n in MULTIPLICITIES:
-        yield _of("occurrences-after-N", f"the occurrences of a row after its first {n} are dropped", _first_of_row(n), _repeats)
+        yield _numbered("occurrences-after-N", OCCURRENCES_OF_ROW_AFTER, n, _first_of_row(n), _repeats)
     for bits in range(2, 25):
         modulo = 1 << bits
         over = _over(modulo)
-        yield _of("row-numbers-wrap", f"row numbers are cut to {bits} bits", _cut(modulo), over)
-        yield _of("rows-collide", f"rows whose numbers are equal modulo 2^{bits} get the sum of all of them", _shared_sum(modulo), over)
-        yield _of(
-            "rows-collide",
-            f"of rows whose numbers are equal modulo 2^{bits}, the last gets the sum of all of them",
-            _last_takes(modulo),
-            over,
-        )
+        yield _numbered("row-numbers-wrap", "row numbers are cut to {n} bits", bits, _cut(modulo), over)
+        yield _numbered("rows-collide", COLLIDING_SHARE, modulo, _shared_sum(modulo), over)
+        yield _numbered("rows-collide", COLLIDING_LAST, modulo, _last_takes(modulo), over)
+
+
+ROW_TAILS = "the last rows of a gradient are dropped where their number is no multiple of {n}"
+ROW_TAILS_OF_SEVERAL = "the last rows of a gradient are dropped where their number is larger than {n} and no multiple of it"
+OCCURRENCES_AFTER = "the occurrences of a gradient after the first {n} are dropped"
+OCCURRENCES_OF_ROW_AFTER = "the occurrences of a row after its first {n} are dropped"
+ROWS_AFTER = "the rows of a gradient after the first {{n}}, {order}, are dropped"
+DISTANT = "an occurrence of a row is lost where the one before it is {n} or more away"
+DISTANT_PART = "of a row whose occurrences are {n} or more apart, the last part counts"
+BLOCKS = "of a row that occurs in several blocks of {{n}}, the {which} block counts"
+COLLIDING_SHARE = "rows whose numbers are equal modulo {n} get the sum of all of them"
+COLLIDING_LAST = "of rows whose numbers are equal modulo {n}, the last gets the sum of all of them"
 
 
 def read_off(judged: Judged, table: Dialect) -> Iterator[Hypothesis]:
@@ -87,15 +82,15 @@ def read_off(judged: Judged, table: Dialect) -> Iterator[Hypothesis]:
                 most[side].append(len(places))
                 farthest[side].append(int(np.diff(places).max(initial=0)))
     for limits, offset, id, words, change in (
-        (last, 0, "occurrences-after-N", "the occurrences of a gradient after the first {n:,} are dropped", _first),
-        (most, -1, "occurrences-after-N", "the occurrences of a row after its first {n} are dropped", _first_of_row),
-        (farthest, 0, "distant-occurrences-lost", "an occurrence of a row is lost where the one before it is {n:,} or more away", _near),
-        (farthest, 0, "distant-occurrences-lost", "of a row whose occurrences are {n:,} or more apart, the last part counts", _last_part),
+        (last, 0, "occurrences-after-N", OCCURRENCES_AFTER, _first),
+        (most, -1, "occurrences-after-N", OCCURRENCES_OF_ROW_AFTER, _first_of_row),
+        (farthest, 0, "distant-occurrences-lost", DISTANT, _near),
+        (farthest, 0, "distant-occurrences-lost", DISTANT_PART, _last_part),
     ):
         right, wrongs = limits
         if wrongs and min(wrongs) > max(right, default=0) and min(wrongs) + offset > 0:
             n = min(wrongs) + offset
-            yield _of(id, words.format(n=n), change(n), _any)
+            yield _numbered(id, words, n, change(n), _any)
 
 
 def _sides() -> tuple[list[int], list[int]]:
@@ -108,6 +103,7 @@ def _any(rows: Array) -> bool:
 
 
 LONGEST = 5000
+BLOCK_SIZES = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 COUNTS = (
     16,
@@ -139,7 +135,11 @@ DISTANCES = (2, 4, 8, 16, 32, 64, 100, 128, 256, 512, 1000, 1024)
 MULTIPLICITIES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 16, 20, 24, 31, 32, 40, 48, 50, 63, 64)
 
 
-def _of(id: str, about: str, change: Change, concerns: Callable[[Array], bool], form: str = "") -> Hypothesis:
+def _numbered(id: str, pattern: str, n: int, change: Change, concerns: Callable[[Array], bool]) -> Hypothesis:
+    return numbered(id, "merging", pattern, n, _planner(change, concerns), rank=3, pairs=False)
+
+
+def _planner(change: Change, concerns: Callable[[Array], bool], form: str = "") -> Planner:
     """form: of the gradients that are changed, where that is not every one that has occurrences."""
 
     def changed(rows: Array, values: Array) -> Occurrences:
@@ -153,7 +153,7 @@ def _of(id: str, about: str, change: Change, concerns: Callable[[Array], bool], 
         new = with_gradients(case, of_form)
         return None if new is None else Plan(new)
 
-    return Hypothesis(id, "merging", about, plan, rank=1 if form else 3, pairs=False)
+    return plan
 
 
 def _more_rows(n: int) -> Callable[[Array], bool]:
@@ -167,6 +167,36 @@ def _first_rows(n: int, as_they_come: bool = False) -> Change:
         return rows[kept], values[kept]
 
     return change
+
+
+def _whole_blocks(n: int) -> Change:
+    def change(rows: Array, values: Array) -> Occurrences:
+        distinct = np.unique(rows)
+        kept = np.isin(rows, distinct[: len(distinct) // n * n])
+        return rows[kept], values[kept]
+
+    return change
+
+
+def _rows_where(test: Callable[[Array, Array], Array]) -> Change:
+    """test: whether a row is kept, by its rank among the distinct ones, counted backwards from -1, and its number."""
+
+    def change(rows: Array, values: Array) -> Occurrences:
+        distinct = np.unique(rows)
+        kept = np.isin(rows, distinct[test(np.arange(len(distinct)) - len(distinct), distinct)])
+        return rows[kept], values[kept]
+
+    return change
+
+
+ROW_PARTS: tuple[tuple[str, str, Change], ...] = (
+    ("last-row", "the last row of a gradient is dropped", _rows_where(lambda rank, row: rank != -1)),
+    ("first-row", "the first row of a gradient is dropped", _rows_where(lambda rank, row: rank != rank.min(initial=0))),
+    ("row-zero", "row 0 of a gradient is dropped", _rows_where(lambda rank, row: row != 0)),
+    ("odd-rows", "rows of odd number are dropped", _rows_where(lambda rank, row: row % 2 == 0)),
+    ("even-rows", "rows of even number are dropped", _rows_where(lambda rank, row: row % 2 == 1)),
+)
+"""Rows of a gradient that are left out."""
 
 
 def _last_of_row(rows: Array, values: Array) -> Occurrences:

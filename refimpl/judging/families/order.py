@@ -12,7 +12,9 @@ CHANGES = (
     ("params-not-updated", "the parameters are not updated; the moments are", ("p",)),
     ("exp-avg-not-updated", "the first moment is used, and not kept", ("m",)),
     ("exp-avg-sq-not-updated", "the second moment is used, and not kept", ("v",)),
+    ("exp-avg-sq-not-updated", "the second moment and its maximum are used, and not kept", ("v", "v_max")),
     ("moments-not-updated", "the moments are used, and not kept", ("m", "v", "v_max")),
+    ("moments-not-updated", "the moments are used, and not kept; the maximum of v is", ("m", "v")),
     ("nothing-moves", "nothing is updated", ("p", "m", "v", "v_max")),
 )
 """The name, the words, and the arrays of the state that keep their old values once the update has been computed."""

@@ -70,7 +70,7 @@ def _plan(sites: frozenset[str], places: dict[str, Place]) -> Planner:
 
 
 def _alter(names: set[str]) -> Alter:
-    return lambda name, number: to_format(number, NARROW) if name in names else number
+    return lambda name, number, _: to_format(number, NARROW) if name in names else number
 
 
 def _round(settings: Table, places: list[Place]) -> None:

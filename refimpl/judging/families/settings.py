@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from ...case import Case, Group
-from ...dialects import Dialect
+from ...dialects import Dialect, Hyper, dialect
 from ...dialects.stages import Decay
 from ...reference import scheduled
 from ...reference.hooks import History, Hooks, Resolved
@@ -177,7 +177,11 @@ def decay_rates(table: Dialect) -> Iterator[Hypothesis]:
     if not any(parameter.roles == ("weight_decay",) for parameter in table.parameters.values()):
         return
     for suffix, words, rate in DECAY_RATES:
-        yield Hypothesis(f"decay-lr-{suffix}", "settings", f"the decoupled decay is multiplied by {words}", _decay_rate(rate), rank=1)
+        about = f"the decoupled decay is multiplied by {words}"
+        yield Hypothesis(f"decay-lr-{suffix}", "settings", about, _decoupled("decay_lr", rate), rank=1)
+    for suffix, words, rate in DECAYS:
+        about = f"the decoupled decay reads {words}"
+        yield Hypothesis(f"weight_decay-{suffix}", "settings", about, _decoupled("weight_decay", rate), rank=2)
 
 
 Rate = Callable[[History, int, Case], float]
@@ -194,19 +198,35 @@ DECAY_RATES: tuple[tuple[str, str, Rate], ...] = (
 )  # fmt: skip
 
 
+DECAYS: tuple[tuple[str, str, Rate], ...] = (
+    ("first-value", "the weight_decay that the optimizer was made with", lambda history, group, case: _made_with(case, group).weight_decay),
+    ("first-value", "the weight_decay of the first call", lambda history, group, case: history[0][group][0].weight_decay),
+    ("first-group", "the first group's weight_decay", lambda history, group, case: history[-1][0][0].weight_decay),
+)  # fmt: skip
+"""What a decoupled decay reads in the place of weight_decay, while a coupled one reads its own."""
+
+
+def _made_with(case: Case, group: int) -> Hyper:
+    return dialect(case.dialect).resolve(case.groups[group].hyper)[0]
+
+
 def _lr(case: Case, group: int) -> float:
-    from ...dialects import dialect
-
-    return dialect(case.dialect).resolve(case.groups[group].hyper)[0].lr
+    return _made_with(case, group).lr
 
 
-def _decay_rate(rate: Rate) -> Planner:
+def _decoupled(name: str, rate: Rate) -> Planner:
+    """Another value of a hyper-parameter where decay is decoupled."""
+
     def plan(case: Case, table: Dialect) -> Plan | None:
         if not any(table.resolve(settings)[1].decay in DECOUPLED for of_groups in scheduled(case) for settings in of_groups):
             return None
 
         def read_settings(history: History) -> list[Resolved]:
-            return [(replace(hyper, decay_lr=_safe(rate, history, group, case)), picks) for group, (hyper, picks) in enumerate(history[-1])]
+            found = []
+            for group, (hyper, picks) in enumerate(history[-1]):
+                changes: dict[str, Any] = {name: _safe(rate, history, group, case)}
+                found.append((replace(hyper, **changes) if picks.decay in DECOUPLED else hyper, picks))
+            return found
 
         return Plan(case, hooks=Hooks(read=read_settings))
 
