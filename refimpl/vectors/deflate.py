@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ Bits = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
 LONGEST, SHORTEST, FARTHEST = 258, 3, 32768
+
+SHORT = 256
+"""Parts of up to so many bytes are remembered with their codes: the headers of arrays, which come again and again."""
 
 
 @dataclass(frozen=True)
@@ -37,47 +40,69 @@ def deflate(parts: Sequence[tuple[bytes, Sequence[int]]]) -> bytes:
 
     A match never reaches into an earlier part. The distances must lie between 1 and 32768.
     """
-    return _pack([_OPENING, *(_tokens(part, distances) for part, distances in parts), _END_OF_BLOCK])
+    return _pack([_OPENING, *(_part(part, tuple(distances)) for part, distances in parts), _END_OF_BLOCK])
 
 
-def _tokens(part: bytes, distances: Sequence[int]) -> Tokens:
+def _part(part: bytes, distances: tuple[int, ...]) -> Tokens:
+    return (_repeated if len(part) <= SHORT else _tokens)(part, distances)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Where matches at one distance start, in ascending order, their lengths, and the bits of the part with them."""
+
+    distance: int
+    at: Places
+    length: Places
+    bits: int
+
+
+def _tokens(part: bytes, distances: tuple[int, ...]) -> Tokens:
     """The part as literals, and matches at the one of the distances that takes the fewest bits; the first one of equals."""
     data = np.frombuffer(part, np.uint8)
-    widths = np.concatenate([_NO_BITS, np.cumsum(_LITERALS.width[data])])  # of the literals before each byte
-    matches = {distance: _matches(data, distance) for distance in distances}
-    best = min(distances, key=lambda distance: _bits(widths, distance, *matches[distance]))
-    at, length = matches[best]
+    wide = np.zeros(len(data) + 1, np.int32)
+    np.cumsum(data >= _NINE_BITS, dtype=np.int32, out=wide[1:])  # literals of nine bits before each byte; all others have eight
+    best = min((_matches(data, distance, wide) for distance in distances), key=lambda matches: matches.bits)
+    at, length = best.at, best.length
+    if not len(at):
+        return Tokens(_LITERALS.value[data], _LITERALS.width[data])
     edges = np.zeros(len(data) + 1, np.int8)
     edges[at] += 1
     edges[at + length] -= 1
-    alone = np.flatnonzero(np.cumsum(edges[:-1], dtype=np.int8) == 0)  # a byte inside a match has no code of its own
-    far = _distance(best)
-    value = np.concatenate([_LITERALS.value[data[alone]], _LENGTHS.value[length] | (far.value << _LENGTHS.width[length])])
-    width = np.concatenate([_LITERALS.width[data[alone]], _LENGTHS.width[length] + far.width])
-    order = np.argsort(np.concatenate([alone, at]), kind="stable")
-    return Tokens(value[order], width[order])
+    coded = np.cumsum(edges[:-1], dtype=np.int8) == 0  # a byte inside a match has no code of its own
+    coded[at] = True
+    places = np.flatnonzero(coded)
+    matched = np.searchsorted(places, at)
+    byte = data[places]
+    value, width = _LITERALS.value[byte], _LITERALS.width[byte]
+    far = _distance(best.distance)
+    value[matched] = _LENGTHS.value[length] | (far.value << _LENGTHS.width[length])
+    width[matched] = _LENGTHS.width[length] + far.width
+    return Tokens(value, width)
 
 
-def _bits(widths: Bits, distance: int, at: Places, length: Places) -> int:
-    """The bits of a part with these matches. widths: (n + 1,), those of the literals before each byte and before the end."""
-    inside = (widths[at + length] - widths[at]).sum()
-    return int(widths[-1] - inside + _LENGTHS.width[length].sum()) + len(at) * _distance(distance).bits
+_repeated = lru_cache(maxsize=4096)(_tokens)  # most members of a file share a few headers
 
 
-def _matches(data: npt.NDArray[np.uint8], distance: int) -> tuple[Places, Places]:
-    """Where matches start, and their lengths: each run of bytes that repeat those before, cut into pieces of 258."""
-    same = np.zeros(len(data) + 2, np.int8)
-    same[1 + distance : -1] = data[distance:] == data[:-distance]
-    edges = np.flatnonzero(np.diff(same))
+def _matches(data: npt.NDArray[np.uint8], distance: int, wide: npt.NDArray[np.int32]) -> Matches:
+    """Each run of bytes that repeat those before, cut into pieces of 258. wide: (n + 1,), the literals of nine bits before each byte."""
+    same = np.zeros(len(data) + 2, bool)
+    np.equal(data[distance:], data[:-distance], out=same[1 + distance : -1])
+    if not (same[1:-2] & same[2:-1] & same[3:]).any():  # what a small array mostly is; the rest costs more than this
+        return Matches(distance, _NOWHERE, _NOWHERE, int(8 * len(data) + wide[-1]))
+    edges = np.flatnonzero(same[1:] != same[:-1])
     start, run = edges[::2], edges[1::2] - edges[::2]
+    long = run >= SHORTEST
+    start, run = start[long], run[long]
     whole, rest = run // LONGEST, run % LONGEST
-    first = np.repeat(np.cumsum(whole) - whole, whole)
-    at = np.repeat(start, whole) + LONGEST * (np.arange(whole.sum()) - first)
     ends = rest >= SHORTEST
-    return (
-        np.concatenate([at, (start + LONGEST * whole)[ends]]),
-        np.concatenate([np.full(len(at), LONGEST, np.int64), rest[ends]]),
-    )
+    pieces = whole + ends
+    piece = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)  # of its run
+    at = np.repeat(start, pieces) + LONGEST * piece
+    length = np.where(piece < np.repeat(whole, pieces), LONGEST, np.repeat(rest, pieces))
+    literals = 8 * length.sum() + (wide[at + length] - wide[at]).sum(dtype=np.int64)  # bits of the literals that matches replace
+    codes = _LENGTHS.width[length].sum() + len(at) * _distance(distance).bits
+    return Matches(distance, at, length, int(8 * len(data) + wide[-1] - literals + codes))
 
 
 def _pack(chosen: Sequence[Tokens]) -> bytes:
@@ -144,6 +169,7 @@ def _distance(distance: int) -> Tokens:
 
 _LITERALS = _table([_symbol(byte) for byte in range(256)])
 _LENGTHS = _table([_length(length) for length in range(LONGEST + 1)])
-_NO_BITS = np.zeros(1, np.uint64)
+_NOWHERE = np.zeros(0, np.int64)
+_NINE_BITS = 144  # the first literal whose code has nine bits
 _OPENING = _table([(0b011, 3)])  # the last block, fixed code
 _END_OF_BLOCK = _table([_symbol(256)])

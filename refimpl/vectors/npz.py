@@ -165,11 +165,12 @@ def pack(arrays: Mapping[str, Array], compress: bool = True) -> bytes:
         raise VectorError("NPZ", "", f"{len(names)} members do not fit into one file", "split the theme")
     out, directory, at = [], [], 0
     for name in names:
-        head, data, repeats = _npy(np.asarray(arrays[name]))
+        array, head = _npy(np.asarray(arrays[name]))
+        data = array.tobytes()
         if len(head) + len(data) > MEMBER_LIMIT:
             raise VectorError("NPZ", name, f"is larger than {MEMBER_LIMIT} bytes, and no reader would take it", "record fewer steps")
         plain = head + data
-        packed = deflate([(head, (1,)), (data, repeats)]) if compress else plain
+        packed = deflate([(head, (1,)), (data, distances(array, FARTHEST))]) if compress else plain
         method, payload = (_DEFLATED, packed) if len(packed) < len(plain) else (_STORED, plain)
         path = f"{name}.npy".encode("ascii")
         common = (20, 0, method, 0, _DOS_1980, zlib.crc32(plain), len(payload), len(plain), len(path), 0)
@@ -182,15 +183,15 @@ def pack(arrays: Mapping[str, Array], compress: bool = True) -> bytes:
     return b"".join([*out, central, end])
 
 
-def _npy(array: Array) -> tuple[bytes, bytes, tuple[int, ...]]:
-    """An array as NPY header and data, and the distances at which its bytes may repeat."""
+def _npy(array: Array) -> tuple[Array, bytes]:
+    """An array in the order of its bytes in an NPY, and the header."""
     array = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
     shape = "(" + ", ".join(map(str, array.shape)) + ("," if array.ndim == 1 else "") + ")"
     fields = f"{{'descr': '{array.dtype.str}', 'fortran_order': False, 'shape': {shape}, }}"
     if not _DTYPE.fullmatch(array.dtype.str):
         raise TypeError(f"dtype {array.dtype} cannot be written")
     padded = fields.encode("ascii").ljust(-(len(fields) + 11) % 64 + len(fields)) + b"\n"
-    return b"\x93NUMPY\1\0" + struct.pack("<H", len(padded)) + padded, array.tobytes(), distances(array, FARTHEST)
+    return array, b"\x93NUMPY\1\0" + struct.pack("<H", len(padded)) + padded
 
 
 def write_atomically(file: Path, content: bytes) -> None:
