@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from judging_runs import Core, causes, computed, deviating, hypothesis, some, verdicts
+from judging_runs import Core, causes, computed, deviating, failing, hypothesis, some, verdicts
 
 from refimpl.backends import Capabilities
 from refimpl.backends.execute import execute
 from refimpl.backends.outcome import Outcome
 from refimpl.backends.reference import factory
 from refimpl.case import Case, Step
+from refimpl.dialects import dialect
 from refimpl.judging.diagnose import leads_of
+from refimpl.judging.evidence import prove
+from refimpl.judging.hypothesis import together
 
 
 def test_nothing_is_diagnosed_where_nothing_failed(core: Core) -> None:
@@ -147,3 +150,18 @@ class NarrowRun:
 
     def state(self) -> dict[str, dict[str, np.ndarray]]:
         return {"w": {"param": self.p, "exp_avg": self.m, "exp_avg_sq": self.v}}
+
+
+def test_a_number_that_the_cases_leave_open_is_told_as_a_range(core: Core) -> None:
+    goldens = some(core, "sizes/far-apart")
+    wrong = hypothesis("distant-occurrences-lost", "1,000 or more away")
+    (cause,) = causes(goldens, [computed(wrong, golden) for golden in goldens])
+    assert cause.about == "an occurrence of a row is lost where the one before it is 64 to 1,000 or more away"
+
+
+def test_a_division_by_zero_that_is_predicted_explains_no_number(core: Core) -> None:
+    """The old v of a first step is 0: without eps, dividing by its root gives no number, and whoever has one did something else."""
+    (golden,) = some(core, "basics/from-zero")
+    plan = together(hypothesis("eps-in-float16"), hypothesis("stale-second-moment")).plan(golden.case, dialect("torch.SparseAdam"))
+    assert plan is not None
+    assert prove(plan, failing(golden, _scaled(golden, 1.5)), 2) is None

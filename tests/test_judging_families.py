@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from judging_runs import Core, hypothesis, some
+from judging_runs import Core, computed, failing, hypothesis, some
 
 from refimpl.dialects import dialect, dialects
 from refimpl.gradients import RowGradient
-from refimpl.judging.families import library
+from refimpl.judging.altered import clipped
+from refimpl.judging.families import library, read_off
+from refimpl.judging.families.limits import _clips_change, _times
+from refimpl.oracle import bounded
 from refimpl.reference import scheduled
 
 TABLE = dialect("torch.SparseAdam")
@@ -19,7 +22,7 @@ def test_every_hypothesis_has_a_name_words_and_a_family(name: str) -> None:
     for one in library(name):
         assert one.id
         assert one.about
-        assert one.family in ("picks", "settings", "counters", "order", "calls", "formats", "merging")
+        assert one.family in ("picks", "settings", "counters", "order", "calls", "formats", "merging", "limits")
 
 
 def test_a_dense_dialect_has_no_hypothesis_about_merging() -> None:
@@ -67,6 +70,12 @@ def test_a_clock_concerns_the_cases_that_count_so_far(core: Core) -> None:
         ("is lost where the one before it is 2 or more away", [3, 1, 3, 3], [3, 1, 3]),
         ("of several blocks of 2", [], []),
         ("cut to 2 bits", [5, 1, 7], [1, 1, 3]),
+        ("the last row of a gradient is dropped", [5, 1, 7, 5], [5, 1, 5]),
+        ("the first row of a gradient is dropped", [5, 1, 7], [5, 7]),
+        ("rows of even number are dropped", [4, 1, 7], [1, 7]),
+        ("where their number is no multiple of 2", [5, 1, 7, 7], [5, 1]),
+        ("where their number is no multiple of 2", [5], []),
+        ("is larger than 2 and no multiple of it", [5, 7, 1], [5, 1]),
     ],
 )
 def test_occurrences_are_lost_or_moved_as_the_words_say(words: str, rows: list[int], left: list[int]) -> None:
@@ -111,3 +120,42 @@ def test_a_narrower_format_concerns_wider_cases_only(core: Core) -> None:
     kept = hypothesis("moments-in-float32")
     assert kept.plan(single.case, TABLE) is None
     assert kept.plan(double.case, TABLE) is not None
+
+
+def test_a_gradient_of_zeros_may_count_as_missing_and_an_empty_one_too(core: Core) -> None:
+    for slug in ("basics/zero", "counters/empty-alone"):
+        (golden,) = some(core, slug)
+        plan = hypothesis("zeros-as-missing").plan(golden.case, TABLE)
+        assert plan is not None
+        before, after = (sum(g is None for step in case.steps for g in step.gradients.values()) for case in (golden.case, plan.case))
+        assert after > before
+
+
+def test_repeated_rows_alone_are_summed_in_a_narrow_format_where_the_words_say_so(core: Core) -> None:
+    (golden,) = some(core, "duplicates/pair")
+    plan = hypothesis("sums-in-float16", "all others are left").plan(golden.case, TABLE)
+    assert plan is not None
+    for step, changed in zip(golden.case.steps, plan.case.steps):
+        gradient, other = step.gradients["w"], changed.gradients["w"]
+        for row in np.unique(gradient.indices):
+            values = gradient.values[gradient.indices == row]
+            total = np.zeros(values.shape[1], np.float16)
+            for value in values:
+                total = total + value.astype(np.float16)
+            expected = values[0] if len(values) == 1 else total
+            assert other.values[other.indices == row].tolist() == [expected.astype(np.float64).tolist()]
+
+
+def test_a_limit_is_read_off_the_wrong_elements(core: Core) -> None:
+    (golden,) = some(core, "resumed/far-above-root")
+    wrong = computed(_clips_change("", lambda lr: _times(lr, 3.0)), golden)
+    assert "the change of p is clipped to +-3 lr" in [one.about for one in read_off(failing(golden, wrong), TABLE)]
+
+
+def test_a_clipped_bound_holds_every_clipped_number() -> None:
+    a = bounded("float32")
+    x = a.load(np.array([[-3.0, 0.5, 2.0]]))
+    result = clipped(x, a.meet(a.scalar(1.5)))
+    assert result.x.tolist() == [[-1.5, 0.5, 1.5]]
+    assert (result.e >= x.e).all()
+    assert np.asarray(clipped(np.array([-3.0, 0.5]), np.float64(1.5))).tolist() == [-1.5, 0.5]

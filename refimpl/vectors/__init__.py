@@ -5,13 +5,15 @@ from .inputs import write_inputs
 from .manifest import Manifest, read_manifest
 from .npz import pack, read_npz, write_npz
 from .read import Vectors, read_vectors
-from .write import roundtrip, write_manifest, write_theme
+from .write import PackedTheme, pack_theme, roundtrip, write_manifest, write_theme, write_themes
 
 __all__ = [
     "Manifest",
+    "PackedTheme",
     "Vectors",
     "compare_directories",
     "pack",
+    "pack_theme",
     "read_manifest",
     "read_npz",
     "read_vectors",
@@ -20,4 +22,5 @@ __all__ = [
     "write_manifest",
     "write_npz",
     "write_theme",
+    "write_themes",
 ]

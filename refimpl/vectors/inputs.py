@@ -27,7 +27,7 @@ def write_inputs(directory: Path, goldens: Sequence[Golden]) -> None:
         by_theme.setdefault(golden.case.id.rsplit("/", 1)[0], []).append(without_answers(golden))
     files: dict[str, str] = {}
     for name in sorted(by_theme):
-        theme, text, arrays = serialise(by_theme[name])
+        theme, text, _, arrays = serialise(by_theme[name])
         write_files(directory, theme, text, pack(arrays, compress=False))  # they are read once, and then thrown away
         files |= {f"{theme}.yaml": hash_bytes(text.encode("utf-8")), f"{theme}.npz": hash_arrays(arrays)}
     themes = {theme: len(cases) for theme, cases in by_theme.items()}

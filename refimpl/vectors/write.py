@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,34 +28,69 @@ PAGES = ("README.md", "CHANGELOG.md")
 """What is copied beside the vectors, for those who read them."""
 
 
-def write_theme(directory: Path, goldens: Sequence[Golden], about: str = "") -> None:
-    """Write DIALECT/THEME.yaml and .npz under a directory, each all or nothing; what was written is what a reader accepts.
+@dataclass(frozen=True)
+class PackedTheme:
+    """A theme as the text and the bytes of its two files, and what the manifest says of them.
 
-    The goldens are of one dialect and one theme. `write_manifest` makes the directory readable afterwards. Raises VectorError
-    for what the format cannot hold.
+    name: DIALECT/THEME; content: the NPZ; digest: the hash of the arrays that a reader finds in it.
     """
-    theme, text, arrays = serialise(goldens, about)
-    _validate(text, "theme", theme)
-    for _ in decode_theme(parse_theme(text, theme, theme), arrays, theme, {golden.case.id for golden in goldens}):
+
+    name: str
+    text: str
+    content: bytes
+    cases: int
+    digest: str
+
+
+def pack_theme(goldens: Sequence[Golden], about: str = "") -> PackedTheme:
+    """The files of a theme; what is in them is what a reader accepts.
+
+    The goldens are of one dialect and one theme. Raises VectorError for what the format cannot hold.
+    """
+    theme, text, document, arrays = serialise(goldens, about)
+    _validate(document, "theme", theme)
+    for _ in decode_theme(document, arrays, theme, {golden.case.id for golden in goldens}):
         pass  # a case that no reader could decode is refused before anything is written
-    write_files(directory, theme, text, pack(arrays))
+    content = pack(arrays)
+    return PackedTheme(theme, text, content, len(goldens), hash_arrays(unpack(content, theme)))
 
 
-def write_manifest(directory: Path, version: str = VERSION) -> Manifest:
+def write_theme(directory: Path, goldens: Sequence[Golden], about: str = "") -> None:
+    """Write DIALECT/THEME.yaml and .npz under a directory, each all or nothing; see `pack_theme`.
+
+    `write_manifest` makes the directory readable afterwards.
+    """
+    packed = pack_theme(goldens, about)
+    write_files(directory, packed.name, packed.text, packed.content)
+
+
+def write_themes(directory: Path, packed: Sequence[PackedTheme]) -> None:
+    """Write the files of themes, and the manifest of all that the directory holds then."""
+    for theme in packed:
+        write_files(directory, theme.name, theme.text, theme.content)
+    write_manifest(directory, fresh=packed)
+
+
+def write_manifest(directory: Path, version: str = VERSION, fresh: Sequence[PackedTheme] = ()) -> Manifest:
     """Write the manifest of the themes that a directory holds, README.md, CHANGELOG.md and the schemas. version: of this set.
 
+    fresh: themes that were written just now, which need not be read again.
     Raises UsageError for a dialect that refimpl does not know: nobody could say what its hyper-parameters are.
     """
     files: dict[str, str] = {}
     themes: dict[str, int] = {}
+    known = {packed.name: packed for packed in fresh}
     for file in sorted(directory.glob("*/*.yaml")):
         theme = file.relative_to(directory).with_suffix("").as_posix()
         content = read_bytes(file, SIZE_LIMIT)
-        themes[theme] = len(parse_theme(decode_text(content, file), theme, file)["cases"])
-        files[f"{theme}.yaml"] = hash_bytes(content)
-        files[f"{theme}.npz"] = hash_arrays(read_npz(directory / f"{theme}.npz"))
+        if theme in known:
+            themes[theme], digest = known[theme].cases, known[theme].digest
+        else:
+            themes[theme] = len(parse_theme(decode_text(content, file), theme, file)["cases"])
+            digest = hash_arrays(read_npz(directory / f"{theme}.npz"))
+        files |= {f"{theme}.yaml": hash_bytes(content), f"{theme}.npz": digest}
     manifest = Manifest(version, themes, roles_of_themes(themes), files)
-    _validate(manifest.text(), "manifest", NAME)
+    _validate(checked(manifest.text(), "manifest", NAME), "manifest", NAME)
     write_pages(directory, manifest)
     return manifest
 
@@ -80,13 +115,12 @@ def roundtrip(golden: Golden) -> Golden:
 
     An expectation that is computed from these holds for every reader.
     """
-    theme, text, arrays = serialise([replace(golden, expected={})])
-    entry = parse_theme(text, theme, theme)["cases"][0]
-    return decode(entry, Members(theme, unpack(pack(arrays, compress=False), theme)), theme, expects=False)
+    theme, _, document, arrays = serialise([replace(golden, expected={})])
+    return decode(document["cases"][0], Members(theme, unpack(pack(arrays, compress=False), theme)), theme, expects=False)
 
 
-def serialise(goldens: Sequence[Golden], about: str = "") -> tuple[str, str, dict[str, Array]]:
-    """`DIALECT/THEME` of some goldens, its YAML, which satisfies the schema, and its arrays by member name."""
+def serialise(goldens: Sequence[Golden], about: str = "") -> tuple[str, str, Any, dict[str, Array]]:
+    """`DIALECT/THEME` of some goldens, its YAML, what a reader makes of that (it satisfies the schema), and its arrays by member name."""
     themes = {golden.case.id.rsplit("/", 1)[0] for golden in goldens}
     if len(themes) != 1:
         raise VectorError("vectors", "", f"a file holds the cases of one theme, and these are of {sorted(themes) or 'none'}")
@@ -94,14 +128,12 @@ def serialise(goldens: Sequence[Golden], about: str = "") -> tuple[str, str, dic
     encoded = [encode(golden, theme) for golden in goldens]
     dialect, _, slug = theme.partition("/")
     text = theme_text(dialect, slug, about, [entry for entry, _ in encoded])
-    parse_theme(text, theme, theme)
-    return theme, text, {name: array for _, part in encoded for name, array in part.items()}
+    return theme, text, parse_theme(text, theme, theme), {name: array for _, part in encoded for name, array in part.items()}
 
 
-def _validate(text: str, kind: str, file: str) -> None:
+def _validate(document: Any, kind: str, file: str) -> None:
     """Check a document against the published schema with jsonschema, the standard's own reading of it."""
     from jsonschema import Draft202012Validator
 
-    document: Any = checked(text, kind, file)
     for error in Draft202012Validator(schema.schema(kind)).iter_errors(document):
         raise VectorError(file, error.json_path, error.message, f"schema/{kind}.json says what may stand here")
