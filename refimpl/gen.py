@@ -64,20 +64,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     names = [dialect(name).name for name in options.dialect] or list(dialects(options.suite))
-    selected = [(name, theme, tuple(options.case)) for name in names for theme in SUITES[options.suite]]
-    plans = [(work, cases) for work in selected if (cases := selection(work))]
-    if not plans:
+    works = [(name, theme, tuple(options.case)) for name in names for theme in SUITES[options.suite]]
+    if options.list:
+        found = [golden.case for work in works for golden in selection(work)]
+        for case in found:
+            print(f"{case.id}\t{case.about}")
+    else:
+        found = [theme for theme in watched(_packed(works, options.jobs), len(works), sys.stderr, what="themes") if theme]
+    if not found:
         raise UsageError(f"no case matches {', '.join(options.case)}", "`refimpl gen --list` prints every id")
     if options.list:
-        for _, cases in plans:
-            for golden in cases:
-                print(f"{golden.case.id}\t{golden.case.about}")
         return OK
-    total = sum(len(cases) for _, cases in plans)
-    goldens = watched(_computed([work for work, _ in plans], options.jobs), total, sys.stderr)
     if options.check:
-        return _check(goldens, options.out, partial=bool(options.case or options.dialect or options.suite != "core"))
-    _write(goldens, options.out)
+        return _check(found, options.out, partial=bool(options.case or options.dialect or options.suite != "core"))
+    write_themes(options.out, found)
     say(f"wrote {total} cases of {len(names)} dialects to {options.out}")
     return OK
 

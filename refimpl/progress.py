@@ -10,11 +10,16 @@ T = TypeVar("T")
 
 
 def watched(
-    items: Iterable[T], total: int, stream: TextIO, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic
+    items: Iterable[T],
+    total: int,
+    stream: TextIO,
+    seconds: float = 10.0,
+    clock: Callable[[], float] = time.monotonic,
+    what: str = "cases",
 ) -> Iterator[T]:
-    """The same items, with progress shown on `stream`: a bar where it is a terminal and rich is installed."""
+    """The same items, with progress shown on `stream`: a bar where it is a terminal and rich is installed. what: the items are called."""
     bar = _bar if stream.isatty() and _has_rich() else None
-    return bar(items, total, stream) if bar else _lines(items, total, stream, seconds, clock)
+    return bar(items, total, stream, what) if bar else _lines(items, total, stream, what, seconds, clock)
 
 
 def _has_rich() -> bool:
@@ -25,19 +30,19 @@ def _has_rich() -> bool:
     return True
 
 
-def _bar(items: Iterable[T], total: int, stream: TextIO) -> Iterator[T]:
+def _bar(items: Iterable[T], total: int, stream: TextIO, what: str) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), "cases", TimeElapsedColumn())
+    columns = (BarColumn(), MofNCompleteColumn(), what, TimeElapsedColumn())
     with Progress(*columns, console=Console(file=stream), transient=True) as progress:
         yield from progress.track(items, total=total)
 
 
-def _lines(items: Iterable[T], total: int, stream: TextIO, seconds: float, clock: Callable[[], float]) -> Iterator[T]:
+def _lines(items: Iterable[T], total: int, stream: TextIO, what: str, seconds: float, clock: Callable[[], float]) -> Iterator[T]:
     told = clock()
     for done, item in enumerate(items, start=1):
         yield item
         if clock() - told >= seconds:
-            print(f"{done} of {total} cases", file=stream, flush=True)
+            print(f"{done} of {total} {what}", file=stream, flush=True)
             told = clock()

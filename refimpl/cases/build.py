@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,14 +30,14 @@ class Source:
         self._random = random.Random(seed)
 
     def uniform(self, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0) -> Array:
-        flat = [self._random.random() for _ in range(int(np.prod(shape, dtype=np.int64)))]
+        flat = [self._random.random() for _ in range(math.prod(shape))]
         return low + (high - low) * np.array(flat, np.float64).reshape(shape)
 
     def normal(self, shape: tuple[int, ...], scale: float = 1.0, dtype: str = "float32") -> Array:
         """Nearly normal (a sum of twelve uniform numbers), which takes no logarithm: its bits would depend on the platform."""
         total = np.zeros(shape)
-        for _ in range(12):
-            total += self.uniform(shape)
+        for uniform in self.uniform((12, *shape)):
+            total += uniform
         values: Array = ((total - 6.0) * scale).astype(numpy_dtype(dtype))
         return values
 

@@ -200,8 +200,9 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
             x = bound.x.reshape(touched.shape)[touched]
             e = np.maximum.accumulate(bound.e.reshape(len(CLASSES), *touched.shape), axis=0)[:, touched]
             with np.errstate(invalid="ignore"):
-                within = (np.abs(got - x) <= SLACK.get(dtype, 1.5) * e) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x))
-                within |= np.isinf(e) & np.isfinite(x)  # a number where a division by 0 is predicted is another computation
+                # A number where a division by 0 is predicted, and so no number, is that of another computation.
+                near = (np.abs(got - x) <= SLACK.get(dtype, 1.5) * e) & np.isfinite(x)
+                within = near | (got == x) | (~np.isfinite(got) & ~np.isfinite(x))
                 excludes = (np.abs(got - value) > e) & np.isfinite(got) & wrong
                 excludes &= ~(np.abs(x - value) <= e)  # else the dialect gives what is predicted, and SLACK alone admits the numbers
             possible &= within.reshape(len(CLASSES), -1).all(axis=1)
