@@ -7,7 +7,6 @@ import fnmatch
 import os
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -20,6 +19,7 @@ from .command import guarded, say
 from .dialects import dialect, dialects
 from .errors import NOT_CONFORMANT, OK, UsageError
 from .progress import watched
+from .vectors import PackedTheme, compare_directories, pack_theme, roundtrip, write_themes
 
 EXAMPLES = """examples:
   python -m refimpl.gen                                  the core suite into vectors/
@@ -65,20 +65,24 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     names = [dialect(name).name for name in options.dialect] or list(dialects(options.suite))
     works = [(name, theme, tuple(options.case)) for name in names for theme in SUITES[options.suite]]
+    nothing = UsageError(f"no case matches {', '.join(options.case)}", "`refimpl gen --list` prints every id")
     if options.list:
-        found = [golden.case for work in works for golden in selection(work)]
-        for case in found:
+        cases = [golden.case for work in works for golden in selection(work)]
+        for case in cases:
             print(f"{case.id}\t{case.about}")
-    else:
-        found = [theme for theme in watched(_packed(works, options.jobs), len(works), sys.stderr, what="themes") if theme]
-    if not found:
-        raise UsageError(f"no case matches {', '.join(options.case)}", "`refimpl gen --list` prints every id")
-    if options.list:
+        if not cases:
+            raise nothing
         return OK
     if options.check:
-        return _check(found, options.out, partial=bool(options.case or options.dialect or options.suite != "core"))
-    write_themes(options.out, found)
-    say(f"wrote {total} cases of {len(names)} dialects to {options.out}")
+        _refuse_empty(options.out)
+    computed = watched(_computed(works, options.jobs), len(works), sys.stderr, what="themes")
+    themes = [theme for theme in computed if theme is not None]
+    if not themes:
+        raise nothing
+    if options.check:
+        return _check(themes, options.out, partial=bool(options.case or options.dialect or options.suite != "core"))
+    write_themes(options.out, themes)
+    say(f"wrote {sum(theme.cases for theme in themes)} cases of {len(names)} dialects to {options.out}")
     return OK
 
 
@@ -97,7 +101,6 @@ def compute(work: Work) -> list[Golden]:
 def complete(draft: Golden) -> Golden:
     """A draft with its expectations, evaluated from the inputs as serialised."""
     from .oracle import catches_of_reduced, expectations, reduced
-    from .vectors import roundtrip
 
     golden = roundtrip(draft)
     if golden.case.error is not None:
@@ -108,35 +111,33 @@ def complete(draft: Golden) -> Golden:
     return replace(golden, expected=few.expand(expected), case=replace(golden.case, catches=caught))
 
 
-def _computed(works: list[Work], jobs: int) -> Iterator[Golden]:
+DEAR = ("horizons", "sizes", "pairs", "shapes", "counters")
+"""The themes that take the longest, longest first: they are begun first, so that no process waits for another's last one."""
+
+
+def _computed(works: Sequence[Work], jobs: int) -> Iterator[PackedTheme | None]:
+    """The files of each theme, None where no case of it was asked for, in an order of its own."""
+    by_cost = sorted(works, key=lambda work: DEAR.index(work[1]) if work[1] in DEAR else len(DEAR))
     if jobs == 1:
-        for work in works:
-            yield from compute(work)
+        yield from map(_packed, by_cost)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        longest_first = sorted(works, key=lambda work: work[1] not in ("horizons", "rows"))
-        for goldens in pool.map(compute, longest_first):
-            yield from goldens
+        yield from pool.map(_packed, by_cost)
 
 
-def _write(goldens: Iterator[Golden], directory: Path) -> None:
-    from .vectors import write_manifest, write_theme
-
-    themes: dict[tuple[str, str], list[Golden]] = defaultdict(list)
-    for golden in goldens:
-        themes[golden.case.dialect, golden.case.theme].append(golden)
-    for key in sorted(themes):
-        write_theme(directory, themes[key])
-    write_manifest(directory)
+def _packed(work: Work) -> PackedTheme | None:
+    goldens = compute(work)
+    return pack_theme(goldens) if goldens else None
 
 
-def _check(goldens: Iterator[Golden], directory: Path, partial: bool) -> int:
-    from .vectors import compare_directories
-
+def _refuse_empty(directory: Path) -> None:
     if not (directory / "MANIFEST.yaml").is_file():
         raise UsageError(f"{directory} holds no vectors (no MANIFEST.yaml)", f"write them first: python -m refimpl.gen --out {directory}")
+
+
+def _check(themes: Sequence[PackedTheme], directory: Path, partial: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="refimpl-") as temporary:
-        _write(goldens, Path(temporary))
+        write_themes(Path(temporary), themes)
         differences = compare_directories(Path(temporary), directory, partial=partial)
     for difference in differences:
         print(difference)
