@@ -102,6 +102,7 @@ def warmup(run, slot, s):
 row = partial(wrong, dialects=ALL)
 SCHEDULED = ("schedules/*", "pairs/*schedule*")
 GROUPED = ("groups/*", "schedules/*", "pairs/*groups*")
+DECOUPLED_BY_SCHEDULE = ("options/*", "pairs/decoupled-decay-and-schedule-*", "pairs/schedule-*-and-schedule-decoupled", "pairs/groups-and-schedule-decoupled")
 DECAYED = ("options/*", "groups/*", "schedules/*", "pairs/*decay*", "pairs/*schedule-decoupled*")
 
 # fmt: off
@@ -147,7 +148,7 @@ ROWS: tuple[Row, ...] = (
     row("lr-x-0.99", "lr is 1 % too small", "a factor", named("lr-scaled"), scaled("lr", 0.99)),
     row("lr-x-2", "lr is doubled", "two devices", named("lr-scaled", "applied-twice"), scaled("lr", 2.0)),
     row("lr-plus-1e-6", "lr is 1e-6 too large", "a summand", named("lr-offset").or_none(), shifted("lr", 1e-6)),
-    row("lr-in-steps", "lr is rounded to multiples of 0.001", "a table", NO_CAUSE, with_settings(lambda run, slot, s: {"lr": round(s.lr, 3)})),
+    row("lr-in-steps", "lr is rounded to multiples of 0.001", "a table", NO_CAUSE, with_settings(lambda run, slot, s: {"lr": round(s.lr, 3)}), cases=("basics/*",)),
     row("warmup-nobody-asked", "lr grows over the first ten steps", "a default of a trainer", NO_CAUSE, with_settings(warmup)),
     row("eps-x-10", "eps is ten times too large", "a factor", named("eps-scaled"), scaled("eps", 10.0), cases=("eps/*",)),
     row("eps-x-1.1", "eps is 10 % too large", "a factor", named("eps-scaled"), scaled("eps", 1.1), cases=("eps/*",)),
@@ -159,7 +160,7 @@ ROWS: tuple[Row, ...] = (
     row("beta2-is-0.99", "beta2 is 0.99, whatever is asked", "another default", placed(r"beta2.*0\.99\b").or_none(), with_settings(lambda run, slot, s: {"beta2": 0.99})),
     row("beta1-twice", "beta1 stands for beta2 too", "one variable", placed("beta1.*(beta2|both|twice)").or_none(), with_settings(lambda run, slot, s: {"beta2": s.beta1})),
     row("betas-swapped", "beta1 and beta2 exchanged", "mutant", named("betas-swapped"), with_settings(lambda run, slot, s: {"beta1": s.beta2, "beta2": s.beta1})),
-    row("betas-to-3-digits", "betas are rounded to three digits", "a table", placed("betas?.*round").or_none(), with_settings(lambda run, slot, s: {"beta1": round(s.beta1, 3), "beta2": round(s.beta2, 3)})),
+    row("betas-to-3-digits", "betas are rounded to three digits", "a table", placed("betas?.*round").or_none(), with_settings(lambda run, slot, s: {"beta1": round(s.beta1, 3), "beta2": round(s.beta2, 3)}), cases=("betas/*",)),
     row("lr-eps-exchanged", "lr and eps exchanged", "positional arguments", named("lr-eps-exchanged"), with_settings(lambda run, slot, s: {"lr": s.eps, "eps": s.lr})),
     wrong("decay-and-eps-exchanged", "weight_decay and eps exchanged", "positional arguments", named("eps-weight-decay-exchanged"),
           with_settings(lambda run, slot, s: {"weight_decay": s.eps, "eps": s.weight_decay}), dialects=DECAYING),
@@ -173,16 +174,16 @@ ROWS: tuple[Row, ...] = (
     row("gradient-halved", "gradients are halved", "a missing world size", named("gradient-scaled"), changes_gradient(lambda g: g * g.dtype.type(0.5))),
     row("gradient-over-65536", "gradients are divided by 65536", "DeepSpeed PR 7839", named("gradient-scaled"), changes_gradient(lambda g: g / g.dtype.type(65536))),
     row("gradient-x-1.001", "gradients are 0.1 % too large", "a factor", named("gradient-scaled"), changes_gradient(lambda g: g * g.dtype.type(1.001))),
-    row("gradient-clipped-at-100", "gradients are clipped to +-100", "a guard", placed("gradients?.*clip").or_none(), changes_gradient(lambda g: np.clip(g, -100, 100))),
+    row("gradient-clipped-at-100", "gradients are clipped to +-100", "a guard", placed("gradients?.*clip").or_none(), changes_gradient(lambda g: np.clip(g, -100, 100)), cases=("ranges/*", "duplicates/opposite-*", "pairs/*dense", "pairs/plain*")),
     row("gradient-clipped-at-1", "gradients are clipped to +-1", "a guard", placed("gradients?.*clip").or_none(), changes_gradient(lambda g: np.clip(g, -1, 1))),
     row("gradient-norm-clipped", "gradients are scaled to a norm of 1 at most", "a guard", NO_CAUSE, changes_gradient(clipped_norm)),
     row("nan-becomes-zero", "nan in a gradient counts as zero", "a guard", placed("nan.*(zero|0)").or_none(), changes_gradient(np.nan_to_num), cases=("ranges/*",)),
     wrong("decoupled-lr-first-value", "a decoupled decay reads lr once", "chainer 7365, apex 1849", named("decay-lr-first-value"),
-          decays_with(lambda run, call, rate: first_lr(run, call) * call.s.weight_decay), dialects=(ADAM,), cases=DECAYED),
+          decays_with(lambda run, call, rate: first_lr(run, call) * call.s.weight_decay), dialects=(ADAM,), cases=DECOUPLED_BY_SCHEDULE),
     wrong("decoupled-lr-first-group", "a decoupled decay reads the first group's lr", "groups not read", named("decay-lr-first-group"),
-          decays_with(lambda run, call, rate: Settings.of(run.hypers[0]).lr * call.s.weight_decay), dialects=(ADAM,), cases=DECAYED),
+          decays_with(lambda run, call, rate: Settings.of(run.hypers[0]).lr * call.s.weight_decay), dialects=(ADAM,), cases=DECOUPLED_BY_SCHEDULE),
     wrong("decoupled-decay-first-value", "a decoupled decay reads weight_decay once", "chainer 7365", named("weight-decay-first-value"),
-          decays_with(lambda run, call, rate: call.s.lr * Settings.of(run.case.groups[call.group].hyper).weight_decay), dialects=(ADAM,), cases=DECAYED),
+          decays_with(lambda run, call, rate: call.s.lr * Settings.of(run.case.groups[call.group].hyper).weight_decay), dialects=(ADAM,), cases=DECOUPLED_BY_SCHEDULE),
     wrong("decoupled-lr-over-first", "a decoupled decay is multiplied by lr / first lr", "nnabla 1.39.0", named("decay-lr-relative"), decays_with(decay_by_lr_over_first), dialects=(ADAM,), cases=DECAYED),
     wrong("decoupled-without-lr", "a decoupled decay is not multiplied by lr", "Keras 22a3d41589, tfa 2282", named("decay-without-lr"),
           decays_with(lambda run, call, rate: call.s.weight_decay), dialects=(ADAM,), cases=DECAYED),

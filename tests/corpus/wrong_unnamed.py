@@ -102,7 +102,7 @@ ROWS: tuple[Row, ...] = (
     row("rectified", "RAdam's factor", "RAdam", hooks={"change": rectified}, dialects=(SPARSE, ADAM)),
     row("adamax", "v is a decaying maximum", "Adamax", hooks={"second_moment": largest_so_far}),
     row("signs-only", "moves by the sign of m", "Lion", hooks={"change": lambda run, call, d, v: np.sign(d) * call.scalar(call.s.lr)}),
-    row("trust-ratio", "the change has a norm of 1 at most", "LAMB", hooks={"change": weighted_by_norm}, dialects=(SPARSE, ADAM)),
+    row("trust-ratio", "the change has a norm of 1 at most", "LAMB", hooks={"change": weighted_by_norm}, dialects=(SPARSE, ADAM), cases=("basics/large-lr", "resumed/far-above-root", "betas/*")),
     row("heavy-ball", "m takes in lr g", "SGD's momentum", hooks={"first_moment": heavy_ball}),
     row("momentum-every-other", "m takes in every other gradient", "accumulation", hooks={"first_moment": momentum_every_other}),
     row("root-of-row", "the denominator is the mean of its row", "row-wise Adam half done", hooks={"change": smoothed}),
