@@ -70,7 +70,9 @@ def opened(browser, file, size=DESKTOP, **options):
     try:
         page.goto(file.resolve().as_uri())
         yield page
-        page.wait_for_timeout(20)  # what the page still had to say; not by a timer of its own, which a page without scripts has none of
+        if options.get("java_script_enabled", True):
+            page.evaluate("() => new Promise(done => setTimeout(done))")  # timers that the page set before are over, however slow it is
+        page.wait_for_timeout(20)  # what the page still had to say
         if noise:
             raise AssertionError("\n".join(noise))
     finally:
