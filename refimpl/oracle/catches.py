@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from ..case import KINDS, Case, Expected
 from ..dialects import Deviation, Picks, dialect, differing_stages
 from ..dialects.stages import Merge
 from ..gradients import Array, RowGradient, is_element_gradient
-from ..reference import FIELDS, scheduled, trajectory
-from .expectations import Expectations, recorded
+from ..reference import FIELDS, States, scheduled, trajectory
+from .alike import Alike
+from .expectations import Expectations
 from .row_classes import Reduced
 
 CATCH_DISTANCE = 10
@@ -36,10 +38,12 @@ def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation])
     case = _beginning(case)
     settings = _Settings.of(case)
     limits = _limits(case, expected)
-    answers: dict[tuple[Picks, ...], bool] = {settings.plain: False}  # deviations that come to the same picks compute the same
+    alike = Alike.of(case, [dialect(case.dialect).resolve(hyper)[0] for hyper in settings.hypers])
+    plain = tuple(map(alike.simplified, settings.plain))
+    answers: dict[tuple[Picks, ...], bool] = {plain: False}  # deviations that come to the same picks compute the same
     caught = []
     for deviation in candidates:
-        picks = settings.picked(deviation)
+        picks = tuple(map(alike.simplified, settings.picked(deviation)))
         if picks not in answers:
             answers[picks] = _is_caught(case, limits, deviation)
         if answers[picks]:
@@ -108,19 +112,37 @@ IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class _Limit:
-    """One array of one parameter at one recorded step: where it must be, within what, and of which elements that is known."""
+class _Limits:
+    """All arrays of all parameters at one recorded step, one after the other: where they must be, within what, and where that is known.
 
-    name: str
-    array: str
+    places: (parameter, field of State) of each array, in their order.
+    """
+
+    places: tuple[tuple[str, str], ...]
     value: Array
     bound: Array
     known: Array
 
-    def exceeded(self, values: Array, distance: float, less: Array | float = 0.0) -> bool:
-        """Whether some element is farther than that many bounds from where it must be, by more than `less`."""
+    def numbers(self, states: States) -> Array:
+        """The numbers of a state, in the same order."""
+        return np.concatenate([getattr(states[name], field).reshape(-1) for name, field in self.places])
+
+    def exceeded(self, values: Array, distance: float, less: Array | float = 0.0) -> Array:
+        """Which elements are farther than that many bounds from where they must be, by more than `less`."""
         with np.errstate(invalid="ignore"):
-            return bool((np.abs(values.reshape(self.value.shape) - self.value) - less > distance * self.bound)[self.known].any())
+            return np.asarray((np.abs(values - self.value) - less > distance * self.bound) & self.known)
+
+    def proven(self, balls: Array) -> bool:
+        """Whether some ball is farther than CATCH_DISTANCE bounds away, with all that it holds."""
+        from ..arithmetic.balls import midpoint, radius
+
+        middle = midpoint(balls)
+        at = np.flatnonzero(self.exceeded(middle, CATCH_DISTANCE))
+        if not len(at):
+            return False
+        spread = np.zeros(len(balls))
+        spread[at] = radius(balls[at])
+        return bool(self.exceeded(middle, CATCH_DISTANCE, spread)[at].any())
 
 
 def _beginning(case: Case) -> Case:
@@ -130,15 +152,18 @@ def _beginning(case: Case) -> Case:
     return replace(case, steps=case.steps[:LAST_STEP], record=tuple(step for step in case.record if step <= LAST_STEP))
 
 
-def _limits(case: Case, expected: Expectations) -> dict[int, list[_Limit]]:
+def _limits(case: Case, expected: Expectations) -> dict[int, _Limits]:
     """Recorded step to the limits of its arrays."""
-    limits: dict[int, list[_Limit]] = {}
+    limits: dict[int, _Limits] = {}
     for at, step in enumerate(case.record):
+        places, parts = [], []
         for name, arrays in expected.items():
             tame = _tame(arrays, at)
             for array, one in arrays.items():
                 bound = one.bound[CLASSES[-1]][at].astype(np.float64)
-                limits.setdefault(step, []).append(_Limit(name, array, one.value[at], bound, tame & np.isfinite(bound)))
+                places.append((name, FIELDS[array]))
+                parts.append((one.value[at], bound, tame & np.isfinite(bound)))
+        limits[step] = _Limits(tuple(places), *(np.concatenate([part.reshape(-1) for part in of]) for of in zip(*parts)))
     return limits
 
 
@@ -151,17 +176,17 @@ def _tame(arrays: Mapping[str, Expected], at: int) -> Array:
     return ~wild
 
 
-def _is_caught(case: Case, limits: Mapping[int, list[_Limit]], deviation: Deviation) -> bool:
+def _is_caught(case: Case, limits: Mapping[int, _Limits], deviation: Deviation) -> bool:
     """Whether balls prove that the deviation leaves a limit; not tried any longer where doubles come nowhere near it."""
-    from ..arithmetic.balls import midpoint, radius
+    from ..arithmetic.balls import midpoint
 
     for step, states in enumerate(trajectory(case, _balls(), dialect(case.dialect), (deviation,)), start=1):
-        for limit in limits.get(step, ()):
-            ball = getattr(states[limit.name], FIELDS[limit.array])
-            middle, spread = (numbers(ball).reshape(limit.value.shape) for numbers in (midpoint, radius))
-            if limit.exceeded(middle, CATCH_DISTANCE, spread):
+        if step in limits:
+            limit = limits[step]
+            balls = limit.numbers(states)
+            if limit.proven(balls):
                 return True
-            undefined = ~np.isfinite(middle) & limit.known
+            undefined = ~np.isfinite(midpoint(balls)) & limit.known
             if undefined.any() and _is_not_finite(case, deviation, limit, step, undefined):
                 return True
         if step == UNSCREENED_STEPS < len(case.steps) and not _comes_near(case, limits, deviation):
@@ -169,21 +194,27 @@ def _is_caught(case: Case, limits: Mapping[int, list[_Limit]], deviation: Deviat
     return False
 
 
-def _is_not_finite(case: Case, deviation: Deviation, limit: _Limit, step: int, places: Array) -> bool:
+def _is_not_finite(case: Case, deviation: Deviation, limit: _Limits, step: int, places: Array) -> bool:
     """Whether the deviation gives no number where it divides by an exact zero: what that comes to is for floats to say."""
-    run = recorded(case, Float(case.dtype), dialect(case.dialect), (deviation,))
-    return not np.isfinite(run[limit.name, limit.array][case.record.index(step)][places]).all()
+    runs = trajectory(case, _floats(case.dtype), dialect(case.dialect), (deviation,))
+    states = next(islice(runs, step - 1, None))
+    return not np.isfinite(limit.numbers(states)[places]).all()
 
 
-def _comes_near(case: Case, limits: Mapping[int, list[_Limit]], deviation: Deviation) -> bool:
+def _comes_near(case: Case, limits: Mapping[int, _Limits], deviation: Deviation) -> bool:
     """Whether the deviation leaves half of a limit when it is computed in doubles, or is no number there."""
-    run = recorded(case, Float("float64"), dialect(case.dialect), (deviation,))
-    for at, step in enumerate(case.record):
-        for limit in limits[step]:
-            values = run[limit.name, limit.array][at]
-            if limit.exceeded(values, SCREEN_DISTANCE) or not np.isfinite(values[limit.known]).all():
+    for step, states in enumerate(trajectory(case, _floats("float64"), dialect(case.dialect), (deviation,)), start=1):
+        if step in limits:
+            values = limits[step].numbers(states)
+            if limits[step].exceeded(values, SCREEN_DISTANCE).any() or not np.isfinite(values[limits[step].known]).all():
                 return True
     return False
+
+
+@cache
+def _floats(dtype: str) -> Arithmetic:
+    """One number system per dtype, so that scalars which several deviations need are computed once."""
+    return Float(dtype)
 
 
 @cache
