@@ -18,7 +18,7 @@ from refimpl.judging.evidence import Judged
 from refimpl.judging.families import library
 from refimpl.judging.hypothesis import Hypothesis, predict
 from refimpl.judging.verdict import CaseVerdict, Diagnosis
-from refimpl.reference import FIELDS, kept_arrays
+from refimpl.reference import FIELDS, ONE, Forms, kept_arrays
 
 Core = Mapping[str, list[Golden]]
 
@@ -53,7 +53,7 @@ def hypothesis(id: str, words: str = "", name: str = "torch.SparseAdam") -> Hypo
     return next(one for one in library(name) if one.id == id and words in one.about)
 
 
-def computed(wrong: Hypothesis, golden: Golden, change: Callable[[dict[str, Any]], None] | None = None) -> Outcome:
+def computed(wrong: Hypothesis, golden: Golden, change: Callable[[dict[str, Any]], None] | None = None, forms: Forms = ONE) -> Outcome:
     """What a backend gives that does what a hypothesis says, computed in the case's own format."""
     from refimpl.arithmetic import Float
     from refimpl.backends.outcome import End
@@ -63,7 +63,7 @@ def computed(wrong: Hypothesis, golden: Golden, change: Callable[[dict[str, Any]
     assert plan is not None
     shapes = {param.name: param.value.shape for param in case.params}
     kept: dict[str, dict[str, list[np.ndarray]]] = {name: {array: [] for array in arrays} for name, arrays in kept_arrays(case).items()}
-    for number, states in enumerate(predict(plan, Float(case.dtype)), start=1):
+    for number, states in enumerate(predict(plan, Float(case.dtype), forms), start=1):
         if number in case.record:
             for name, arrays in kept.items():
                 for array, values in arrays.items():

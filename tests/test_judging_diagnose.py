@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 from judging_runs import Core, causes, computed, deviating, failing, hypothesis, some, verdicts
 
 from refimpl.backends import Capabilities
 from refimpl.backends.execute import execute
 from refimpl.backends.outcome import Outcome
 from refimpl.backends.reference import factory
-from refimpl.case import Case, Step
+from refimpl.case import Case, Golden, Step
 from refimpl.dialects import dialect
 from refimpl.judging.diagnose import leads_of
 from refimpl.judging.evidence import prove
-from refimpl.judging.hypothesis import together
+from refimpl.judging.hypothesis import Hypothesis, Plan, together
+from refimpl.reference.forms import Forms, Mean, Square
 
 
 def test_nothing_is_diagnosed_where_nothing_failed(core: Core) -> None:
@@ -165,3 +167,21 @@ def test_a_division_by_zero_that_is_predicted_explains_no_number(core: Core) -> 
     plan = together(hypothesis("eps-in-float16"), hypothesis("stale-second-moment")).plan(golden.case, dialect("torch.SparseAdam"))
     assert plan is not None
     assert prove(plan, failing(golden, _scaled(golden, 1.5)), 2) is None
+
+
+@pytest.mark.parametrize("mean", [Mean.LERP_FROM_NEW, Mean.NEW_MINUS_SCALED])
+def test_averages_that_round_at_the_size_of_the_new_value_are_named_and_others_are_not(core: Core, mean: Mean) -> None:
+    goldens = some(core, "basics/five-steps", "groups/lr", "basics/growing")
+    square = Square[mean.name]
+    runs = [_in_forms(golden, Forms(mean=(mean,), square=(square,))) for golden in goldens]
+    failed = [run for golden, run in zip(goldens, runs) if verdicts([golden], [run])[0].is_numeric_failure]
+    assert failed
+    (cause,) = causes(goldens, runs)
+    assert cause.deviations == ("average-from-new-value",)
+    assert mean.value in cause.about
+    lerp = [_in_forms(golden, Forms(mean=(Mean.LERP,), square=(Square.LERP,))) for golden in goldens]
+    assert causes(goldens, lerp) == ()
+
+
+def _in_forms(golden: Golden, forms: Forms) -> Outcome:
+    return computed(Hypothesis("", "", "", lambda case, table: Plan(case)), golden, forms=forms)

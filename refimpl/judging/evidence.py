@@ -154,7 +154,7 @@ def _values(gradient: Gradient | None) -> Array:
 def screen(plan: Plan, judged: Judged) -> Fit:
     """Where the prediction in double is near enough to the numbers to be worth a proof."""
     fit = Fit.FULL
-    if plan.scalars:
+    if plan.scalars or plan.simulated:
         return fit  # for the proof to say
     for at, states in judged.recorded(predict(plan, judged.arithmetic)):
         for name, array in judged.keys:
@@ -184,6 +184,8 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
     is evidence of nothing.
     """
     dtype = judged.golden.case.dtype
+    if plan.simulated:
+        return _prove_simulated(plan, judged)
     possible = np.ones(len(CLASSES), bool)
     possible[loosest + 1 :] = False
     telling = {name: np.zeros((len(CLASSES), int(touched.sum())), bool) for name, touched in judged.touched.items()}
@@ -216,6 +218,31 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
     return Proof(int(np.flatnonzero(proven)[0]), bool(tells.any())) if proven.any() else None
 
 
+def _prove_simulated(plan: Plan, judged: Judged) -> Proof | None:
+    """The proof that a simulation gives the backend's numbers, to a bound, and is wrong where these are."""
+    wrong, simulated = 0, 0
+    for at, states in judged.recorded(_computed(plan, judged)):
+        for name, array in judged.keys:
+            expected = judged.expected(name, array)
+            got, value = judged.got(name, array)[at].astype(np.float64), expected.value[at]
+            bound = expected.bound[judged.required][at].astype(np.float64)
+            x = np.asarray(getattr(states[name], FIELDS[array]), np.float64).reshape(got.shape)
+            with np.errstate(invalid="ignore"):
+                if not ((np.abs(got - x) <= bound) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(bound)).all():
+                    return None
+                outside = judged.wrong[name, array][at] & np.isfinite(got)
+                wrong += int(outside.sum())
+                simulated += int((outside & (np.abs(x - value) > bound)).sum())
+    return Proof(CLASSES.index(judged.required), True) if wrong and simulated >= TELLING * wrong else None
+
+
+def _computed(plan: Plan, judged: Judged) -> Iterator[States]:
+    """The states of a plan without an error analysis: in the case's own format where a rounding is what the plan is about."""
+    if plan.simulated:
+        return predict(plan, Float(judged.golden.case.dtype), plan.simulated)
+    return predict(plan, judged.arithmetic)
+
+
 def changed(plan: Plan, judged: Judged) -> Mapping[str, Array]:
     """Per parameter, the elements that the prediction takes so far from the expectation that a backend which computes it would fail."""
     found = {name: np.zeros(touched.shape, bool) for name, touched in judged.touched.items()}
@@ -231,11 +258,11 @@ def is_changed(plan: Plan, judged: Judged) -> bool:
 
 def _changes(plan: Plan, judged: Judged) -> Iterator[tuple[str, Array]]:
     """Step after step and array after array: the parameter, and which of its elements are far from their expectation."""
-    for at, states in judged.recorded(predict(plan, judged.arithmetic)):
+    for at, states in judged.recorded(_computed(plan, judged)):
         for name, array in judged.keys:
             expected = judged.golden.expected[name][array]
             value = expected.value[at]
-            x = getattr(states[name], FIELDS[array]).reshape(value.shape)
+            x = np.asarray(getattr(states[name], FIELDS[array]), np.float64).reshape(value.shape)
             with np.errstate(invalid="ignore"):
                 apart = np.abs(x - value) > FAR * expected.bound[judged.required][at].astype(np.float64)
             yield name, apart if expected.allowed is not None else apart | (~np.isfinite(x) & np.isfinite(value))

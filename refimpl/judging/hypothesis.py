@@ -19,7 +19,8 @@ class Plan:
     """How a case is computed under a hypothesis: other inputs, other picks, hooks, and changes of intermediate results.
 
     alter: by name, as `reference.trace.altered` calls it; root: changes the square root of a tensor; scalars: the format in which scalars
-    are computed, in any way and order, so that a prediction in double is not near enough to screen with.
+    are computed, in any way and order, so that a prediction in double is not near enough to screen with; simulated: the formulations that
+    are computed in the case's own format, where only their rounding is another.
     """
 
     case: Case
@@ -28,6 +29,7 @@ class Plan:
     alter: Alter | None = None
     root: Callable[[Number], Number] | None = None
     scalars: str | None = None
+    simulated: Forms | None = None
 
 
 Planner = Callable[[Case, Dialect], "Plan | None"]

@@ -149,7 +149,7 @@ ROWS: tuple[Row, ...] = (
     row("row-tail-32", "rows that no whole batch of 32 holds are lost, once there is one", "batches of 32", placed(r"last rows|row-tails"),
         moves_rows(lambda rows: slice(len(rows) - (len(rows) % 32 if len(rows) > 32 else 0))), dialects=BY_ROWS, cases=("sizes/rows-*", "touched/*")),
     row("last-row-lost", "the last distinct row is lost", "off by one", placed("last row"), moves_rows(lambda rows: slice(len(rows) - 1)), dialects=BY_ROWS, cases=("sizes/rows-*", "touched/*")),
-    row("odd-rows-lost", "rows of odd number are not updated", "two workers", placed("odd rows"), moves_rows(lambda rows: rows % 2 == 0), dialects=BY_ROWS, cases=("sizes/rows-*", "touched/*")),
+    row("odd-rows-lost", "rows of odd number are not updated", "two workers", placed("odd rows|rows of odd"), moves_rows(lambda rows: rows % 2 == 0), dialects=BY_ROWS, cases=("sizes/rows-*", "touched/*")),
     *(row(f"row-numbers-in-{bits}-bits", f"row numbers are cut to {bits} bits", "index arithmetic", placed(rf"row numbers are cut to {bits} bits"),
           wrapped_rows(bits), dialects=(SPARSE, LAZY, APART, DENSIFIED), cases=("rows/*", "large/beyond-*", "large/colliding-*")) for bits in (8, 15, 16, 17)),
     row("offsets-in-20-bits", "offsets, row times width, are cut to 20 bits", "index arithmetic", placed("offsets|cut to 1[0-9] bits|cut to 20 bits").or_none(),

@@ -102,7 +102,12 @@ def warmup(run, slot, s):
 row = partial(wrong, dialects=ALL)
 SCHEDULED = ("schedules/*", "pairs/*schedule*")
 GROUPED = ("groups/*", "schedules/*", "pairs/*groups*")
-DECOUPLED_BY_SCHEDULE = ("options/*", "pairs/decoupled-decay-and-schedule-*", "pairs/schedule-*-and-schedule-decoupled", "pairs/groups-and-schedule-decoupled")
+DECOUPLED_BY_SCHEDULE = (
+    "options/*",
+    "pairs/decoupled-decay-and-schedule-*",
+    "pairs/schedule-*-and-schedule-decoupled",
+    "pairs/groups-and-schedule-decoupled",
+)
 DECAYED = ("options/*", "groups/*", "schedules/*", "pairs/*decay*", "pairs/*schedule-decoupled*")
 
 # fmt: off

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...arithmetic import CLASSES
+from ...arithmetic import CLASSES, FORMATS
 from ...case import Case
 from ...dialects import Dialect
 from ...gradients import Array
@@ -24,6 +24,9 @@ GRADIENT = "gradient-scaled"
 
 ROUNDS = 8
 """Gauss-Newton steps of a fit."""
+
+LEAST = 16
+"""A factor differs from 1 by more than this many roundings of the format, or it is taken for one."""
 
 GOOD = 20.0
 """A fit is kept where its root mean square error is at most this many bounds."""
@@ -113,6 +116,9 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
         number += change
         if abs(change) <= 1e-12 * max(abs(number), 1e-12):
             break
+    least = LEAST * FORMATS[case.dtype].u
+    if abs(number - scaling.neutral) <= least * abs(scaling.neutral):
+        return None  # a rounding may be no more than that
     final = got - _predicted(scaling.changed(case, number) or case, judged)
     error = np.sqrt(np.mean(np.where(np.isfinite(final), final * weight, 0.0) ** 2)) if len(final) else np.inf
     return rounded_within(number, 1 / np.sqrt(power), scaling.neutral) if error <= GOOD and number != scaling.neutral else None

@@ -48,6 +48,7 @@ STATE = (
     ("exp-avg-sq", "the second moment and its maximum", ("v", "v_max")),
     ("params", "the parameters", ("p",)),
     ("state", "the parameters and both moments", ("p", "m", "v", "v_max")),
+    ("state", "the parameters and both moments, but not the maximum of v,", ("p", "m", "v")),
 )
 
 WAYS = {"to nearest": "", "cut off": ", cut off instead of rounded"}
