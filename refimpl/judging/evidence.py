@@ -125,7 +125,7 @@ class Judged:
     @property
     def cost(self) -> int:
         case = self.golden.case
-        return (200 + sum(param.value.size for param in case.params)) * min(len(case.steps), FIRST_STEPS)
+        return sum(200 + param.value.size for param in case.params) * min(len(case.steps), FIRST_STEPS)
 
     def got(self, name: str, array: str) -> Array:
         return self.outcome.states[name][array]
