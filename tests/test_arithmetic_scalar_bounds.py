@@ -62,6 +62,13 @@ def test_zero_times_a_scalar_is_zero_and_is_subtracted_without_a_rounding() -> N
     assert (a.scalar(1.0) - nothing).e == (0.0,) * 4
 
 
+def test_zero_over_a_scalar_is_zero_unless_that_may_be_zero_too() -> None:
+    a = Bounded("bfloat16")
+    assert (a.scalar(0.0) / a.scalar(0.1)).e == (0.0,) * 4
+    correction = a.scalar(1.0) - a.power(a.scalar(0.999), 3)  # in bfloat16, 0.999^3 may be 1
+    assert np.isinf((a.scalar(0.0) / correction).e[2:]).all()
+
+
 def test_a_power_of_two_times_a_scalar_is_exact() -> None:
     a = Bounded("float32")
     decay = a.scalar(0.01)

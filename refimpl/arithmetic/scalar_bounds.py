@@ -98,7 +98,10 @@ class ScalarBound:
         if other.x == 0:
             return ScalarBound(math.nan, (math.inf,) * len(CLASSES), self.rounding)
         x = self.x / other.x
-        return self._rounded(x, tuple(map(_quotient_error, (abs(self.x),) * len(self.e), self.e, (abs(other.x),) * len(self.e), other.e)))
+        e = tuple(map(_quotient_error, (abs(self.x),) * len(self.e), self.e, (abs(other.x),) * len(self.e), other.e))
+        if self.is_zero() and all(map(math.isfinite, e)):
+            return ScalarBound(x, EXACT, self.rounding)  # 0 over what cannot be 0
+        return self._rounded(x, e)
 
     def sqrt(self) -> ScalarBound:
         if self.raw == 1:

@@ -45,6 +45,7 @@ RESUMED_STEPS = (1, 2, 9, 100, 257, 2048, 65536, 1_000_000)
 
 LATE_RESUMES = (
     (0, 0.999, "A state that was made before any step: moments are given, and t is 1."),
+    (99, 0.9, "Steps 100 and 101: the bias of m is corrected still."),
     (255, 0.99, "Steps 256 and 257, where a count of 8 bits wraps."),
     (256, 0.99, "Steps 257 and 258, which bfloat16 does not hold."),
     (2047, 0.999, "Steps 2048 and 2049, where a count in half precision stops."),

@@ -111,6 +111,7 @@ def touched(bench: Bench) -> Iterator[Golden]:
     yield _table(bench, "visible-eps", "Rows that rest and return under an eps that shows.", [[4, 0], [2], [0, 2], [4]], hyper=hyper)
     yield _stored_zeros(bench)
     yield _one_column_zero(bench)
+    yield _zero_at_an_end(bench)
     yield _sums_to_zero(bench)
 
 
@@ -149,6 +150,19 @@ def _one_column_zero(bench: Bench) -> Golden:
         [Param("w", source.normal(shape))],
         gradients,
     )
+
+
+def _zero_at_an_end(bench: Bench) -> Golden:
+    source = bench.source("zero-at-an-end")
+    shape = (4, 3)
+    gradients = []
+    for first, last in (([3, 1], [0]), ([1], [2, 3]), ([0, 2], [1])):
+        values = source.normal((3, 3))
+        values[: len(first), 0] = 0
+        values[len(first) :, 2] = 0
+        gradients.append({"w": row_gradient(first + last, values, shape)})
+    about = "Rows of which the first or the last number is 0, and the others are not: they are touched, and every column moves."
+    return bench.golden("zero-at-an-end", about, [Param("w", source.normal(shape))], gradients, bench.hyper(**VISIBLE_EPS))
 
 
 def _sums_to_zero(bench: Bench) -> Golden:

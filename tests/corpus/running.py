@@ -119,5 +119,5 @@ def _placed(diagnosis: Diagnosis, answer: Answer) -> bool:
 
 def _near(words: str, number: int) -> bool:
     """Whether the words hold the number, one beside it, or a range around it."""
-    ranges = re.findall(r"(\d+)(?: to (\d+))?", words.replace(",", ""))
+    ranges = re.findall(r"(\d+)(?: to (\d+))?", re.sub(r"(?<=\d),(?=\d)", "", words))
     return any(int(low) - 1 <= number <= int(high or low) + 1 for low, high in ranges)
