@@ -43,7 +43,7 @@ class Hypothesis:
     plan: how it computes a case, None for a case that it leaves as it is; parts: the ids of which it consists, where it is several;
     rank: of several that compute the same, the one of the lowest rank is named first; pairs: whether it may be one of a pair;
     beside_named: whether it may be one beside a hypothesis that is named already; pattern, number: where hypotheses differ by a number
-    alone, the sentence with `{n}` in its place, and the number.
+    alone, the sentence with `{n}` in its place, and the number; members: the hypotheses of which a pair consists.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Hypothesis:
     beside_named: bool = False
     pattern: str = ""
     number: int = 0
+    members: tuple[Hypothesis, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -89,18 +90,19 @@ def together(first: Hypothesis, second: Hypothesis) -> Hypothesis:
         deviation_ids=(*first.parts, *second.parts),
         rank=first.rank + second.rank + 10,
         pairs=False,
+        members=(first, second),
     )
 
 
 def _joined(one: Plan, other: Plan) -> Plan | None:
     """Two plans as one; None where both change the same part of a step."""
     stages = [{stage for deviation in plan.deviations for stage in deviation.picks} for plan in (one, other)]
-    hooked = [{name for name in ("read", "clock", "owner", "after") if getattr(plan.hooks, name)} for plan in (one, other)]
+    hooked = [{name for name in ("read", "clock", "owner", "alike", "after") if getattr(plan.hooks, name)} for plan in (one, other)]
     altered = [plan.alter is not None or plan.root is not None for plan in (one, other)]
     if stages[0] & stages[1] or hooked[0] & hooked[1] or all(altered):
         return None
     hooks = replace(one.hooks, **{name: getattr(other.hooks, name) for name in hooked[1]})
-    if other.hooks.owner:
+    if other.hooks.owner or other.hooks.alike:
         hooks = replace(hooks, shared=other.hooks.shared)
     alters = other if altered[1] else one
     return Plan(other.case, one.deviations + other.deviations, hooks, alters.alter, alters.root, one.scalars or other.scalars)

@@ -29,6 +29,9 @@ FITTED = 6
 FEW = 0.1
 """The share of the failures that may stay unexplained: pairs are not tried for so few."""
 
+ENOUGH_FOR_A_PAIR = 2
+"""Failures that a pair must explain where so many are left."""
+
 LARGE = 20_000
 """The cost of a case beyond which not every hypothesis is screened on it."""
 
@@ -102,6 +105,8 @@ class Search:
             finding = self._best(self._candidates(left), left)
             if finding is None and len(left) > FEW * len(self.failures):
                 finding = self._best(self._pairs(left, named), left)
+                if finding is not None and len(finding.explained) < min(len(left), ENOUGH_FOR_A_PAIR):
+                    return  # of so many pairs, some fit one case by chance
             if finding is None:
                 return
             yield finding
@@ -128,6 +133,8 @@ class Search:
     def _fitted(self, probe: Judged) -> list[Hypothesis]:
         """The hypotheses that are fitted to a probe, of the first few probes only: a fit takes as long as twenty predictions."""
         key = probe.golden.case.id
+        if probe.cost > LARGE and len(self.failures) > 1:
+            return []
         if key not in self._fits_of and len(self._fits_of) < FITTED:
             self._fits_of[key] = list(fitted(probe, self.table))
         return self._fits_of.get(key, [])
@@ -141,11 +148,14 @@ class Search:
 
     def _pairs(self, left: Sequence[Judged], named: Sequence[Hypothesis]) -> list[Hypothesis]:
         found: dict[Hypothesis, None] = {}
-        for probe in probes(left)[:3]:
+        for probe in [probe for probe in probes(left) if probe.cost <= LARGE][:3]:
             for hypothesis in pairs(probe, self.table, named):
-                if self.fit(hypothesis, probe) is Fit.FULL and self._tells(hypothesis, probe):
+                if self._explains(hypothesis, probe) and not any(self._explains(member, probe) for member in hypothesis.members):
                     found[hypothesis] = None
         return list(found)
+
+    def _explains(self, hypothesis: Hypothesis, probe: Judged) -> bool:
+        return self.fit(hypothesis, probe) is Fit.FULL and self._tells(hypothesis, probe)
 
     def _best(self, candidates: Iterable[Hypothesis], left: Sequence[Judged]) -> Finding | None:
         """The candidate that explains most of what is left; of several, the one that needs the tightest class, then the plainest."""

@@ -62,13 +62,15 @@ class Updated:
 class Hooks:
     """What replaces a part of a step; None where the dialect's own stays.
 
-    read: the settings that a call computes with; clock: t of the bias corrections; owner: whose moments a parameter uses (a key;
-    parameters of one key share the arrays `shared`); after: changes the state once a parameter has made its step.
+    read: the settings that a call computes with; clock: t of the bias corrections; owner: whose moments a parameter uses (the name of
+    another, or a key: parameters of one key share the arrays `shared`); alike: a key of those that share them before they make a step;
+    after: changes the state once a parameter has made its step.
     """
 
     read: Callable[[History], Sequence[Resolved]] | None = None
     clock: Callable[[Tick], int] | None = None
     owner: Callable[[Tick, tuple[int, ...]], Hashable] | None = None
+    alike: Callable[[tuple[int, ...]], Hashable] | None = None
     shared: tuple[str, ...] = ("m", "v", "v_max")
     after: Callable[[Updated], None] | None = None
 

@@ -49,6 +49,9 @@ def trajectory(
     before: list[dict[str, Any]] = []
     group_calls = dict.fromkeys(range(len(case.groups)), 0)
     moments: dict[Hashable, State] = {}  # of an implementation whose parameters share them
+    if hooks.alike:
+        for track in tracks.values():
+            track.state = _sharing(track.state, moments.setdefault(hooks.alike(track.param.value.shape), track.state), hooks)
     with np.errstate(all="ignore"):  # overflow, underflow and nan are results here
         for number, (step, hypers) in enumerate(zip(case.steps, scheduled(case, picks)), start=1):
             same = history and hypers == before
@@ -70,7 +73,13 @@ def trajectory(
                     _step(a, track, gradient, hyper, pick, t, forms)
                 else:
                     tick = _tick(tracks, gradients, name, number, t, group_calls)
-                    _hooked_step(a, track, gradient, hyper, pick, tick, forms, hooks, moments)
+                    own = track.state
+                    owner = hooks.owner(tick, track.param.value.shape) if hooks.owner else name
+                    owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
+                    track.state = _sharing(own, owned, hooks)
+                    _hooked_step(a, track, gradient, hyper, pick, tick, forms, hooks)
+                    if owner in tracks and owner != name:  # the moments of the other are its own again
+                        track.state = _sharing(track.state, own, hooks)
             yield {name: track.state for name, track in tracks.items()}
 
 
@@ -108,20 +117,18 @@ def _hooked_step(
     tick: Tick,
     forms: Forms,
     hooks: Hooks,
-    moments: dict[Hashable, State],
 ) -> None:
-    """One step under hooks: the moments of the owner, another t, and what changes the state afterwards."""
-    shape = track.param.value.shape
-    if hooks.owner:
-        key = hooks.owner(tick, shape)
-        owned = moments.setdefault(key, track.state)
-        track.state = replace(track.state, **{field: getattr(owned, field) for field in hooks.shared})
-        moments[key] = track.state
+    """One step under hooks: another t, and what changes the state afterwards."""
     t = hooks.clock(tick) if hooks.clock else tick.t
     old = track.state.take(np.arange(track.layout[0])) if hooks.after else None  # indexing by an array copies
     _step(a, track, given, hyper, picks, t, forms)
     if hooks.after:
-        hooks.after(Updated(a, old, track.state, given.indices, tick, shape, hyper, picks))
+        hooks.after(Updated(a, old, track.state, given.indices, tick, track.param.value.shape, hyper, picks))
+
+
+def _sharing(state: State, owned: State, hooks: Hooks) -> State:
+    """The state with the arrays of another, which a step then changes in place."""
+    return replace(state, **{field: getattr(owned, field) for field in hooks.shared})
 
 
 def kept_arrays(case: Case) -> dict[str, tuple[str, ...]]:

@@ -195,7 +195,7 @@ ROWS: tuple[Row, ...] = (
         of_another(lambda run, slots: slots[-1] if slots else run.slots[run.case.params[0].name]), dialects=TORCH),
     row("of-first-parameter", "the first parameter's count for all", "state of params[0]", named("counter-of-first-parameter"),
         of_another(lambda run, slots: next(iter(run.slots.values()))), dialects=TORCH),
-    row("of-first-active", "the first active parameter's count for all", "state of the first gradient", named("counter-of-first-active").or_none(),
+    row("of-first-active", "the first active parameter's count for all", "state of the first gradient", named("counter-of-first-active", "counter-of-first-parameter"),
         of_another(lambda run, slots: slots[0] if slots else next(iter(run.slots.values()))), dialects=TORCH),
     row("of-first-group", "later groups take their count from the first group", "shared counters", named("counter-of-first-group", "counter-of-first-parameter"),
         {"count": lambda run, slot, gradient: (base.count(run, slot, gradient), max((next(iter(run.slots.values())) if slot.param.group else slot).count, 1))[1]},

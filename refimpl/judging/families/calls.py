@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -32,8 +32,10 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
         yield Hypothesis("call-lost", "calls", words, _inputs(_lost(is_lost)), rank=3)
     yield Hypothesis("gradient-of-last-call", "calls", "a call uses the gradient of the call before", _inputs(_stale), rank=3)
     yield Hypothesis("gradients-accumulate", "calls", "a call uses the sum of all gradients so far", _inputs(_accumulated), rank=3)
-    for id, words, owner, fields in OWNERS:
-        yield Hypothesis(id, "calls", words, _shared(owner, fields), rank=3)
+    for id, words, fields in SHARED:
+        yield Hypothesis(id, "calls", words, _shared_by_shape(fields, from_start=False), rank=3)
+        yield Hypothesis(id, "calls", words, _shared_by_shape(fields, from_start=True), rank=4)
+    yield Hypothesis("state-by-position", "calls", BY_POSITION, _by_position, rank=3)
 
 
 def _inputs(change: Change) -> Planner:
@@ -209,22 +211,37 @@ def _missing_decays(case: Case, table: Dialect) -> Plan | None:
     return Plan(filled, hooks=Hooks(clock=clock, after=after))
 
 
-Owner = Callable[[Tick, "tuple[int, ...]"], Hashable]
+SHARED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("state-shared-by-shape", "parameters of one shape share their moments", ("m", "v", "v_max")),
+    ("maximum-shared-by-shape", "parameters of one shape share the maximum of amsgrad", ("v_max",)),
+    ("exp-avg-shared-by-shape", "parameters of one shape share their first moment", ("m",)),
+    ("exp-avg-sq-shared-by-shape", "parameters of one shape share their second moment", ("v",)),
+)
+"""Name, words, and which arrays are shared."""
 
-OWNERS: tuple[tuple[str, str, Owner, tuple[str, ...]], ...] = (
-    ("state-shared-by-shape", "parameters of one shape share their moments", lambda tick, shape: shape, ("m", "v", "v_max")),
-    ("maximum-shared-by-shape", "parameters of one shape share the maximum of amsgrad", lambda tick, shape: shape, ("v_max",)),
-    ("exp-avg-shared-by-shape", "parameters of one shape share their first moment", lambda tick, shape: shape, ("m",)),
-    ("exp-avg-sq-shared-by-shape", "parameters of one shape share their second moment", lambda tick, shape: shape, ("v",)),
-    ("state-by-position", "moments belong to the position of a gradient in the call, not to its parameter",
-     lambda tick, shape: (tick.active.index(tick.name), shape), ("m", "v", "v_max")),
-)  # fmt: skip
-"""Name, words, whose moments a parameter uses (a key), and which of them are shared."""
+BY_POSITION = "moments belong to the position of a gradient in the call, not to its parameter"
 
 
-def _shared(owner: Owner, fields: tuple[str, ...]) -> Planner:
+def _shared_by_shape(fields: tuple[str, ...], from_start: bool) -> Planner:
+    """from_start: before a parameter makes its first step, too."""
+
     def plan(case: Case, table: Dialect) -> Plan | None:
         shapes = [param.value.shape for param in case.params]
-        return Plan(case, hooks=Hooks(owner=owner, shared=fields)) if len(set(shapes)) < len(shapes) else None
+        if len(set(shapes)) == len(shapes):
+            return None
+        if from_start:
+            return Plan(case, hooks=Hooks(alike=lambda shape: shape, shared=fields))
+        return Plan(case, hooks=Hooks(owner=lambda tick, shape: shape, shared=fields))
 
     return plan
+
+
+def _by_position(case: Case, table: Dialect) -> Plan | None:
+    """The k-th gradient of a call takes the moments of the k-th parameter, where these have its shape, or else those of its own."""
+    shapes = [param.value.shape for param in case.params]
+
+    def owner(tick: Tick, shape: tuple[int, ...]) -> str:
+        place = tick.active.index(tick.name)
+        return case.params[place].name if shapes[place] == shape else tick.name
+
+    return Plan(case, hooks=Hooks(owner=owner)) if len(set(shapes)) < len(shapes) else None

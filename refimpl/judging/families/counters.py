@@ -17,15 +17,15 @@ from ..hypothesis import Hypothesis, Plan, Planner, numbered
 
 Clock = Callable[[Tick], int]
 
-CEILINGS = (100, 127, 128, 200, 250, 255, 256, 500, 512, 1000, 1023, 1024, 2000, 2047, 2048, 4096, 5000, 9999, 10_000, 32_767, 32_768, 65_535, 65_536,
+CEILINGS = (1, 2, 3, 4, 5, 7, 8, 10, 15, 16, 20, 30, 31, 32, 50, 63, 64, 99, 100, 127, 128, 200, 250, 255, 256, 500, 512, 1000, 1023, 1024, 2000, 2047, 2048, 4096, 5000, 9999, 10_000, 32_767, 32_768, 65_535, 65_536,
             100_000, 1_000_000, 2**24)  # fmt: skip
 """Where counts stop: integers that a narrow type ends at or a format counts to (256 in bfloat16, 2048 in float16, 2^24 in float32), and limits
 that people write down."""
 
-WRAPS = (128, 256, 512, 1000, 1024, 2048, 4096, 10_000, 32_768, 65_536)
+WRAPS = (127, 128, 255, 256, 511, 512, 1000, 1023, 1024, 2047, 2048, 4095, 4096, 10_000, 32_767, 32_768, 65_535, 65_536)
 
-UNCORRECTED = 2**62
-"""A count at which every power is 0, and nothing is corrected."""
+UNCORRECTED = 10**8
+"""A count at which every power of a beta is nearly 0, and so is its error, which grows with the count: nothing is corrected."""
 
 
 def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
