@@ -94,9 +94,15 @@ def together(first: Hypothesis, second: Hypothesis) -> Hypothesis:
     )
 
 
+COUNTED = {"clock", "counter", "bias"}
+"""Stages that say what the bias corrections count, or whether there are any."""
+
+
 def _joined(one: Plan, other: Plan) -> Plan | None:
-    """Two plans as one; None where both change the same part of a step."""
+    """Two plans as one; None where both change the same part of a step: the same stage, the same hook, or the count by either."""
     stages = [{stage for deviation in plan.deviations for stage in deviation.picks} for plan in (one, other)]
+    if any(plan.hooks.clock and picked & COUNTED for plan, picked in ((one, stages[1]), (other, stages[0]))):
+        return None
     hooked = [{name for name in ("read", "clock", "owner", "alike", "after") if getattr(plan.hooks, name)} for plan in (one, other)]
     altered = [plan.alter is not None or plan.root is not None for plan in (one, other)]
     if stages[0] & stages[1] or hooked[0] & hooked[1] or all(altered):

@@ -226,7 +226,7 @@ ROWS: tuple[Row, ...] = (
     row("last-step-for-all", "every parameter takes the loaded count of the last", "one count in the file", named("counter-of-last-on-load"),
         {"first_count": lambda run, param: run.case.params[-1].step}, dialects=TORCH, cases=("resumed/*", "pairs/*resume*")),
     row("loaded-in-float16", "a loaded count is rounded to float16", "a state cast as a whole", NO_CAUSE, loaded(lambda t: int(min(rounded(t, "float16"), 65504))), cases=("resumed/*",)),
-    row("loaded-count-to-1000", "a loaded count is at most 1000", "a table of corrections", placed(r"load.*1,?000").or_none(), loaded(lambda t: min(t, 1000)), cases=("resumed/*",)),
-    row("restarts", "a change of the schedule starts the count anew", "an optimizer made again", NO_CAUSE, {"count": restarts}, dialects=(SPARSE, ADAM), cases=("schedules/*", "pairs/*schedule-lr*")),
+    row("loaded-count-to-1000", "a loaded count is at most 1000", "a table of corrections", within("count that is loaded is at most", 1000), loaded(lambda t: min(t, 1000)), cases=("resumed/*",)),
+    row("restarts", "a change of the schedule starts the count anew", "an optimizer made again", named("counter-restarts"), {"count": restarts}, dialects=(SPARSE, ADAM), cases=("schedules/*", "pairs/*schedule-lr*")),
 )
 # fmt: on

@@ -35,6 +35,9 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
         yield numbered("counter-ceiling", "counters", "the step count stops at {n}", n, _with_clock(_ceiling(n), _exceeds(n)), rank=2)
         words = "bias correction is switched off after {n} steps"
         yield numbered("correction-off-after", "counters", words, n, _with_clock(_off_after(n), _exceeds(n)), rank=3)
+        loaded = _with_clock(_loaded_up_to(n), _resumed_beyond(n))
+        yield numbered("resumed-count-ceiling", "counters", "a count that is loaded is at most {n}", n, loaded, rank=3)
+    yield Hypothesis("counter-restarts", "counters", "a change of the settings starts the step count anew", _restarting, rank=3)
     for name in ("bfloat16", "float16", "float32"):
         counts = _with_clock(_kept_in(name), _exceeds(2 ** FORMATS[name].precision))
         words = f"the step count is kept in {name}, where it stops at {2 ** FORMATS[name].precision:,}"
@@ -48,10 +51,16 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
             yield numbered("counter-wraps", "counters", words, n, _with_clock(clock, _exceeds(last)), rank=rank)
     for id, words, read in POWERS:
         yield Hypothesis(id, "counters", words, _with_powers(read), rank=2)
+    words = "the powers of the betas are running products, of the betas that each gradient of the parameter met"
+    yield Hypothesis("powers-by-running-product", "counters", words, _own_products, rank=3)
 
 
 def _ceiling(n: int) -> Clock:
     return lambda tick: min(tick.t, n)
+
+
+def _loaded_up_to(n: int) -> Clock:
+    return lambda tick: tick.t - tick.start + min(tick.start, n)
 
 
 def _kept_in(name: str) -> Clock:
@@ -80,6 +89,10 @@ Concerns = Callable[[Case], bool]
 
 def _exceeds(n: int) -> Concerns:
     return lambda case: max((param.step for param in case.params), default=0) + len(case.steps) > n
+
+
+def _resumed_beyond(n: int) -> Concerns:
+    return lambda case: max((param.step for param in case.params), default=0) > n
 
 
 def _always(case: Case) -> bool:
@@ -141,6 +154,18 @@ def _with_clock(clock: Clock, concerns: Concerns) -> Planner:
     return plan
 
 
+def _restarting(case: Case, table: Dialect) -> Plan | None:
+    """The parameter's own gradients count, from the last call with a change on; a change at the first call changes nothing."""
+    changes = [number for number, step in enumerate(case.steps, start=1) if number > 1 and any(step.hyper or ())]
+    given = {param.name: [step.gradients.get(param.name) is not None for step in case.steps] for param in case.params}
+
+    def clock(tick: Tick) -> int:
+        last = max((number for number in changes if number <= tick.number), default=0)
+        return sum(given[tick.name][last - 1 : tick.number]) if last else tick.t
+
+    return Plan(case, hooks=Hooks(clock=clock)) if changes else None
+
+
 Betas = Callable[[History, int, Case], "tuple[tuple[float, float], ...]"]
 
 
@@ -171,3 +196,23 @@ def _with_powers(betas: Betas) -> Planner:
         return Plan(case, hooks=Hooks(read=read))
 
     return plan
+
+
+def _own_products(case: Case, table: Dialect) -> Plan | None:
+    """Every parameter is a group of its own, so that it has past betas of its own: those of the calls that brought it a gradient."""
+    apart = replace(
+        case,
+        params=tuple(replace(param, group=index) for index, param in enumerate(case.params)),
+        groups=tuple(case.groups[param.group] for param in case.params),
+        steps=tuple(
+            replace(step, hyper=tuple(step.hyper[param.group] for param in case.params) if step.hyper else step.hyper)
+            for step in case.steps
+        ),
+    )
+
+    def own(history: History, group: int, case: Case) -> tuple[tuple[float, float], ...]:
+        name = case.params[group].name
+        met = [k for k, step in enumerate(case.steps[: len(history)]) if step.gradients.get(name) is not None]
+        return tuple(_of(history, group, k) for k in met)
+
+    return _with_powers(own)(apart, table)

@@ -19,9 +19,6 @@ from .settings import Place, Table, read, role_places, with_settings, write
 
 FITTED = ("lr", "eps", "beta1", "beta2", "weight_decay", "loss_scale")
 
-GRADIENT = "gradient-scaled"
-"""Told before a loss scale that gives the same: not every case has one."""
-
 ROUNDS = 8
 """Gauss-Newton steps of a fit."""
 
@@ -34,12 +31,18 @@ GOOD = 20.0
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """Something that can be changed by a number: `changed(case, number)` is the case with it, None where it does not take part."""
+    """Something that can be changed by a number: `changed(case, number)` is the case with it, None where it does not take part.
+
+    neutral: the number that changes nothing in a case; rank and digits: the rank of its hypotheses, and how many digits a number may have
+    before it is less plain than those of the others.
+    """
 
     id: str
     words: str
-    neutral: float
+    neutral: Callable[[Case], float]
     changed: Callable[[Case, float], Case | None]
+    rank: int
+    digits: int
 
 
 def fitted(judged: Judged, table: Dialect) -> Iterator[Hypothesis]:
@@ -55,10 +58,9 @@ def of_number(scaling: Scaling, number: float) -> Hypothesis:
         changed = scaling.changed(case, number)
         return None if changed is None else Plan(changed)
 
-    rank = 4 if scaling.neutral else 5  # a factor is the plainer of the two where both fit
-    return Hypothesis(
-        scaling.id, "settings", scaling.words.format(n=_shown(number)), plan, rank=rank - (scaling.id == GRADIENT), pairs=False
-    )
+    shown = _shown(number)
+    rank = scaling.rank + LESS_PLAIN * (sum(map(str.isdigit, shown.removeprefix("1/").split("e")[0].lstrip("0."))) > scaling.digits)
+    return Hypothesis(scaling.id, "settings", scaling.words.format(n=shown), plan, rank=rank, pairs=False)
 
 
 def _shown(number: float) -> str:
@@ -71,9 +73,22 @@ def _shown(number: float) -> str:
 def _scalings(table: Dialect) -> Iterator[Scaling]:
     for role, place in role_places(table):
         if role in FITTED:
-            yield Scaling(f"{role}-scaled", f"{role} is multiplied by {{n}}", 1.0, _settings(place, table, lambda value, n: value * n))
-            yield Scaling(f"{role}-offset", f"{{n}} is added to {role}", 0.0, _settings(place, table, lambda value, n: value + n))
-    yield Scaling(GRADIENT, "gradients are multiplied by {n}", 1.0, _scaled_gradients)
+            first = _first(place)
+            for id, words, neutral, combine, rank, digits in (
+                ("scaled", f"{role} is multiplied by {{n}}", lambda case: 1.0, lambda value, n: value * n, 4, 5),
+                ("constant", f"{role} is {{n}}, whatever is set", first, lambda value, n: n, 5, 3),
+                ("offset", f"{{n}} is added to {role}", lambda case: 0.0, lambda value, n: value + n, 6, 2),
+            ):
+                yield Scaling(f"{role}-{id}", words, neutral, _settings(place, table, combine), rank, digits)
+    yield Scaling("gradient-scaled", "gradients are multiplied by {n}", lambda case: 1.0, _scaled_gradients, 3, 5)
+
+
+LESS_PLAIN = 3
+"""What is added to the rank of a number of many digits."""
+
+
+def _first(place: Place) -> Callable[[Case], float]:
+    return lambda case: float(read(case.groups[0].hyper, place))
 
 
 def _settings(place: Place, table: Dialect, combine: Callable[[float, float], float]) -> Callable[[Case, float], Case | None]:
@@ -98,7 +113,8 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
     if judged.cost > 200_000 or scaling.changed(case, 1.5) is None:
         return None
     got, weight = _observed(judged)
-    number = scaling.neutral
+    neutral = scaling.neutral(case)
+    number = neutral
     residual = got - _predicted(case, judged)
     for _ in range(ROUNDS):
         step = 1e-4 * max(abs(number), 1e-4)
@@ -117,11 +133,11 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
         if abs(change) <= 1e-12 * max(abs(number), 1e-12):
             break
     least = LEAST * FORMATS[case.dtype].u
-    if abs(number - scaling.neutral) <= least * abs(scaling.neutral):
+    if abs(number - neutral) <= least * abs(neutral):
         return None  # a rounding may be no more than that
     final = got - _predicted(scaling.changed(case, number) or case, judged)
     error = np.sqrt(np.mean(np.where(np.isfinite(final), final * weight, 0.0) ** 2)) if len(final) else np.inf
-    return rounded_within(number, 1 / np.sqrt(power), scaling.neutral) if error <= GOOD and number != scaling.neutral else None
+    return rounded_within(number, 1 / np.sqrt(power), neutral) if error <= GOOD and number != neutral else None
 
 
 def rounded_within(number: float, uncertainty: float, neutral: float) -> float:

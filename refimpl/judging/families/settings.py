@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
 from ...case import Case, Group
@@ -26,6 +26,12 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     for role, place in places.items():
         for suffix, words, move in MOVES:
             yield Hypothesis(f"{role}-{suffix}", "settings", words.format(role=role), _moved([place], move), rank=1)
+    betas = [places[role] for role in ("beta1", "beta2") if role in places]
+    for suffix, words, move in MOVES:
+        about = (
+            words.format(role="betas").replace("betas keeps the value", "both betas keep the values").replace("betas is", "both betas are")
+        )
+        yield Hypothesis(f"betas-{suffix}", "settings", about, _moved(betas, move), rank=2)
     everything = list(places.values())
     for suffix, words, move in WHOLE:
         yield Hypothesis(f"settings-{suffix}", "settings", words, _moved(everything, move), rank=2)
@@ -34,6 +40,8 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
         if (one, other) != ("beta1", "beta2"):  # a row of the table of deviations
             words = f"{one} and {other} are exchanged"
             yield Hypothesis(f"{one}-{other}-exchanged", "settings", words, _exchanged(places[one], places[other]), rank=2)
+    for one, other in permutations(numeric, 2):
+        yield Hypothesis(f"{one}-as-{other}", "settings", f"{one} has the value of {other}", _copied(places[one], places[other]), rank=2)
     yield from decay_rates(table)
 
 
@@ -164,6 +172,18 @@ def _exchanged(one: Place, other: Place) -> Planner:
                 first, second = read(group, one), read(group, other)
                 write(group, one, second)
                 write(group, other, first)
+
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        changed = with_settings(case, change, table)
+        return None if changed is None else Plan(changed)
+
+    return plan
+
+
+def _copied(to: Place, source: Place) -> Planner:
+    def change(settings: Table, table: Dialect) -> None:
+        for group in (group for of_groups in settings for group in of_groups):
+            write(group, to, read(group, source))
 
     def plan(case: Case, table: Dialect) -> Plan | None:
         changed = with_settings(case, change, table)
