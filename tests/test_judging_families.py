@@ -96,7 +96,7 @@ def test_occurrences_are_lost_or_moved_as_the_words_say(words: str, rows: list[i
 
 
 def test_rows_that_collide_get_the_sum_of_all_of_them() -> None:
-    from refimpl.judging.families.merging import _shared_sum
+    from refimpl.judging.families.collisions import _shared_sum
 
     rows, values = _shared_sum(4)(np.array([1, 5, 2, 1]), np.array([[1.0], [2.0], [4.0], [8.0]]))
     assert rows.tolist() == [1, 1, 1, 2, 5, 5, 5]

@@ -11,12 +11,12 @@ import numpy as np
 
 from ...case import Case, Param, Step
 from ...dialects import Dialect
-from ...gradients import Array, Gradient, RowGradient, is_element_gradient
+from ...gradients import Array, Gradient, RowGradient, gradient_form, is_element_gradient
 from ...reference.hooks import Hooks, Tick, Updated
 from ..hypothesis import Hypothesis, Plan, Planner
 from .settings import DECOUPLED
 
-Change = Callable[[Case, Dialect], "Case | None"]
+Inputs = Callable[[Case, Dialect], "Case | None"]
 
 
 def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
@@ -38,7 +38,7 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     yield Hypothesis("state-by-position", "calls", BY_POSITION, _by_position, rank=3)
 
 
-def _inputs(change: Change) -> Planner:
+def _inputs(change: Inputs) -> Planner:
     def plan(case: Case, table: Dialect) -> Plan | None:
         changed = change(case, table)
         return None if changed is None else Plan(changed)
@@ -63,6 +63,8 @@ def with_gradients(case: Case, change: Callable[[int, Param, Gradient], Gradient
 
 Occurrences = tuple[Array, Array]
 """Row numbers and values, one each per occurrence."""
+
+Change = Callable[[Array, Array], Occurrences]
 
 
 def occurrence_rows(gradient: Gradient) -> Array:
@@ -93,6 +95,23 @@ def with_values(gradient: Gradient, change: Callable[[Array], Array]) -> Gradien
         values = change(gradient)
         return gradient if np.array_equal(values, gradient, equal_nan=True) else values
     return with_occurrences(gradient, lambda rows, values: (rows, change(values)))
+
+
+def changing(change: Change, concerns: Callable[[Array], bool], form: str = "") -> Planner:
+    """Gradients with other occurrences, where these concern it. form: of those that are changed, where that is not every one."""
+
+    def changed(rows: Array, values: Array) -> Occurrences:
+        return change(rows, values) if concerns(rows) else (rows, values)
+
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        def of_form(number: int, param: Param, gradient: Gradient) -> Gradient:
+            other = gradient is None or (form and gradient_form(gradient) != form)
+            return gradient if other else with_occurrences(gradient, changed)
+
+        new = with_gradients(case, of_form)
+        return None if new is None else Plan(new)
+
+    return plan
 
 
 def _rebuilt(gradient: Gradient, rows: Array, values: Array) -> Gradient:
@@ -157,7 +176,7 @@ LOST: tuple[tuple[str, Callable[[int, int], bool]], ...] = (
 )
 
 
-def _lost(is_lost: Callable[[int, int], bool]) -> Change:
+def _lost(is_lost: Callable[[int, int], bool]) -> Inputs:
     def change(case: Case, table: Dialect) -> Case | None:
         last = len(case.steps) - 1
         return with_gradients(case, lambda number, param, gradient: None if is_lost(number, last) else gradient)

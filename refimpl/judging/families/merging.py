@@ -1,4 +1,4 @@
-"""Merging: repeated rows that meet, or do not, because of where they stand: buffers, blocks, hashes, narrow row numbers."""
+"""Merging: repeated rows that meet, or do not, because of where they stand: buffers, blocks, distances."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ...case import Case, Param
 from ...dialects import Dialect
-from ...gradients import Array, Gradient, gradient_form, is_element_gradient
+from ...gradients import Array, is_element_gradient
 from ..evidence import Judged
-from ..hypothesis import Hypothesis, Plan, Planner, numbered
-from .calls import Occurrences, occurrence_rows, with_gradients, with_occurrences
-
-Change = Callable[[Array, Array], Occurrences]
+from ..hypothesis import Hypothesis, numbered
+from .calls import Change, Occurrences, changing, occurrence_rows
 
 
 def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
@@ -23,13 +20,13 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
         for id, words, change in IN_ONE_FORM:
             for form in ("rows", "elements"):
                 about = f"in gradients by {form.removesuffix('s')}, {words}"
-                yield Hypothesis(id, "merging", about, _planner(change, _repeats, form), rank=1, pairs=False)
+                yield Hypothesis(id, "merging", about, changing(change, _repeats, form), rank=1, pairs=False)
     for n in COUNTS:
         yield _numbered("occurrences-after-N", OCCURRENCES_AFTER, n, _first(n), _longer(n))
         yield _numbered("rows-after-N", ROWS_AFTER.format(order="in ascending order"), n, _first_rows(n), _more_rows(n))
         yield _numbered("rows-after-N", ROWS_AFTER.format(order="as they come"), n, _first_rows(n, True), _more_rows(n))
     for id, words, change in ROW_PARTS:
-        yield Hypothesis(id, "merging", words, _planner(change, _any), rank=3, pairs=False)
+        yield Hypothesis(id, "merging", words, changing(change, _any), rank=3, pairs=False)
     for n in BLOCK_SIZES:
         yield _numbered("row-tails", ROW_TAILS, n, _whole_blocks(n), _longer(0))
         yield _numbered("row-tails", ROW_TAILS_OF_SEVERAL, n, _whole_blocks(n), _more_rows(n))
@@ -39,12 +36,6 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
         yield _numbered("distant-occurrences-lost", BLOCKS.format(which="first"), n, _first_block(n), _repeats)
     for n in MULTIPLICITIES:
         yield _numbered("occurrences-after-N", OCCURRENCES_OF_ROW_AFTER, n, _first_of_row(n), _repeats)
-    for bits in range(2, 25):
-        modulo = 1 << bits
-        over = _over(modulo)
-        yield _numbered("row-numbers-wrap", "row numbers are cut to {n} bits", bits, _cut(modulo), over)
-        yield _numbered("rows-collide", COLLIDING_SHARE, modulo, _shared_sum(modulo), over)
-        yield _numbered("rows-collide", COLLIDING_LAST, modulo, _last_takes(modulo), over)
 
 
 ROW_TAILS = "the last rows of a gradient are dropped where their number is no multiple of {n}"
@@ -55,8 +46,6 @@ ROWS_AFTER = "the rows of a gradient after the first {{n}}, {order}, are dropped
 DISTANT = "an occurrence of a row is lost where the one before it is {n} or more away"
 DISTANT_PART = "of a row whose occurrences are {n} or more apart, the last part counts"
 BLOCKS = "of a row that occurs in several blocks of {{n}}, the {which} block counts"
-COLLIDING_SHARE = "rows whose numbers are equal modulo {n} get the sum of all of them"
-COLLIDING_LAST = "of rows whose numbers are equal modulo {n}, the last gets the sum of all of them"
 
 
 def read_off(judged: Judged, table: Dialect) -> Iterator[Hypothesis]:
@@ -136,24 +125,7 @@ MULTIPLICITIES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 16, 20, 24, 31, 32, 40, 48, 5
 
 
 def _numbered(id: str, pattern: str, n: int, change: Change, concerns: Callable[[Array], bool]) -> Hypothesis:
-    return numbered(id, "merging", pattern, n, _planner(change, concerns), rank=3, pairs=False)
-
-
-def _planner(change: Change, concerns: Callable[[Array], bool], form: str = "") -> Planner:
-    """form: of the gradients that are changed, where that is not every one that has occurrences."""
-
-    def changed(rows: Array, values: Array) -> Occurrences:
-        return change(rows, values) if concerns(rows) else (rows, values)
-
-    def plan(case: Case, table: Dialect) -> Plan | None:
-        def of_form(number: int, param: Param, gradient: Gradient) -> Gradient:
-            other = gradient is None or (form and gradient_form(gradient) != form)
-            return gradient if other else with_occurrences(gradient, changed)
-
-        new = with_gradients(case, of_form)
-        return None if new is None else Plan(new)
-
-    return plan
+    return numbered(id, "merging", pattern, n, changing(change, concerns), rank=3, pairs=False)
 
 
 def _more_rows(n: int) -> Callable[[Array], bool]:
@@ -215,16 +187,8 @@ def _repeats(rows: Array) -> bool:
     return len(np.unique(rows)) < len(rows)
 
 
-def _over(modulo: int) -> Callable[[Array], bool]:
-    return lambda rows: bool(rows.max() >= modulo)
-
-
 def _longer(n: int) -> Callable[[Array], bool]:
     return lambda rows: len(rows) > n
-
-
-def _cut(modulo: int) -> Change:
-    return lambda rows, values: (rows % modulo, values)
 
 
 def _first(n: int) -> Change:
@@ -295,59 +259,6 @@ def _first_block(n: int) -> Change:
         return rows[kept], values[kept]
 
     return change
-
-
-def _shared_sum(modulo: int) -> Change:
-    """Every row takes in the occurrences of all rows that collide with it; where these are too many, their sum, by ascending rows."""
-
-    def change(rows: Array, values: Array) -> Occurrences:
-        distinct, slot, taken = _slots(rows, modulo)
-        if int(np.bincount(taken)[slot].sum()) > MOST_SHARED:
-            ascending = np.argsort(rows, kind="stable")
-            return distinct, _sums(taken[ascending], values[ascending])[slot]
-        order = np.argsort(taken, kind="stable")
-        starts = np.searchsorted(taken[order], np.arange(taken.max() + 2))
-        places = [order[starts[k] : starts[k + 1]] for k in slot]
-        return np.repeat(distinct, [len(part) for part in places]), values[np.concatenate(places)]
-
-    return _only_collisions(change, modulo)
-
-
-def _last_takes(modulo: int) -> Change:
-    """Of the rows that collide, the last takes in the occurrences of all."""
-
-    def change(rows: Array, values: Array) -> Occurrences:
-        distinct, slot, taken = _slots(rows, modulo)
-        last = np.zeros(taken.max() + 1, np.int64)
-        np.maximum.at(last, slot, distinct)
-        return last[taken], values
-
-    return _only_collisions(change, modulo)
-
-
-MOST_SHARED = 100_000
-"""Occurrences that all rows together may take in before their sums are made beforehand."""
-
-
-def _slots(rows: Array, modulo: int) -> tuple[Array, Array, Array]:
-    """The distinct rows, the slot of each, and the slot of each occurrence."""
-    distinct = np.unique(rows)
-    slots, taken = np.unique(rows % modulo, return_inverse=True)
-    return distinct, np.searchsorted(slots, distinct % modulo), taken.reshape(-1)
-
-
-def _sums(taken: Array, values: Array) -> Array:
-    total = np.zeros((taken.max() + 1, *values.shape[1:]), values.dtype)
-    np.add.at(total, taken, values)
-    return total
-
-
-def _only_collisions(change: Change, modulo: int) -> Change:
-    def changed(rows: Array, values: Array) -> Occurrences:
-        distinct = np.unique(rows)
-        return change(rows, values) if len(np.unique(distinct % modulo)) < len(distinct) else (rows, values)
-
-    return changed
 
 
 IN_ONE_FORM: tuple[tuple[str, str, Change], ...] = (
