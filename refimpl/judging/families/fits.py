@@ -19,8 +19,13 @@ from .settings import Place, Table, read, role_places, with_settings, write
 
 FITTED = ("lr", "eps", "beta1", "beta2", "weight_decay", "loss_scale")
 
-ROUNDS = 8
-"""Gauss-Newton steps of a fit."""
+ROUNDS = 40
+"""Gauss-Newton steps of a fit: a factor of v is halved by each while it is far too large."""
+
+SLOWEST = 0.75
+"""A step may have this share of the one before it; where it is larger after the first few, the fit goes nowhere."""
+
+FIRST_ROUNDS = 4
 
 LEAST = 16
 """A factor differs from 1 by more than this many roundings of the format, or it is taken for one."""
@@ -116,7 +121,8 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
     neutral = scaling.neutral(case)
     number = neutral
     residual = got - _predicted(case, judged)
-    for _ in range(ROUNDS):
+    change = np.inf
+    for count in range(ROUNDS):
         step = 1e-4 * max(abs(number), 1e-4)
         base, moved = (scaling.changed(case, value) for value in (number, number + step))
         here = _predicted(base or case, judged)
@@ -126,8 +132,8 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
         power = float(np.sum((slope * weight)[usable] ** 2))
         if not power:
             return None
-        change = float(np.sum((slope * residual * weight**2)[usable])) / power
-        if not np.isfinite(change):
+        before, change = change, float(np.sum((slope * residual * weight**2)[usable])) / power
+        if not np.isfinite(change) or (count >= FIRST_ROUNDS and abs(change) > SLOWEST * abs(before) > 1e-9 * abs(number)):
             return None
         number += change
         if abs(change) <= 1e-12 * max(abs(number), 1e-12):
@@ -154,7 +160,7 @@ def rounded_within(number: float, uncertainty: float, neutral: float) -> float:
 
 
 def _observed(judged: Judged) -> tuple[Array, Array]:
-    """The backend's numbers at the wrong elements, and for each the reciprocal of its bound."""
+    """The backend's numbers at the wrong elements, and for each the reciprocal of about the bound that it has."""
     numbers, weights = [], []
     for at in range(len(judged.golden.case.record)):
         if judged.golden.case.record[at] > judged.last_step:
@@ -162,8 +168,12 @@ def _observed(judged: Judged) -> tuple[Array, Array]:
         for name, array in judged.keys:
             touched = judged.touched[name]
             expected = judged.golden.expected[name][array]
-            numbers.append(judged.got(name, array)[at].astype(np.float64)[touched])
+            got = judged.got(name, array)[at].astype(np.float64)[touched]
+            numbers.append(got)
             bound = expected.bound[CLASSES[1]][at].astype(np.float64)[touched]
+            with np.errstate(all="ignore"):  # the bound of a number that is far smaller than the expected one is so, too
+                smaller = np.abs(got / expected.value[at][touched])
+            bound *= np.where(np.isfinite(smaller) & (got != 0), np.minimum(smaller, 1.0), 1.0)
             weights.append(np.where((bound > 0) & np.isfinite(bound), 1 / np.where(bound > 0, bound, 1.0), 0.0))
     return np.concatenate(numbers), np.concatenate(weights)
 
