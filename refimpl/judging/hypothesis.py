@@ -43,7 +43,8 @@ class Hypothesis:
     plan: how it computes a case, None for a case that it leaves as it is; parts: the ids of which it consists, where it is several;
     rank: of several that compute the same, the one of the lowest rank is named first; pairs: whether it may be one of a pair;
     beside_named: whether it may be one beside a hypothesis that is named already; pattern, number: where hypotheses differ by a number
-    alone, the sentence with `{n}` in its place, and the number; members: the hypotheses of which a pair consists.
+    alone, the sentence with `{n}` in its place, and the number; fitted: whether a number in it was fitted to a case;
+    members: the hypotheses of which a pair consists.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Hypothesis:
     beside_named: bool = False
     pattern: str = ""
     number: int = 0
+    fitted: bool = False
     members: tuple[Hypothesis, ...] = ()
 
     @property

@@ -286,4 +286,10 @@ def loosest_class(passed: Sequence[str], required: str) -> int:
 
 
 def search(name: str, failures: Sequence[Judged], passed: Sequence[Judged], loosest: int) -> list[Finding]:
-    return list(Search(dialect(name), failures, passed, loosest).findings())
+    return _consistent(list(Search(dialect(name), failures, passed, loosest).findings()))
+
+
+def _consistent(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings without those whose fitted number is another in other cases: what is done there is not to take that number."""
+    numbers = Counter(finding.id for finding in findings if finding.hypothesis.fitted)
+    return [finding for finding in findings if not finding.hypothesis.fitted or numbers[finding.id] == 1]

@@ -106,9 +106,8 @@ def naming(judged: Judged, answer: Answer, diagnoses: Sequence[Diagnosis]) -> Na
 
 def _allowed(diagnosis: Diagnosis, answer: Answer) -> bool:
     """By its name, or by one that the verdict tells beside it: that of a cause which gives the same numbers in all of its cases."""
-    if not answer.names.isdisjoint(id.replace("_", "-") for id in diagnosis.also):
-        return True
-    return answer.names.issuperset(id.replace("_", "-") for name in diagnosis.deviations for id in name.split(" with "))
+    told = (diagnosis.deviations, *((name,) for name in diagnosis.also))
+    return any(answer.names.issuperset(id.replace("_", "-") for name in names for id in name.split(" with ")) for names in told)
 
 
 def _placed(diagnosis: Diagnosis, answer: Answer) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .dialects import ADAM, LAZY, SPARSE
 from .hooks import base, with_settings
-from .table import NO_CAUSE, Row, refused_because, wrong
+from .table import NO_CAUSE, Row, named, refused_because, wrong
 
 
 def scaled_change(factor):
@@ -94,9 +94,9 @@ ROWS: tuple[Row, ...] = (
     row("lr-over-root-of-t", "lr falls with the root of t", "a schedule nobody asked for", hooks=scaled_change(lambda run, call: 1 / np.sqrt(call.t))),
     row("lr-by-width", "lr is divided by the root of the width", "scaled initialisation", hooks=scaled_change(lambda run, call: 1 / np.sqrt(max(call.shape[1], 1)))),
     row("lr-by-place", "each later parameter has a smaller lr", "layer-wise decay", hooks=with_settings(lambda run, slot, s: {"lr": s.lr * 0.9**slot.place}), cases=("counters/*", "groups/*")),
-    row("eps-times-lr", "eps is multiplied by lr", "both folded", hooks={"eps": lambda run, call: call.s.eps * call.s.lr}, cases=("eps/*",)),
+    row("eps-times-lr", "eps is multiplied by lr", "both folded", answer=named("eps-times-lr"), hooks={"eps": lambda run, call: call.s.eps * call.s.lr}, cases=("eps/*",)),
     row("eps-grows", "eps is multiplied by t", "a loop variable", hooks={"eps": lambda run, call: call.s.eps * call.t}, cases=("eps/*",)),
-    row("beta2-of-the-root", "the root of beta2 stands for it", "half-lives", hooks=with_settings(lambda run, slot, s: {"beta2": float(np.sqrt(s.beta2))})),
+    row("beta2-of-the-root", "the root of beta2 stands for it", "half-lives", answer=named("beta2-scaled").or_none(), hooks=with_settings(lambda run, slot, s: {"beta2": float(np.sqrt(s.beta2))})),
     row("beta1-grows", "beta1 grows to its value", "NAdam's schedule", hooks={"first_moment": lambda run, call, m, g: run.average(call, m, g, call.s.beta1 * (1 - 0.5 * 0.96**call.t))}),
     row("corrections-of-half-t", "the correction of v takes t / 2", "two clocks", hooks={"corrections": lambda run, call: (base.corrections(run, call)[0], 1 - call.s.beta2 ** (call.t / 2))}),
     row("rectified", "RAdam's factor", "RAdam", hooks={"change": rectified}, dialects=(SPARSE, ADAM)),

@@ -8,12 +8,12 @@ from functools import cache
 from ...dialects import Dialect, dialect
 from ..evidence import Judged
 from ..hypothesis import Hypothesis
-from . import averages, calls, collisions, counters, formats, limits, merging, order, picks, scalars, settings
+from . import averages, calls, collisions, conditional, counters, formats, limits, merging, order, picks, scalars, settings
 from .fits import fitted
 
 __all__ = ["fitted", "library", "read_off"]
 
-FAMILIES = (picks, settings, counters, order, calls, formats, scalars, merging, collisions, averages)
+FAMILIES = (picks, settings, counters, order, calls, formats, scalars, merging, collisions, averages, conditional)
 
 
 @cache

@@ -31,6 +31,8 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     for words, is_lost in LOST:
         yield Hypothesis("call-lost", "calls", words, _inputs(_lost(is_lost)), rank=3)
     yield Hypothesis("gradient-of-last-call", "calls", "a call uses the gradient of the call before", _inputs(_stale), rank=3)
+    words = "a call uses the gradient of the call before, and the first call has none"
+    yield Hypothesis("gradient-of-last-call", "calls", words, _inputs(_late), rank=3)
     yield Hypothesis("gradients-accumulate", "calls", "a call uses the sum of all gradients so far", _inputs(_accumulated), rank=3)
     for id, words, fields in SHARED:
         yield Hypothesis(id, "calls", words, _shared_by_shape(fields, from_start=False), rank=3)
@@ -189,6 +191,13 @@ def _stale(case: Case, table: Dialect) -> Case | None:
         return gradient if number == 0 or gradient is None else case.steps[number - 1].gradients.get(param.name)
 
     return with_gradients(case, change) if len(case.steps) > 1 else None
+
+
+def _late(case: Case, table: Dialect) -> Case | None:
+    def change(number: int, param: Param, gradient: Gradient) -> Gradient:
+        return case.steps[number - 1].gradients.get(param.name) if number else None
+
+    return with_gradients(case, change)
 
 
 def _accumulated(case: Case, table: Dialect) -> Case | None:

@@ -65,7 +65,7 @@ def of_number(scaling: Scaling, number: float) -> Hypothesis:
 
     shown = _shown(number)
     rank = scaling.rank + LESS_PLAIN * (sum(map(str.isdigit, shown.removeprefix("1/").split("e")[0].lstrip("0."))) > scaling.digits)
-    return Hypothesis(scaling.id, "settings", scaling.words.format(n=shown), plan, rank=rank, pairs=False)
+    return Hypothesis(scaling.id, "settings", scaling.words.format(n=shown), plan, rank=rank, pairs=False, fitted=True)
 
 
 def _shown(number: float) -> str:

@@ -74,6 +74,9 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
                 about = f"every setting and every scalar that follows from it{but} is rounded to {name}"
                 plan = _scalars(list(places.values()), following, name)
                 yield Hypothesis(f"scalars-in-{name}", "formats", about, plan, rank=4 + size)
+        for start, words, fields in STATE:
+            about = f"{words} of a loaded state {'is' if len(fields) == 1 and fields != ('p',) else 'are'} rounded to {name}"
+            yield Hypothesis(f"loaded-{start}-in-{name}", "formats", about, _loaded(fields, name), rank=3)
         for way, manner in WAYS.items():
             yield from _of_state(name, way, manner)
             yield from _of_gradients(name, way, manner)
@@ -133,6 +136,21 @@ def _of_state(name: str, way: str, manner: str) -> Iterator[Hypothesis]:
             )
 
 
+def _loaded(fields: tuple[str, ...], name: str) -> Planner:
+    """The arrays of a resumed state are rounded once, when they are loaded."""
+
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        params = tuple(_start_in(param, [ARRAY[field] for field in fields], name, "to nearest") for param in case.params)
+        resumed = any(getattr(param, ARRAY[field]) is not None for param in case.params for field in fields)
+        return Plan(replace(case, params=params)) if resumed and _narrower(case, name) else None
+
+    return plan
+
+
+ARRAY = {"p": "value", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"}
+"""A field of a state, and the array of a parameter that holds where it starts."""
+
+
 def _stored(fields: tuple[str, ...], name: str, way: str, alter: Alter | None = None) -> Planner:
     def after(updated: Updated) -> None:
         for field in fields:
@@ -141,8 +159,7 @@ def _stored(fields: tuple[str, ...], name: str, way: str, alter: Alter | None = 
     def plan(case: Case, table: Dialect) -> Plan | None:
         if not _narrower(case, name):
             return None
-        arrays = {"p": "value", "m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"}
-        params = tuple(_start_in(param, [arrays[field] for field in fields], name, way) for param in case.params)
+        params = tuple(_start_in(param, [ARRAY[field] for field in fields], name, way) for param in case.params)
         return Plan(replace(case, params=params), hooks=Hooks(after=after), alter=alter)
 
     return plan

@@ -1,10 +1,13 @@
-"""Order: a part of the step is left out of the state, beyond what the table of deviations says."""
+"""Order: a part of the step is left out of the state, or a part of it gets in, beyond what the table of deviations says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ...dialects import Dialect
+from ...dialects.stages import Touch
 from ...reference.hooks import Hooks, Updated
 from ..hypothesis import Hypothesis, Plan, Planner
 
@@ -23,6 +26,8 @@ CHANGES = (
 def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     for id, words, fields in CHANGES:
         yield Hypothesis(id, "order", words, _keeps_old(fields), rank=3)
+    words = "the corrected second moment is written into the state"
+    yield Hypothesis("correction-in-second-moment", "order", words, lambda case, table: Plan(case, hooks=Hooks(after=_corrects_v)), rank=3)
 
 
 def _keeps_old(fields: tuple[str, ...]) -> Planner:
@@ -31,3 +36,14 @@ def _keeps_old(fields: tuple[str, ...]) -> Planner:
             setattr(updated.new, field, getattr(updated.old, field))
 
     return lambda case, table: Plan(case, hooks=Hooks(after=after))
+
+
+def _corrects_v(updated: Updated) -> None:
+    """v / (1 - beta2^t), in the rows that the step has worked on."""
+    a = updated.arithmetic
+    correction = a.meet(a.scalar(1.0) - a.power(a.scalar(updated.hyper.beta2), updated.tick.t))
+    rows = np.arange(len(updated.new.v)) if updated.picks.touch in EVERY_ROW else np.unique(updated.rows)
+    updated.new.v[rows] = a.store(updated.new.v[rows] / correction)
+
+
+EVERY_ROW = (Touch.ALL, Touch.ALL_UNLESS_EMPTY, Touch.MOMENTS_OF_ALL)

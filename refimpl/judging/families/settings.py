@@ -42,6 +42,10 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
             yield Hypothesis(f"{one}-{other}-exchanged", "settings", words, _exchanged(places[one], places[other]), rank=2)
     for one, other in permutations(numeric, 2):
         yield Hypothesis(f"{one}-as-{other}", "settings", f"{one} has the value of {other}", _copied(places[one], places[other]), rank=2)
+    for one in ("eps", "weight_decay"):
+        if one in places and "lr" in places:
+            words = f"{one} is multiplied by lr"
+            yield Hypothesis(f"{one}-times-lr", "settings", words, _times_lr(places[one], places["lr"]), rank=2)
     yield from decay_rates(table)
 
 
@@ -184,6 +188,18 @@ def _copied(to: Place, source: Place) -> Planner:
     def change(settings: Table, table: Dialect) -> None:
         for group in (group for of_groups in settings for group in of_groups):
             write(group, to, read(group, source))
+
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        changed = with_settings(case, change, table)
+        return None if changed is None else Plan(changed)
+
+    return plan
+
+
+def _times_lr(to: Place, lr: Place) -> Planner:
+    def change(settings: Table, table: Dialect) -> None:
+        for group in (group for of_groups in settings for group in of_groups):
+            write(group, to, read(group, to) * read(group, lr))
 
     def plan(case: Case, table: Dialect) -> Plan | None:
         changed = with_settings(case, change, table)
