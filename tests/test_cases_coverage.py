@@ -11,7 +11,6 @@ from conftest import VECTORS
 from refimpl.case import Golden
 from refimpl.cases import SUITES, coverage
 from refimpl.cases.coverage import Coverage, Ladder, gaps, requirements
-from refimpl.cases.coverage_page import as_markdown
 from refimpl.cases.features import features
 from refimpl.cases.measures import MEASURES
 from refimpl.dialects import deviations, dialects
@@ -94,12 +93,3 @@ def test_a_ladder_lists_the_sizes_that_it_lacks() -> None:
     ladder = Ladder((1, 2, 3), (100, 1000))
     assert ladder.missing({1, 3, 500}) == [2, 1000]
     assert ladder.missing(set(np.arange(1, 1001))) == []
-
-
-def test_the_page_shows_every_feature_and_every_reason() -> None:
-    required = requirements("mindspore.Adam")
-    page = as_markdown(required, Coverage({"rows": ("x", "y")}, {}, {name: {1, 5, 6, 7, 9} for name in MEASURES}))
-    assert all(name in page for name in required.features)
-    assert all(reason in page for reason in [*required.lacks.values(), *required.excused.values()])
-    assert "| rows | a gradient by rows | 2 |" in page
-    assert "| tensors | 1, 5 to 7, 9 |" in page

@@ -1,7 +1,8 @@
 import re
 
+from refimpl.cases.coverage import table as requirements
 from refimpl.dialects import deviations, dialects
-from refimpl.guide.tables import choices, known_deviations, parameters, sources
+from refimpl.guide.tables import choices, features, known_deviations, parameters, sizes, sources
 
 
 def row(table, choice):
@@ -39,3 +40,13 @@ def test_parameters_stand_side_by_side():
         "betas = 0.9, accepted: [0, 1)",
         "beta1 = 0.9, accepted: (0, 1)",
     ]
+
+
+def test_what_the_vectors_must_exercise_is_shown_with_reasons():
+    assert all(f">{name}</code>" in features() for name in requirements()["features"])
+    meaning, without = row(features(), "<code>nesterov</code>")[1:3]
+    assert meaning == "a look-ahead"
+    assert without == "torch.SparseAdam, torch.Adam"
+    assert "a parameter has one dtype" in row(features(), "<code>float32</code>")[3]
+    assert all(measure in sizes() for measure in requirements()["sizes"])
+    assert "1,023, 1,024, 1,025" in sizes()

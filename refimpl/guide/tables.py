@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from html import escape
 
+from ..cases.coverage import requirements
+from ..cases.coverage import table as requirements_text
 from ..dialects import STAGES, Dialect, deviations, dialects
 from .markdown import html
 
@@ -77,11 +79,38 @@ def known_deviations() -> str:
     return _table(("Deviation", "What is computed instead", "Kind", "Seen in"), rows)
 
 
+def features() -> str:
+    """The features that the vectors must exercise, the dialects without them, and what they never meet, with the reason."""
+    required = {name: requirements(name) for name in dialects()}
+    rows = []
+    for feature, meaning in requirements_text()["features"].items():
+        without = [html("code", escape(name)) for name, asked in required.items() if feature in asked.lacks]
+        apart: dict[str, list[str]] = {}
+        for asked in required.values():
+            for pair, reason in asked.excused.items():
+                if feature in pair and (other := next(iter(pair - {feature}), feature)) not in apart.get(reason, ()):
+                    apart.setdefault(reason, []).append(other)
+        words = "; ".join(f"{', '.join(map(escape, others))}: {escape(reason)}" for reason, others in apart.items())
+        rows.append((html("code", escape(feature)), _text(meaning), ", ".join(without) or "none", words or "none"))
+    return _table(("Feature", "Meaning", "Not in", "Never with"), rows, caption="features: every two of them meet in a case")
+
+
+def sizes() -> str:
+    """The sizes that the vectors must have."""
+    rows = []
+    for measure, row in requirements_text()["sizes"].items():
+        numbers = [*(f"{size:,}" for size in row.get("all", ())), *(f"at least {size:,}" for size in row.get("from", ()))]
+        rows.append((_text(measure), ", ".join(numbers)))
+    return _table(("Of what", "Sizes"), rows, caption="sizes")
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "choices": choices,
     "parameters": parameters,
     "sources": sources,
     "deviations": known_deviations,
+    "features": features,
+    "sizes": sizes,
 }
 
 
