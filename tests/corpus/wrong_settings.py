@@ -175,7 +175,7 @@ ROWS: tuple[Row, ...] = (
           with_settings(lambda run, slot, s: {} if s.decoupled else {"weight_decay": s.weight_decay * s.lr}), dialects=DECAYING, cases=DECAYED),
     wrong("loss-scale-twice", "the gradient is divided by the loss scale twice", "pytorch 95847", named("loss-scale-twice"),
           {"unscale": lambda run, call, g: base.unscale(run, call, base.unscale(run, call, g))}, dialects=MINDSPORE, cases=("options/*", "pairs/*loss-scale*")),
-    wrong("loss-scale-is-1024", "the loss scale is 1024, whatever is asked", "another default", placed("loss.scale.*1,?024").or_none(), with_settings(lambda run, slot, s: {"loss_scale": 1024.0}), dialects=MINDSPORE),
+    wrong("loss-scale-is-1024", "the loss scale is 1024, whatever is asked", "another default", named("gradient-scaled", "loss-scale-scaled", "loss-scale-constant").or_placed("loss.scale.*1,?024").or_none(), with_settings(lambda run, slot, s: {"loss_scale": 1024.0}), dialects=MINDSPORE),
     row("gradient-halved", "gradients are halved", "a missing world size", named("gradient-scaled"), changes_gradient(lambda g: g * g.dtype.type(0.5))),
     row("gradient-over-65536", "gradients are divided by 65536", "DeepSpeed PR 7839", named("gradient-scaled"), changes_gradient(lambda g: g / g.dtype.type(65536))),
     row("gradient-x-1.001", "gradients are 0.1 % too large", "a factor", named("gradient-scaled"), changes_gradient(lambda g: g * g.dtype.type(1.001))),

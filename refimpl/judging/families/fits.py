@@ -22,8 +22,8 @@ FITTED = ("lr", "eps", "beta1", "beta2", "weight_decay", "loss_scale")
 ROUNDS = 40
 """Gauss-Newton steps of a fit: a factor of v is halved by each while it is far too large."""
 
-SLOWEST = 0.75
-"""A step may have this share of the one before it; where it is larger after the first few, the fit goes nowhere."""
+NOWHERE = (0.75, 1.5)
+"""A step that has such a share of the one before it, after the first few, leads nowhere: a far number is halved or doubled by each."""
 
 FIRST_ROUNDS = 4
 
@@ -68,9 +68,13 @@ def of_number(scaling: Scaling, number: float) -> Hypothesis:
     return Hypothesis(scaling.id, "settings", scaling.words.format(n=shown), plan, rank=rank, pairs=False, fitted=True)
 
 
+SMALL = 1e-5
+"""Below it a number is shown as a power of ten."""
+
+
 def _shown(number: float) -> str:
     reciprocal = 1 / number if number else 0.0
-    if abs(number) < 1 and abs(reciprocal - round(reciprocal)) < 1e-4 * abs(reciprocal) and abs(reciprocal) > 1.5:
+    if SMALL < abs(number) < 1 and abs(reciprocal - round(reciprocal)) < 1e-4 * abs(reciprocal) and abs(reciprocal) > 1.5:
         return f"1/{round(reciprocal):,}"
     return f"{number:.7g}"
 
@@ -133,7 +137,7 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
         if not power:
             return None
         before, change = change, float(np.sum((slope * residual * weight**2)[usable])) / power
-        if not np.isfinite(change) or (count >= FIRST_ROUNDS and abs(change) > SLOWEST * abs(before) > 1e-9 * abs(number)):
+        if not np.isfinite(change) or (count >= FIRST_ROUNDS and _leads_nowhere(before, change, number)):
             return None
         number += change
         if abs(change) <= 1e-12 * max(abs(number), 1e-12):
@@ -144,6 +148,11 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
     final = got - _predicted(scaling.changed(case, number) or case, judged)
     error = np.sqrt(np.mean(np.where(np.isfinite(final), final * weight, 0.0) ** 2)) if len(final) else np.inf
     return rounded_within(number, 1 / np.sqrt(power), neutral) if error <= GOOD and number != neutral else None
+
+
+def _leads_nowhere(before: float, change: float, number: float) -> bool:
+    low, high = NOWHERE
+    return abs(before) > 1e-9 * abs(number) and low * abs(before) < abs(change) < high * abs(before)
 
 
 def rounded_within(number: float, uncertainty: float, neutral: float) -> float:
