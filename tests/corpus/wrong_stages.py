@@ -280,7 +280,7 @@ ROWS: tuple[Row, ...] = (
     option("nesterov-ignored", "use_nesterov is ignored", "option not read", named("nesterov-ignored", "nesterov-not-read"), with_settings(lambda run, slot, s: {"nesterov": False}), dialects=MINDSPORE, cases=("options/*", "pairs/*nesterov*")),
     row("nesterov-always", "the Nesterov direction although nobody asked", "TF1", named("nesterov"), with_settings(lambda run, slot, s: {"nesterov": True})),
     row("nadam", "NAdam's direction", "optax, returnn 766", named("nadam"), {"direction": nadam_direction}),
-    option("nesterov-of-old", "the look-ahead starts from the old first moment", "order", NO_CAUSE,
+    option("nesterov-of-old", "the look-ahead starts from the old first moment, which gives the new one", "order", named("nesterov-ignored", "nesterov-not-read"),
            {"direction": lambda run, call, old, m, g: run.average(call, old["exp_avg"], g, call.s.beta1) if call.s.nesterov else m}, dialects=MINDSPORE),
     option("centralization-ignored", "centralization is ignored", "group key not read", named("centralization-ignored", "centralization-not-read"), with_settings(lambda run, slot, s: {"centralization": False}), dialects=MINDSPORE, cases=("options/*", "pairs/*centralization*")),
     row("centralization-always", "gradients are centralized although nobody asked", "group key not read", named("centralization-always"), with_settings(lambda run, slot, s: {"centralization": True}), dialects=MINDSPORE, cases=("shapes/widths-*", "sizes/width-*", "options/*")),
