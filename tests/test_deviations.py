@@ -22,7 +22,7 @@ SAME_NUMBERS = {
 SHORT = 20
 """Steps of the cases that are run: a horizon takes as long as all others together."""
 
-ENOUGH = 3
+ENOUGH = 2
 """How many of the cases that catch a deviation are run: the attribution has to do with these."""
 
 
