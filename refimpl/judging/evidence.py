@@ -266,3 +266,16 @@ def _changes(plan: Plan, judged: Judged) -> Iterator[tuple[str, Array]]:
             with np.errstate(invalid="ignore"):
                 apart = np.abs(x - value) > FAR * expected.bound[judged.required][at].astype(np.float64)
             yield name, apart if expected.allowed is not None else apart | (~np.isfinite(x) & np.isfinite(value))
+
+
+def differ(plan: Plan, other: Plan, judged: Judged) -> bool:
+    """Whether two predictions are farther apart than the bound at some element that is wrong."""
+    for (at, first), (_, second) in zip(judged.recorded(_computed(plan, judged)), judged.recorded(_computed(other, judged))):
+        for name, array in judged.keys:
+            bound = judged.expected(name, array).bound[judged.required][at].astype(np.float64)
+            x, y = (np.asarray(getattr(states[name], FIELDS[array]), np.float64).reshape(bound.shape) for states in (first, second))
+            with np.errstate(invalid="ignore"):
+                apart = (np.abs(x - y) > bound) | (np.isfinite(x) != np.isfinite(y))
+            if (apart & judged.touched[name]).any():
+                return True
+    return False

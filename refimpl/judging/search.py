@@ -14,7 +14,7 @@ from ..arithmetic import CLASSES
 from ..cases.features import features
 from ..dialects import Dialect, dialect
 from .conditions import condition_of
-from .evidence import Fit, Judged, Proof, changed, is_changed, prove, screen
+from .evidence import Fit, Judged, Proof, changed, differ, is_changed, prove, screen
 from .families import fitted, library, read_off
 from .hypothesis import Hypothesis, Plan
 from .pairs import pairs
@@ -150,9 +150,14 @@ class Search:
         found: dict[Hypothesis, None] = {}
         for probe in [probe for probe in probes(left) if probe.cost <= LARGE][:3]:
             for hypothesis in pairs(probe, self.table, named):
-                if self._explains(hypothesis, probe) and not any(self._explains(member, probe) for member in hypothesis.members):
+                if self._explains(hypothesis, probe) and all(self._adds(hypothesis, member, probe) for member in hypothesis.members):
                     found[hypothesis] = None
         return list(found)
+
+    def _adds(self, pair: Hypothesis, member: Hypothesis, probe: Judged) -> bool:
+        """Whether a pair computes something else than one of its members alone: the other is no mere rounding, and not idle."""
+        plan, alone = self.plan(pair, probe), self.plan(member, probe)
+        return plan is not None and (alone is None or differ(plan, alone, probe))
 
     def _explains(self, hypothesis: Hypothesis, probe: Judged) -> bool:
         return self.fit(hypothesis, probe) is Fit.FULL and self._tells(hypothesis, probe)
