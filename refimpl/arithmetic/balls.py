@@ -15,6 +15,7 @@ from .interface import Number
 _arb = np.frompyfunc(arb, 1, 1)
 _max = np.frompyfunc(arb.max, 2, 1)
 _overlaps = np.frompyfunc(arb.overlaps, 2, 1)
+_finite = np.frompyfunc(arb.is_finite, 1, 1)
 _double = np.frompyfunc(lambda x: float(x.mid()), 1, 1)
 _radius = np.frompyfunc(lambda x: float(x.rad()), 1, 1)
 
@@ -66,9 +67,9 @@ class Ball:
         """The first alternative, after proof that all of them overlap: they are the same real number."""
         first = alternatives[0]
         for other in alternatives[1:]:
-            places = np.argwhere(apart(first, other))
-            if len(places):
-                at = tuple(int(i) for i in places[0])
+            different = apart(first, other)
+            if different.any():
+                at = tuple(int(i) for i in np.argwhere(different)[0])
                 raise HarnessError(f"two formulations are not the same real number: they part at {at}")
         return first
 
@@ -84,11 +85,10 @@ _roots = np.frompyfunc(_root, 1, 1)
 
 def apart(one: Number, other: Number) -> Array:
     """Which of these are proven to be different real numbers."""
-    return ~np.asarray(_overlaps(one, other), bool) & _finite(one) & _finite(other)
-
-
-def _finite(x: Number) -> Array:
-    return np.asarray(np.frompyfunc(arb.is_finite, 1, 1)(x), bool)
+    disjoint: Array = ~np.asarray(_overlaps(one, other), bool)
+    if not disjoint.any():
+        return disjoint
+    return np.asarray(disjoint & np.asarray(_finite(one), bool) & np.asarray(_finite(other), bool))
 
 
 def midpoint(x: Number) -> Array:

@@ -17,7 +17,7 @@ from ..dialects.stages import Merge
 from ..gradients import Array, RowGradient, is_element_gradient
 from ..reference import FIELDS, States, scheduled, trajectory
 from .alike import Alike
-from .expectations import Expectations
+from .expectations import Expectations, ball
 from .row_classes import Reduced
 
 CATCH_DISTANCE = 10
@@ -180,7 +180,7 @@ def _is_caught(case: Case, limits: Mapping[int, _Limits], deviation: Deviation) 
     """Whether balls prove that the deviation leaves a limit; not tried any longer where doubles come nowhere near it."""
     from ..arithmetic.balls import midpoint
 
-    for step, states in enumerate(trajectory(case, _balls(), dialect(case.dialect), (deviation,)), start=1):
+    for step, states in enumerate(trajectory(case, ball(), dialect(case.dialect), (deviation,)), start=1):
         if step in limits:
             limit = limits[step]
             balls = limit.numbers(states)
@@ -215,11 +215,3 @@ def _comes_near(case: Case, limits: Mapping[int, _Limits], deviation: Deviation)
 def _floats(dtype: str) -> Arithmetic:
     """One number system per dtype, so that scalars which several deviations need are computed once."""
     return Float(dtype)
-
-
-@cache
-def _balls() -> Arithmetic:
-    """The one number system of all proofs, so that scalars which two of them need are computed once."""
-    from ..arithmetic.balls import Ball
-
-    return Ball()

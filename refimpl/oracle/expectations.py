@@ -58,13 +58,13 @@ def expectations(case: Case) -> Expectations:
 
 
 def _truths(case: Case, table: Dialect) -> dict[str, dict[str, _Truth]]:
-    from ..arithmetic.balls import Ball, midpoint
+    from ..arithmetic.balls import midpoint
 
     shapes = {param.name: param.value.shape for param in case.params}
     exact: dict[tuple[str, str], list[Array]] = {}
     running: dict[tuple[str, str], list[tuple[Array, Array]]] = {}
     kept = kept_arrays(case)
-    runs = zip(trajectory(case, Ball(), table, (), ALL), trajectory(case, bounded(case.dtype), table, (), ALL))
+    runs = zip(trajectory(case, ball(), table, (), ALL), trajectory(case, bounded(case.dtype), table, (), ALL))
     for number, (balls, bounds) in enumerate(runs, start=1):
         if number not in case.record:
             continue
@@ -85,6 +85,14 @@ def _truths(case: Case, table: Dialect) -> dict[str, dict[str, _Truth]]:
         }
         for name, arrays in kept.items()
     }
+
+
+@cache
+def ball() -> Arithmetic:
+    """The one number system of all proofs, so that scalars which two of them need are computed once."""
+    from ..arithmetic.balls import Ball
+
+    return Ball()
 
 
 @cache
