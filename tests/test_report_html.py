@@ -10,7 +10,7 @@ import small_vectors
 from refimpl import check
 from refimpl.arithmetic import CLASSES
 from refimpl.dialects import deviations
-from refimpl.judging.verdict import Diagnosis, Profile, Status
+from refimpl.judging.verdict import OF_RUNS, Diagnosis, Profile, Status
 from refimpl.report.cases import PLOTTED
 from refimpl.report.conclusion import conclude
 from refimpl.report.html import WORDS, to_html
@@ -109,3 +109,11 @@ def test_check_writes_the_page_whole_and_with_the_plots_of_what_failed(tmp_path,
     assert document.count("<svg") == 4  # the moments, over steps and over elements: the first step is as long either way
     assert "duplicates-averaged" in text_of(document)
     assert {path.name for path in tmp_path.iterdir()} == {"vectors", "r.html"}
+
+
+def test_a_cause_that_a_second_run_shows_is_not_one_of_numbers() -> None:
+    report = made_reports.everything()
+    cause = Diagnosis(("not-deterministic",), "two runs gave different bits", (report.verdicts[0].case_id,), family=OF_RUNS)
+    shown = re.sub(r"\s+", " ", text_of(to_html(replace(report, diagnoses=(cause,)))))
+    assert "Shown by a second run: two runs gave different bits" in shown
+    assert "The numbers are those of" not in shown
