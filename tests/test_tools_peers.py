@@ -119,14 +119,12 @@ def kept():
     return {file.name: matrix.read_result(file) for file in sorted(peers.KEPT.glob("*.json")) if file.stem != "matrix"}
 
 
-@pytest.mark.xfail(reason="the matrix is to be run anew on the vectors of format 2: issue 10 is open for it", strict=False)
 def test_the_page_and_its_json_are_what_the_results_and_tables_render_to():
     made = matrix.build(table.read_peers(), peers.KEPT)
     assert (peers.KEPT / "README.md").read_text(encoding="utf-8") == page.to_markdown(made)
     assert (peers.KEPT / "matrix.json").read_text(encoding="utf-8") == matrix.to_json(made)
 
 
-@pytest.mark.xfail(reason="the matrix is to be run anew on the vectors of format 2: issue 10 is open for it", strict=False)
 def test_the_results_bear_out_every_claim_and_waiver():
     assert matrix.build(table.read_peers(), peers.KEPT).problems == []
 
