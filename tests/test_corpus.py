@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 from corpus import RIGHT, WRONG, Row
-from corpus.choosing import mattering, with_few_failing
+from corpus.choosing import cost, mattering, with_few_failing
 from corpus.faults_2 import FAULTS_2, MISNAMED, PASSED
 from corpus.running import Judged, naming, run
 
@@ -68,11 +68,13 @@ def test_a_right_implementation_conforms(row: Row, core: Core) -> None:
     assert [verdict.case_id for verdict in (*cases.failing, *cases.unsupported)] == []
 
 
-@pytest.mark.parametrize("row", NAMED[::2], ids=lambda row: row.id)
+@pytest.mark.parametrize("row", NAMED[::3], ids=lambda row: row.id)
 def test_a_failing_case_has_the_same_causes_alone_and_among_all(row: Row, core: Core) -> None:
+    """Its smallest case: a large one may take a minute, where every hypothesis has to be tried on it."""
     cases = with_few_failing(judged(row, core), FAILING, row)
+    costs = {golden.case.id: cost(golden) for golden in cases.goldens}
     for cause in cases.diagnoses():
-        alone = cases.only(cause.cases[:1]).diagnoses()
+        alone = cases.only([min(cause.cases, key=costs.__getitem__)]).diagnoses()
         assert any(names(cause) & names(other) for other in alone)
 
 
