@@ -170,39 +170,31 @@ def _moved(places: list[Place], move: Move) -> Planner:
 
 
 def _exchanged(one: Place, other: Place) -> Planner:
-    def change(settings: Table, table: Dialect) -> None:
-        for of_groups in settings:
-            for group in of_groups:
-                first, second = read(group, one), read(group, other)
-                write(group, one, second)
-                write(group, other, first)
+    def change(group: dict[str, Any]) -> None:
+        first, second = read(group, one), read(group, other)
+        write(group, one, second)
+        write(group, other, first)
 
-    def plan(case: Case, table: Dialect) -> Plan | None:
-        changed = with_settings(case, change, table)
-        return None if changed is None else Plan(changed)
-
-    return plan
+    return _in_every_group(change)
 
 
 def _copied(to: Place, source: Place) -> Planner:
-    def change(settings: Table, table: Dialect) -> None:
-        for group in (group for of_groups in settings for group in of_groups):
-            write(group, to, read(group, source))
-
-    def plan(case: Case, table: Dialect) -> Plan | None:
-        changed = with_settings(case, change, table)
-        return None if changed is None else Plan(changed)
-
-    return plan
+    return _in_every_group(lambda group: write(group, to, read(group, source)))
 
 
 def _times_lr(to: Place, lr: Place) -> Planner:
-    def change(settings: Table, table: Dialect) -> None:
+    return _in_every_group(lambda group: write(group, to, read(group, to) * read(group, lr)))
+
+
+def _in_every_group(change: Callable[[dict[str, Any]], None]) -> Planner:
+    """A change of the settings that a group has at a step, whatever the others have."""
+
+    def of_all(settings: Table, table: Dialect) -> None:
         for group in (group for of_groups in settings for group in of_groups):
-            write(group, to, read(group, to) * read(group, lr))
+            change(group)
 
     def plan(case: Case, table: Dialect) -> Plan | None:
-        changed = with_settings(case, change, table)
+        changed = with_settings(case, of_all, table)
         return None if changed is None else Plan(changed)
 
     return plan
