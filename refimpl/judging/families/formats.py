@@ -192,6 +192,7 @@ SUMS = (
     ("gradients are rounded to {name}, and repeated rows are summed in it", True, True, True, 2),
     ("repeated rows are rounded to {name} and summed in it, all others are left", True, True, False, 3),
     ("the sum of repeated rows is rounded to {name}", False, False, False, 3),
+    ("every row of a gradient is rounded to {name} once its occurrences are summed", False, False, True, 3),
 )
 """The words; whether each occurrence is rounded, every partial sum, and rows that occur once; and the rank."""
 
