@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,27 @@ class Bound:
     """A tensor (x, e): x of shape (rows, width) in double, e of shape (classes, rows, width), or (1, 1) where it was a scalar.
 
     factor: the size of a scalar that is a power of two in every computation; is_one: whether it is a 1 that no operation lies behind.
+    made: what was computed from this tensor, since the forms of a stage share most of their parts (half of all operations); changes:
+    how often rows were assigned to, after which nothing that was made of it holds.
     """
 
-    __slots__ = ("e", "factor", "is_one", "rounding", "x")
+    __slots__ = ("changes", "e", "factor", "is_one", "made", "rounding", "x")
 
     def __init__(self, x: Array, e: Array, rounding: Rounding, factor: float | None = None, is_one: bool = False) -> None:
         self.x, self.e, self.rounding, self.factor, self.is_one = x, e, rounding, factor, is_one
+        self.made: dict[tuple[str, int], tuple[Bound | None, int, Bound]] = {}
+        self.changes = 0
+
+    def _once(self, operation: str, other: Bound | None, compute: Callable[[], Bound]) -> Bound:
+        """The result of an operation with this tensor, and another one: computed, or remembered."""
+        if self.x.size == 1:  # a scalar may live as long as the program, and what is made of it would too
+            return compute()
+        key = operation, id(other)  # which stays that of the other: what is remembered holds on to it
+        before = 0 if other is None else other.changes
+        found = self.made.get(key)
+        if found is None or found[1] != before or found[2].changes:
+            found = self.made[key] = None if other is self else other, before, compute()
+        return found[2]
 
     def __getitem__(self, index: Any) -> Bound:
         return Bound(self.x[index], self.e[:, index], self.rounding)
@@ -27,6 +43,8 @@ class Bound:
     def __setitem__(self, index: Any, value: Bound) -> None:
         self.x[index] = value.x
         self.e[:, index] = value.e
+        self.made.clear()
+        self.changes += 1
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -47,10 +65,19 @@ class Bound:
         return Bound(-self.x, self.e, self.rounding)
 
     def __add__(self, other: Bound) -> Bound:
-        return self._sum(other, self.x + other.x)
+        return self._once("+", other, lambda: self._sum(other, self.x + other.x))
 
     def __sub__(self, other: Bound) -> Bound:
-        return self._sum(other, self.x - other.x)
+        return self._once("-", other, lambda: self._sum(other, self.x - other.x))
+
+    def __mul__(self, other: Bound) -> Bound:
+        return self._once("*", other, lambda: self._product(other))
+
+    def __truediv__(self, other: Bound) -> Bound:
+        return self if other.is_one else self._once("/", other, lambda: self._quotient(other))
+
+    def sqrt(self) -> Bound:
+        return self._once("sqrt", None, self._root)
 
     def _sum(self, other: Bound, x: Array) -> Bound:
         rounding = self.rounding
@@ -70,7 +97,7 @@ class Bound:
         e += added
         return settled(x, e, rounding, in_range)
 
-    def __mul__(self, other: Bound) -> Bound:
+    def _product(self, other: Bound) -> Bound:
         x = self.x * other.x
         if other.factor:
             return self._scaled(x, other.factor)
@@ -106,9 +133,7 @@ class Bound:
                 e = e + np.where(small, rounding.underflow, 0.0)
         return settled(x, e, rounding, in_range)
 
-    def __truediv__(self, other: Bound) -> Bound:
-        if other.is_one:
-            return self
+    def _quotient(self, other: Bound) -> Bound:
         rounding = self.rounding
         x = self.x / other.x
         divisor = np.abs(other.x)
@@ -131,7 +156,7 @@ class Bound:
             e = np.where(self.is_zero() & possible & np.isfinite(other.e), 0.0, e)
         return settled(x, e, rounding, in_range)
 
-    def sqrt(self) -> Bound:
+    def _root(self) -> Bound:
         rounding = self.rounding
         x = np.sqrt(np.maximum(self.x, 0.0))
         # |sqrt(A') - sqrt(A)| = |A' - A| / (sqrt(A') + sqrt(A)), with A >= x - e and A' >= x - 2e; and never above sqrt(|A' - A|).

@@ -164,10 +164,10 @@ class Bounded:
 
     def join(self, alternatives: Sequence[Number]) -> Number:
         """The value of the first alternative, with the largest bound: all are the same real number."""
-        first = alternatives[0]
-        if len(alternatives) == 1:
+        first, *others = {id(one): one for one in alternatives}.values()  # forms that make the same operations are one number
+        if not others:
             return first
-        e = np.maximum(first.e, alternatives[1].e)
-        for other in alternatives[2:]:
+        e = np.maximum(first.e, others[0].e)
+        for other in others[1:]:
             np.maximum(e, other.e, out=e)
         return Bound(first.x, e, first.rounding)
