@@ -141,6 +141,7 @@ CLOCKS: tuple[tuple[str, str, Clock, Concerns], ...] = (
     ("counter-of-first-on-load", "every parameter resumes with the first one's step count", lambda tick: tick.t - tick.start + tick.starts[next(iter(tick.starts))], _resumed),
     ("counter-of-last-on-load", "every parameter resumes with the last one's step count", lambda tick: tick.t - tick.start + tick.starts[[*tick.starts][-1]], _resumed),
     ("counter-halved", "the step count advances at every second call", lambda tick: tick.start + (tick.t - tick.start + 1) // 2, _always),
+    ("counter-halved", "the bias corrections read half of the step count, rounded up", lambda tick: (tick.t + 1) // 2, _always),
     ("counter-late", "the step count is two behind, at least 1", lambda tick: max(tick.t - 2, 1), _always),
     ("counter-from-zero-then-one", "t counted from 0, and 1 at the first step", lambda tick: max(tick.t - 1, 1), _always),
     ("counter-two-ahead", "t + 2", lambda tick: tick.t + 2, _always),
