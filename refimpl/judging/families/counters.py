@@ -126,6 +126,8 @@ CLOCKS: tuple[tuple[str, str, Clock, Concerns], ...] = (
     ("counter-shared-by-group", "the parameters of a group share a step count", lambda tick: tick.start + tick.calls[tick.groups[tick.name]], _several),
     ("counter-shared-by-group", "a group counts with its most advanced parameter", lambda tick: max(tick.counts[name] for name in _members(tick)), _several),
     ("counter-of-first-group", "every group reads the first group's step count", lambda tick: tick.start + tick.calls[0], _several),
+    ("counter-of-first-group", "later groups read the step count of the first parameter",
+     lambda tick: max(tick.counts[next(iter(tick.counts))], 1) if tick.groups[tick.name] else tick.t, _several),
     ("counter-of-last-parameter", "a group reads the step count of its last parameter that has a gradient",
      lambda tick: tick.counts[_active_members(tick)[-1]], _several),
     ("counter-of-last-parameter", "every parameter reads the step count of the last one that has a gradient", lambda tick: tick.counts[tick.active[-1]], _several),
