@@ -366,3 +366,17 @@ def test_a_moving_average_forgets_its_error() -> None:
     for _ in range(2000):
         m = a.lerp(m, one(a, 0.7), weight)
     assert m.e[0, 0, 0] < 40 * FORMATS["float32"].u
+
+
+def test_what_is_remembered_of_a_tensor_does_not_outlive_a_change_of_it() -> None:
+    a = Bounded("float32")
+    x, y = a.load(np.array([[1.0, 2.0]])), a.load(np.array([[3.0, 5.0]]))
+    assert (x * y) is (x * y)
+    assert (x * y).x.tolist() == [[3.0, 10.0]]
+    x[np.array([0])] = a.load(np.array([[7.0, 2.0]]))
+    assert (x * y).x.tolist() == [[21.0, 10.0]]
+    y[np.array([0])] = a.load(np.array([[0.5, 5.0]]))
+    assert (x * y).x.tolist() == [[3.5, 10.0]]
+    product = x * y
+    product[np.array([0])] = a.load(np.array([[0.0, 0.0]]))
+    assert (x * y).x.tolist() == [[3.5, 10.0]]
