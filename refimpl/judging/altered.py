@@ -40,10 +40,7 @@ class Altered:
 def clipped(x: Number, limit: Number) -> Number:
     """x, but not beyond +-limit; neither changes the result by more than it changes itself."""
     if isinstance(x, Bound):
-        top = np.asarray(limit.x if isinstance(limit, (Bound, ScalarBound)) else limit)
-        errors = np.asarray(limit.e if isinstance(limit, (Bound, ScalarBound)) else 0.0)
-        errors = errors.reshape(errors.shape + (1,) * (x.e.ndim - errors.ndim))
-        return Bound(np.clip(x.x, -top, top), np.maximum(x.e, errors), x.rounding)
+        return Bound(np.clip(x.x, -limit.x, limit.x), np.maximum(x.e, limit.e), x.rounding)
     return np.clip(x, -limit, limit)
 
 

@@ -226,7 +226,7 @@ def _prove_simulated(plan: Plan, judged: Judged) -> Proof | None:
             expected = judged.expected(name, array)
             got, value = judged.got(name, array)[at].astype(np.float64), expected.value[at]
             bound = expected.bound[judged.required][at].astype(np.float64)
-            x = np.asarray(getattr(states[name], FIELDS[array]), np.float64).reshape(got.shape)
+            x = _numbers(states, name, array, got.shape)
             with np.errstate(invalid="ignore"):
                 if not ((np.abs(got - x) <= bound) | (got == x) | (~np.isfinite(got) & ~np.isfinite(x)) | np.isinf(bound)).all():
                     return None
@@ -241,6 +241,11 @@ def _computed(plan: Plan, judged: Judged) -> Iterator[States]:
     if plan.simulated:
         return predict(plan, Float(judged.golden.case.dtype), plan.simulated)
     return predict(plan, judged.arithmetic)
+
+
+def _numbers(states: States, name: str, array: str, shape: tuple[int, ...]) -> Array:
+    """An array of a prediction without bounds, in double and in the shape of the parameter."""
+    return np.asarray(getattr(states[name], FIELDS[array]), np.float64).reshape(shape)
 
 
 def changed(plan: Plan, judged: Judged) -> Mapping[str, Array]:
@@ -262,7 +267,7 @@ def _changes(plan: Plan, judged: Judged) -> Iterator[tuple[str, Array]]:
         for name, array in judged.keys:
             expected = judged.golden.expected[name][array]
             value = expected.value[at]
-            x = np.asarray(getattr(states[name], FIELDS[array]), np.float64).reshape(value.shape)
+            x = _numbers(states, name, array, value.shape)
             with np.errstate(invalid="ignore"):
                 apart = np.abs(x - value) > FAR * expected.bound[judged.required][at].astype(np.float64)
             yield name, apart if expected.allowed is not None else apart | (~np.isfinite(x) & np.isfinite(value))
@@ -273,7 +278,7 @@ def differ(plan: Plan, other: Plan, judged: Judged) -> bool:
     for (at, first), (_, second) in zip(judged.recorded(_computed(plan, judged)), judged.recorded(_computed(other, judged))):
         for name, array in judged.keys:
             bound = judged.expected(name, array).bound[judged.required][at].astype(np.float64)
-            x, y = (np.asarray(getattr(states[name], FIELDS[array]), np.float64).reshape(bound.shape) for states in (first, second))
+            x, y = (_numbers(states, name, array, bound.shape) for states in (first, second))
             with np.errstate(invalid="ignore"):
                 apart = (np.abs(x - y) > bound) | (np.isfinite(x) != np.isfinite(y))
             if (apart & judged.touched[name]).any():

@@ -75,8 +75,9 @@ def trajectory(
                     tick = _tick(tracks, gradients, name, number, t, group_calls)
                     own = track.state
                     owner = hooks.owner(tick, track.param.value.shape) if hooks.owner else name
-                    owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
-                    track.state = _sharing(own, owned, hooks)
+                    if owner != name:
+                        owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
+                        track.state = _sharing(own, owned, hooks)
                     _hooked_step(a, track, gradient, hyper, pick, tick, forms, hooks)
                     if owner in tracks and owner != name:  # the moments of the other are its own again
                         track.state = _sharing(track.state, own, hooks)

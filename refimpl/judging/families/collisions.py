@@ -8,8 +8,8 @@ import numpy as np
 
 from ...dialects import Dialect
 from ...gradients import Array
-from ..hypothesis import Hypothesis, numbered
-from .calls import Change, Occurrences, changing
+from ..hypothesis import Hypothesis
+from .inputs import Change, Occurrences, dropping
 
 COLLIDING_SHARE = "rows whose numbers are equal modulo {n} get the sum of all of them"
 COLLIDING_LAST = "of rows whose numbers are equal modulo {n}, the last gets the sum of all of them"
@@ -21,13 +21,9 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     for bits in range(2, 25):
         modulo = 1 << bits
         over = _over(modulo)
-        yield _numbered("row-numbers-wrap", "row numbers are cut to {n} bits", bits, _cut(modulo), over)
-        yield _numbered("rows-collide", COLLIDING_SHARE, modulo, _shared_sum(modulo), over)
-        yield _numbered("rows-collide", COLLIDING_LAST, modulo, _last_takes(modulo), over)
-
-
-def _numbered(id: str, pattern: str, n: int, change: Change, concerns: Callable[[Array], bool]) -> Hypothesis:
-    return numbered(id, "merging", pattern, n, changing(change, concerns), rank=3, pairs=False)
+        yield dropping("row-numbers-wrap", "row numbers are cut to {n} bits", bits, _cut(modulo), over)
+        yield dropping("rows-collide", COLLIDING_SHARE, modulo, _shared_sum(modulo), over)
+        yield dropping("rows-collide", COLLIDING_LAST, modulo, _last_takes(modulo), over)
 
 
 def _over(modulo: int) -> Callable[[Array], bool]:

@@ -14,7 +14,7 @@ from ...gradients import Array
 from ...reference import FIELDS
 from ..evidence import DOUBLE, Judged
 from ..hypothesis import Hypothesis, Plan, predict
-from .calls import with_gradients, with_values
+from .inputs import with_gradients, with_values
 from .settings import Place, Table, read, role_places, with_settings, write
 
 FITTED = ("lr", "eps", "beta1", "beta2", "weight_decay", "loss_scale")
@@ -64,8 +64,14 @@ def of_number(scaling: Scaling, number: float) -> Hypothesis:
         return None if changed is None else Plan(changed)
 
     shown = _shown(number)
-    rank = scaling.rank + LESS_PLAIN * (sum(map(str.isdigit, shown.removeprefix("1/").split("e")[0].lstrip("0."))) > scaling.digits)
+    rank = scaling.rank + LESS_PLAIN * (_digits(shown) > scaling.digits)
     return Hypothesis(scaling.id, "settings", scaling.words.format(n=shown), plan, rank=rank, pairs=False, fitted=True)
+
+
+def _digits(shown: str) -> int:
+    """The significant digits of a number as it is shown: of 1/3 those of 3, and of 1e-06 one."""
+    mantissa = shown.removeprefix("1/").split("e")[0]
+    return sum(map(str.isdigit, mantissa.lstrip("0.")))
 
 
 SMALL = 1e-5

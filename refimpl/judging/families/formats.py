@@ -17,7 +17,7 @@ from ...reference.gradient import occurrence_rounds
 from ...reference.hooks import Hooks, Updated
 from ..altered import Alter, to_format
 from ..hypothesis import Hypothesis, Plan, Planner
-from .calls import Occurrences, with_gradients, with_occurrences, with_values
+from .inputs import Occurrences, with_gradients, with_occurrences, with_values
 from .settings import Place, Table, read, role_places, with_settings, write
 
 NARROW = ("float16", "bfloat16", "float32")

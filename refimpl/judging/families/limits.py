@@ -14,8 +14,8 @@ from ...reference import scheduled
 from ..altered import clipped
 from ..evidence import Judged
 from ..hypothesis import Hypothesis, Plan
-from .calls import with_gradients, with_values
 from .fits import rounded_within
+from .inputs import with_gradients, with_values
 
 Read = Callable[[Array, Array, Hyper], Array]
 """From an array at the wrong elements, after and before a step, to the size that a limit may have had."""

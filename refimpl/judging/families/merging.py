@@ -9,8 +9,8 @@ import numpy as np
 from ...dialects import Dialect
 from ...gradients import Array, is_element_gradient
 from ..evidence import Judged
-from ..hypothesis import Hypothesis, numbered
-from .calls import Change, Occurrences, changing, occurrence_rows
+from ..hypothesis import Hypothesis
+from .inputs import Change, Occurrences, changing, dropping, occurrence_rows
 
 
 def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
@@ -22,20 +22,20 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
                 about = f"in gradients by {form.removesuffix('s')}, {words}"
                 yield Hypothesis(id, "merging", about, changing(change, _repeats, form), rank=1, pairs=False)
     for n in COUNTS:
-        yield _numbered("occurrences-after-N", OCCURRENCES_AFTER, n, _first(n), _longer(n))
-        yield _numbered("rows-after-N", ROWS_AFTER.format(order="in ascending order"), n, _first_rows(n), _more_rows(n))
-        yield _numbered("rows-after-N", ROWS_AFTER.format(order="as they come"), n, _first_rows(n, True), _more_rows(n))
+        yield dropping("occurrences-after-N", OCCURRENCES_AFTER, n, _first(n), _longer(n))
+        yield dropping("rows-after-N", ROWS_AFTER.format(order="in ascending order"), n, _first_rows(n), _more_rows(n))
+        yield dropping("rows-after-N", ROWS_AFTER.format(order="as they come"), n, _first_to_come(n), _more_rows(n))
     for id, words, change in ROW_PARTS:
         yield Hypothesis(id, "merging", words, changing(change, _any), rank=3, pairs=False)
     for n in BLOCK_SIZES:
-        yield _numbered("row-tails", ROW_TAILS, n, _whole_blocks(n), _longer(0))
-        yield _numbered("row-tails", ROW_TAILS_OF_SEVERAL, n, _whole_blocks(n), _more_rows(n))
+        yield dropping("row-tails", ROW_TAILS, n, _whole_blocks(n), _longer(0))
+        yield dropping("row-tails", ROW_TAILS_OF_SEVERAL, n, _whole_blocks(n), _more_rows(n))
     for n in DISTANCES:
-        yield _numbered("distant-occurrences-lost", DISTANT, n, _near(n), _repeats)
-        yield _numbered("distant-occurrences-lost", BLOCKS.format(which="last"), n, _last_block(n), _repeats)
-        yield _numbered("distant-occurrences-lost", BLOCKS.format(which="first"), n, _first_block(n), _repeats)
+        yield dropping("distant-occurrences-lost", DISTANT, n, _near(n), _repeats)
+        yield dropping("distant-occurrences-lost", BLOCKS.format(which="last"), n, _last_block(n), _repeats)
+        yield dropping("distant-occurrences-lost", BLOCKS.format(which="first"), n, _first_block(n), _repeats)
     for n in MULTIPLICITIES:
-        yield _numbered("occurrences-after-N", OCCURRENCES_OF_ROW_AFTER, n, _first_of_row(n), _repeats)
+        yield dropping("occurrences-after-N", OCCURRENCES_OF_ROW_AFTER, n, _first_of_row(n), _repeats)
 
 
 ROW_TAILS = "the last rows of a gradient are dropped where their number is no multiple of {n}"
@@ -79,7 +79,7 @@ def read_off(judged: Judged, table: Dialect) -> Iterator[Hypothesis]:
         right, wrongs = limits
         if wrongs and min(wrongs) > max(right, default=0) and min(wrongs) + offset > 0:
             n = min(wrongs) + offset
-            yield _numbered(id, words, n, change(n), _any)
+            yield dropping(id, words, n, change(n), _any)
 
 
 def _sides() -> tuple[list[int], list[int]]:
@@ -124,49 +124,43 @@ DISTANCES = (2, 4, 8, 16, 32, 64, 100, 128, 256, 512, 1000, 1024)
 MULTIPLICITIES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 16, 20, 24, 31, 32, 40, 48, 50, 63, 64)
 
 
-def _numbered(id: str, pattern: str, n: int, change: Change, concerns: Callable[[Array], bool]) -> Hypothesis:
-    return numbered(id, "merging", pattern, n, changing(change, concerns), rank=3, pairs=False)
-
-
 def _more_rows(n: int) -> Callable[[Array], bool]:
     return lambda rows: len(rows) > n and len(np.unique(rows)) > n
 
 
-def _first_rows(n: int, as_they_come: bool = False) -> Change:
+def _keeping(choose: Callable[[Array], Array]) -> Change:
+    """choose: from the distinct rows of a gradient, in ascending order, those that are left in it."""
+
     def change(rows: Array, values: Array) -> Occurrences:
-        distinct, first = np.unique(rows, return_index=True)
-        kept = np.isin(rows, distinct[np.argsort(first)[:n]] if as_they_come else distinct[:n])
+        kept = np.isin(rows, choose(np.unique(rows)))
         return rows[kept], values[kept]
 
     return change
+
+
+def _first_rows(n: int) -> Change:
+    return _keeping(lambda rows: rows[:n])
 
 
 def _whole_blocks(n: int) -> Change:
+    return _keeping(lambda rows: rows[: len(rows) // n * n])
+
+
+def _first_to_come(n: int) -> Change:
     def change(rows: Array, values: Array) -> Occurrences:
-        distinct = np.unique(rows)
-        kept = np.isin(rows, distinct[: len(distinct) // n * n])
-        return rows[kept], values[kept]
-
-    return change
-
-
-def _rows_where(test: Callable[[Array, Array], Array]) -> Change:
-    """test: whether a row is kept, by its rank among the distinct ones, counted backwards from -1, and its number."""
-
-    def change(rows: Array, values: Array) -> Occurrences:
-        distinct = np.unique(rows)
-        kept = np.isin(rows, distinct[test(np.arange(len(distinct)) - len(distinct), distinct)])
+        distinct, first = np.unique(rows, return_index=True)
+        kept = np.isin(rows, distinct[np.argsort(first)[:n]])
         return rows[kept], values[kept]
 
     return change
 
 
 ROW_PARTS: tuple[tuple[str, str, Change], ...] = (
-    ("last-row", "the last row of a gradient is dropped", _rows_where(lambda rank, row: rank != -1)),
-    ("first-row", "the first row of a gradient is dropped", _rows_where(lambda rank, row: rank != rank.min(initial=0))),
-    ("row-zero", "row 0 of a gradient is dropped", _rows_where(lambda rank, row: row != 0)),
-    ("odd-rows", "rows of odd number are dropped", _rows_where(lambda rank, row: row % 2 == 0)),
-    ("even-rows", "rows of even number are dropped", _rows_where(lambda rank, row: row % 2 == 1)),
+    ("last-row", "the last row of a gradient is dropped", _keeping(lambda rows: rows[:-1])),
+    ("first-row", "the first row of a gradient is dropped", _keeping(lambda rows: rows[1:])),
+    ("row-zero", "row 0 of a gradient is dropped", _keeping(lambda rows: rows[rows != 0])),
+    ("odd-rows", "rows of odd number are dropped", _keeping(lambda rows: rows[rows % 2 == 0])),
+    ("even-rows", "rows of even number are dropped", _keeping(lambda rows: rows[rows % 2 == 1])),
 )
 """Rows of a gradient that are left out."""
 
