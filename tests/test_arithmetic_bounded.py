@@ -380,3 +380,11 @@ def test_what_is_remembered_of_a_tensor_does_not_outlive_a_change_of_it() -> Non
     product = x * y
     product[np.array([0])] = a.load(np.array([[0.0, 0.0]]))
     assert (x * y).x.tolist() == [[3.5, 10.0]]
+
+
+def test_a_change_of_joined_alternatives_does_not_reach_what_is_remembered_of_the_first() -> None:
+    a = Bounded("float32")
+    x, y, z = (a.load(np.array([[number, 2.0]])) for number in (3.0, 5.0, 15.0))
+    joined = a.join([x * y, z * one(a, 1.0)])
+    joined[np.array([0])] = a.load(np.array([[0.0, 0.0]]))
+    assert (x * y).x.tolist() == [[15.0, 4.0]]

@@ -170,4 +170,4 @@ class Bounded:
         e = np.maximum(first.e, others[0].e)
         for other in others[1:]:
             np.maximum(e, other.e, out=e)
-        return Bound(first.x, e, first.rounding)
+        return Bound(first.x.copy(), e, first.rounding)  # a change of rows of it must not change what is remembered of the first
