@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
@@ -18,6 +18,7 @@ from ..gradients import Array, RowGradient, is_element_gradient
 from ..reference import FIELDS, States, scheduled, trajectory
 from .alike import Alike
 from .expectations import Expectations, ball
+from .narrowing import narrowed, sees_rows
 from .row_classes import Reduced
 
 CATCH_DISTANCE = 10
@@ -37,7 +38,9 @@ def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation])
     """The ids of the deviations whose exact result is proven to be farther than CATCH_DISTANCE bounds from the expectation."""
     case = _beginning(case)
     settings = _Settings.of(case)
-    limits = _limits(case, expected)
+    whole = _Proof.of(case, expected)
+    narrow, expected = narrowed(case, expected)
+    few = whole if narrow is case else _Proof.of(narrow, expected)
     alike = Alike.of(case, [dialect(case.dialect).resolve(hyper)[0] for hyper in settings.hypers])
     plain = tuple(map(alike.simplified, settings.plain))
     answers: dict[tuple[Picks, ...], bool] = {plain: False}  # deviations that come to the same picks compute the same
@@ -45,7 +48,7 @@ def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation])
     for deviation in candidates:
         picks = tuple(map(alike.simplified, settings.picked(deviation)))
         if picks not in answers:
-            answers[picks] = _is_caught(case, limits, deviation)
+            answers[picks] = _is_caught(whole, whole if any(map(sees_rows, picks)) else few, deviation)
         if answers[picks]:
             caught.append(deviation.id)
     return tuple(caught)
@@ -176,38 +179,58 @@ def _tame(arrays: Mapping[str, Expected], at: int) -> Array:
     return ~wild
 
 
-def _is_caught(case: Case, limits: Mapping[int, _Limits], deviation: Deviation) -> bool:
-    """Whether balls prove that the deviation leaves a limit; not tried any longer where doubles come nowhere near it."""
-    from ..arithmetic.balls import midpoint
+@dataclass(frozen=True, eq=False)
+class _Proof:
+    """A case, or some columns of it, and its limits."""
 
-    for step, states in enumerate(trajectory(case, ball(), dialect(case.dialect), (deviation,)), start=1):
-        if step in limits:
-            limit = limits[step]
-            balls = limit.numbers(states)
-            if limit.proven(balls):
+    case: Case
+    limits: Mapping[int, _Limits]
+
+    @classmethod
+    def of(cls, case: Case, expected: Expectations) -> _Proof:
+        return cls(case, _limits(case, expected))
+
+    def run(self, a: Arithmetic, deviation: Deviation) -> Iterator[tuple[int, Array | None]]:
+        """The numbers of the deviation at each step, from 1: in the order of the limits, None where there are none."""
+        for step, states in enumerate(trajectory(self.case, a, dialect(self.case.dialect), (deviation,)), start=1):
+            yield step, self.limits[step].numbers(states) if step in self.limits else None
+
+    def holds(self, deviation: Deviation, step: int, balls: Array) -> bool:
+        """Whether balls prove that the deviation leaves a limit at a step."""
+        from ..arithmetic.balls import midpoint
+
+        limit = self.limits[step]
+        undefined = ~np.isfinite(midpoint(balls)) & limit.known
+        return limit.proven(balls) or (bool(undefined.any()) and self._is_not_finite(deviation, step, undefined))
+
+    def _is_not_finite(self, deviation: Deviation, step: int, places: Array) -> bool:
+        """Whether the deviation gives no number where it divides by an exact zero: what that comes to is for floats to say."""
+        _, numbers = next(islice(self.run(_floats(self.case.dtype), deviation), step - 1, None))
+        return numbers is not None and not np.isfinite(numbers[places]).all()
+
+    def comes_near(self, deviation: Deviation) -> bool:
+        """Whether the deviation leaves half of a limit when it is computed in doubles, or is no number there."""
+        for step, numbers in self.run(_floats("float64"), deviation):
+            if numbers is not None:
+                limit = self.limits[step]
+                if limit.exceeded(numbers, SCREEN_DISTANCE).any() or not np.isfinite(numbers[limit.known]).all():
+                    return True
+        return False
+
+
+def _is_caught(whole: _Proof, few: _Proof, deviation: Deviation) -> bool:
+    """Whether balls prove that the deviation leaves a limit, in a few columns or in all of the case.
+
+    Not tried any longer where doubles come nowhere near a limit of the whole case.
+    """
+    steps = len(whole.case.steps)
+    screened = min(UNSCREENED_STEPS, steps) if few is not whole or steps > UNSCREENED_STEPS else None
+    for proof in (few,) if few is whole else (few, whole):
+        for step, balls in proof.run(ball(), deviation):
+            if balls is not None and proof.holds(deviation, step, balls):
                 return True
-            undefined = ~np.isfinite(midpoint(balls)) & limit.known
-            if undefined.any() and _is_not_finite(case, deviation, limit, step, undefined):
-                return True
-        if step == UNSCREENED_STEPS < len(case.steps) and not _comes_near(case, limits, deviation):
-            return False
-    return False
-
-
-def _is_not_finite(case: Case, deviation: Deviation, limit: _Limits, step: int, places: Array) -> bool:
-    """Whether the deviation gives no number where it divides by an exact zero: what that comes to is for floats to say."""
-    runs = trajectory(case, _floats(case.dtype), dialect(case.dialect), (deviation,))
-    states = next(islice(runs, step - 1, None))
-    return not np.isfinite(limit.numbers(states)[places]).all()
-
-
-def _comes_near(case: Case, limits: Mapping[int, _Limits], deviation: Deviation) -> bool:
-    """Whether the deviation leaves half of a limit when it is computed in doubles, or is no number there."""
-    for step, states in enumerate(trajectory(case, _floats("float64"), dialect(case.dialect), (deviation,)), start=1):
-        if step in limits:
-            values = limits[step].numbers(states)
-            if limits[step].exceeded(values, SCREEN_DISTANCE).any() or not np.isfinite(values[limits[step].known]).all():
-                return True
+            if proof is few and step == screened and not whole.comes_near(deviation):
+                return False
     return False
 
 
