@@ -84,11 +84,9 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     if picks.precision is Precision.FLOAT32:
         narrow: dict[str, Any] = {name: float(np.float32(value)) for name, value in vars(hyper).items() if isinstance(value, float)}
         hyper = replace(hyper, **narrow)
-    one = a.scalar(1.0)
-    lr, eps = a.scalar(hyper.lr), a.scalar(hyper.eps)
-    beta1, beta2 = a.scalar(hyper.beta1), a.scalar(hyper.beta2)
-    if picks.betas is Betas.SWAPPED:
-        beta1, beta2 = beta2, beta1
+    betas = (hyper.beta2, hyper.beta1) if picks.betas is Betas.SWAPPED else (hyper.beta1, hyper.beta2)
+    settings, met = _of_settings(a, hyper, betas)
+    one, lr, beta1, beta2, eps = (settings[name] for name in ("one", "lr", "beta1", "beta2", "eps"))
     t = CLOCK[picks.clock](t)
     power1, power2 = powers(a, hyper, beta1, beta2, t)
     power1, power2 = altered(a, "power1", power1), altered(a, "power2", power2)
@@ -103,37 +101,44 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     root2 = altered(a, "root2", a.sqrt(correction2))
     step = altered(a, "step", lr / correction1)
     hat_step = altered(a, "step", lr * root2 / correction1)
-    weight_decay, loss_scale = a.scalar(hyper.weight_decay), a.scalar(hyper.loss_scale)
     decay_lr = lr if hyper.decay_lr is None else a.scalar(hyper.decay_lr)
-    decay = DECAY_RATE[picks.decay_rate](weight_decay, decay_lr, hat_step)
-    values = Scalars(
-        lr=lr,
-        beta1=beta1,
-        beta2=beta2,
-        one_minus_beta1=altered(a, "one_minus_beta1", one - beta1),
-        one_minus_beta2=altered(a, "one_minus_beta2", one - beta2),
-        eps=eps,
-        eps_root=a.scalar(hyper.eps_root),
-        correction1=correction1,
-        correction2=correction2,
-        v_hat_divisor=c2,
-        root2=root2,
-        step=step,
-        hat_step=hat_step,
-        eps_times_root2=eps * root2,
-        eps_over_root2=eps / root2,
-        nesterov_old=beta1 / (one - a.power(beta1, t + 1)),
-        nesterov_new=(one - beta1) / c1,
-        weight_decay=weight_decay,
-        scaled_decay=weight_decay * loss_scale,
-        loss_scale=loss_scale,
-        inverse_loss_scale=one / loss_scale,
-        decay=decay,
-        one_minus_decay=one - decay,
-        betas=(0.0, 0.0),
-    )
-    betas = (hyper.beta2, hyper.beta1) if picks.betas is Betas.SWAPPED else (hyper.beta1, hyper.beta2)
-    return Scalars(**{name: betas if name == "betas" else a.meet(value) for name, value in vars(values).items()})
+    decay = DECAY_RATE[picks.decay_rate](settings["weight_decay"], decay_lr, hat_step)
+    of_step = {
+        "correction1": correction1,
+        "correction2": correction2,
+        "v_hat_divisor": c2,
+        "root2": root2,
+        "step": step,
+        "hat_step": hat_step,
+        "eps_times_root2": eps * root2,
+        "eps_over_root2": eps / root2,
+        "nesterov_old": beta1 / (one - a.power(beta1, t + 1)),
+        "nesterov_new": (one - beta1) / c1,
+        "decay": decay,
+        "one_minus_decay": one - decay,
+    }
+    return Scalars(**met, **{name: a.meet(value) for name, value in of_step.items()}, betas=betas)
+
+
+@lru_cache(maxsize=256)
+def _of_settings(a: Arithmetic, hyper: Hyper, betas: tuple[float, float]) -> tuple[dict[str, Number], dict[str, Number]]:
+    """The scalars that do not depend on t, by name: in the scalar arithmetic (with the 1 of the text), and as they meet a tensor."""
+    one, beta1, beta2 = a.scalar(1.0), *map(a.scalar, betas)
+    weight_decay, loss_scale = a.scalar(hyper.weight_decay), a.scalar(hyper.loss_scale)
+    settings = {
+        "lr": a.scalar(hyper.lr),
+        "beta1": beta1,
+        "beta2": beta2,
+        "one_minus_beta1": altered(a, "one_minus_beta1", one - beta1),
+        "one_minus_beta2": altered(a, "one_minus_beta2", one - beta2),
+        "eps": a.scalar(hyper.eps),
+        "eps_root": a.scalar(hyper.eps_root),
+        "weight_decay": weight_decay,
+        "scaled_decay": weight_decay * loss_scale,
+        "loss_scale": loss_scale,
+        "inverse_loss_scale": one / loss_scale,
+    }
+    return {**settings, "one": one}, {name: a.meet(value) for name, value in settings.items()}
 
 
 def powers(a: Arithmetic, hyper: Hyper, beta1: Number, beta2: Number, t: int) -> tuple[Number, Number]:
