@@ -38,7 +38,25 @@ def test_a_theme_that_is_loose_is_named_and_fails(tightness, monkeypatch, capsys
     assert tightness.main(["--theme", "ranges", "--cases", "1"]) == 0
 
 
-def test_cases_are_spread_over_the_small_ones_of_a_theme(tightness):
-    cases = list(tightness.chosen("torch.SparseAdam", "basics", 2))
-    assert len({case.id for case in cases}) == len(cases) >= 2
-    assert all(sum(param.value.size for param in case.params) * len(case.steps) <= 60 for case in cases)
+def _cases_taken(tightness, monkeypatch, ratio):
+    taken = []
+
+    def usage(case, *given):
+        taken.append(case)
+        return {"param": ratio}
+
+    monkeypatch.setattr(tightness, "usage", usage)
+    tightness.measured("torch.SparseAdam", ["basics"], 2)
+    return list(dict.fromkeys(case.id for case in taken))
+
+
+def test_cases_are_spread_over_the_small_ones_of_a_theme(tightness, monkeypatch):
+    small = tightness.small_cases("torch.SparseAdam", "basics")
+    assert all(sum(param.value.size for param in case.params) * len(case.steps) <= 60 for cases in small.values() for case in cases)
+    ends = [cases[k].id for cases in small.values() for k in sorted({0, len(cases) - 1})]
+    assert _cases_taken(tightness, monkeypatch, 0.5) == ends
+
+
+def test_every_small_case_of_a_theme_is_taken_that_seems_loose(tightness, monkeypatch):
+    small = tightness.small_cases("torch.SparseAdam", "basics")
+    assert set(_cases_taken(tightness, monkeypatch, 0.05)) == {case.id for cases in small.values() for case in cases}

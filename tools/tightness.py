@@ -4,7 +4,8 @@
 
 The computations are adversarial: every rounding pushes the array that is looked at the same way, as far as the class admits
 (refimpl/oracle/tightness.py), so that what is missing to 1 is slack of the bound, up to what the search does not find. Of each
-theme and dtype so many cases are taken, small ones. Exit code 1 where a theme is looser than 10 times, unless it says why.
+theme and dtype so many cases are taken, small ones; all small ones where these come to less than a tenth of a bound. Exit code 1 where
+a theme is looser than 10 times, unless it says why.
 """
 
 from __future__ import annotations
@@ -63,30 +64,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measured(name: str, themes: Sequence[str], cases: int) -> Worst:
-    """The worst ratios of one dialect."""
+    """The worst ratios of one dialect.
+
+    Of a theme that seems loose every small case is taken: in float64 with correct rounding, what a computation rounds is nobody's
+    choice, and a result that is the nearest double to the exact one is off by nothing.
+    """
     worst: Worst = {}
     for theme in themes:
-        for case in chosen(name, theme, cases):
-            expected = expectations(case)
-            for numerics_class in CLASSES:
-                with np.errstate(all="ignore"):
-                    reached = usage(case, expected, numerics_class, np.random.default_rng(0))
-                for array, ratio in reached.items():
-                    of_themes = worst.setdefault((case.dtype, numerics_class, array), {})
-                    of_themes[theme] = max(of_themes.get(theme, 0.0), ratio)
+        for dtype, fitting in small_cases(name, theme).items():
+            first = {round(at) for at in np.linspace(0, len(fitting) - 1, cases)}
+            for k in (*sorted(first), *(k for k in range(len(fitting)) if k not in first)):
+                if k in first or _is_loose(worst, dtype, theme):
+                    _take_in(worst, theme, fitting[k])
         say(f"{name}: {theme}")
     return worst
 
 
-def chosen(name: str, theme: str, cases: int) -> Iterator[Case]:
-    """So many small cases of each dtype of a theme, evenly spread."""
+def _take_in(worst: Worst, theme: str, case: Case) -> None:
+    expected = expectations(case)
+    for numerics_class in CLASSES:
+        with np.errstate(all="ignore"):
+            reached = usage(case, expected, numerics_class, np.random.default_rng(0))
+        for array, ratio in reached.items():
+            of_themes = worst.setdefault((case.dtype, numerics_class, array), {})
+            of_themes[theme] = max(of_themes.get(theme, 0.0), ratio)
+
+
+def _is_loose(worst: Worst, dtype: str, theme: str) -> bool:
+    return any(of[theme] < LOOSE for (of_dtype, _, _), of in worst.items() if of_dtype == dtype and theme in of)
+
+
+def small_cases(name: str, theme: str) -> dict[str, list[Case]]:
+    """The small cases of a theme, by dtype."""
     fitting: dict[str, list[Case]] = {}
     for golden in drafts(dialect(name), theme):
         case = golden.case
         if case.error is None and sum(param.value.size for param in case.params) * len(case.steps) <= LARGEST:
             fitting.setdefault(case.dtype, []).append(case)
-    for same in fitting.values():
-        yield from (same[k] for k in sorted({round(at) for at in np.linspace(0, len(same) - 1, cases)}))
+    return fitting
 
 
 def table(worst: Worst) -> str:
