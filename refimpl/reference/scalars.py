@@ -123,15 +123,16 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
 @lru_cache(maxsize=256)
 def _of_settings(a: Arithmetic, hyper: Hyper, betas: tuple[float, float]) -> tuple[dict[str, Number], dict[str, Number]]:
     """The scalars that do not depend on t, by name: in the scalar arithmetic (with the 1 of the text), and as they meet a tensor."""
-    one, beta1, beta2 = a.scalar(1.0), *map(a.scalar, betas)
+    one, lr, eps = map(a.scalar, (1.0, hyper.lr, hyper.eps))  # `explain` lists the settings in the order in which they are met
+    beta1, beta2 = map(a.scalar, betas)
     weight_decay, loss_scale = a.scalar(hyper.weight_decay), a.scalar(hyper.loss_scale)
     settings = {
-        "lr": a.scalar(hyper.lr),
+        "lr": lr,
         "beta1": beta1,
         "beta2": beta2,
         "one_minus_beta1": altered(a, "one_minus_beta1", one - beta1),
         "one_minus_beta2": altered(a, "one_minus_beta2", one - beta2),
-        "eps": a.scalar(hyper.eps),
+        "eps": eps,
         "eps_root": a.scalar(hyper.eps_root),
         "weight_decay": weight_decay,
         "scaled_decay": weight_decay * loss_scale,
