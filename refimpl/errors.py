@@ -53,6 +53,10 @@ class InvalidGradient(UsageError, ValueError):
         self.kind = kind
 
 
+class InvalidState(UsageError, ValueError):
+    """A state of an optimizer that cannot be taken over or gone on from: a count, a moment, or the layout of a state dict."""
+
+
 class VectorError(UsageError):
     """A vector file that is broken or hostile: names the file, the key and the reason."""
 

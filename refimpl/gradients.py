@@ -7,18 +7,25 @@ not stored is not. A row may be stored several times: these are its *occurrences
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
 from .errors import InvalidGradient
+from .given_arrays import Array, check_coordinates, check_range, checked_compressed, coordinates, floats, row_numbers, same_shape
 
 if TYPE_CHECKING:
     from scipy.sparse import bsr_array, coo_array, csr_array
 
-Array = np.ndarray[Any, np.dtype[Any]]
+__all__ = [
+    "Array", "Gradient", "Gradients", "Occurrences", "RowGradient", "check_gradient", "check_range", "gradient_form", "is_element_gradient",
+    "laid_out", "occurrences", "row_layout", "values_of",
+]  # fmt: skip
+
+COMPRESSED = ("bsr", "csr", "csc")
+"""The formats of scipy.sparse whose entries stand where an indptr says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +40,7 @@ class RowGradient:
     shape: tuple[int, ...]
 
     @classmethod
-    def from_scipy(cls, matrix: Any, shape: tuple[int, ...] | None = None) -> RowGradient:
+    def from_scipy(cls, matrix: Any, shape: tuple[int, ...] | None = None, name: str = "w") -> RowGradient:
         """The touched rows of a two-dimensional scipy.sparse array or matrix: each row that stores an entry, explicit zeros included.
 
         BSR with blocks of (1, D): the natural form of an embedding gradient. A block is an occurrence, and what is stored stays
@@ -41,19 +48,23 @@ class RowGradient:
         CSR, CSC, COO, BSR with other blocks: the entries of a row are gathered into one occurrence, repeated ones summed, and
             columns without an entry are zero. Touched: a row with an entry (in BSR, every row of a block).
 
-        shape: that of the parameter, where it has more axes than two; by default that of the matrix. Raises InvalidGradient, with
-        a kind of `gradient-shape`, for anything that is not such a matrix or does not fit the shape.
+        shape: that of the parameter, where it has more axes than two; by default that of the matrix; name: as messages call it.
+        Raises InvalidGradient, as `check_gradient` does, for anything that is not such a matrix or does not fit the shape, and for a
+        matrix whose arrays contradict each other.
         """
-        if getattr(matrix, "format", None) not in ("bsr", "csr", "csc", "coo") or len(matrix.shape) != 2:
+        if getattr(matrix, "format", None) not in (*COMPRESSED, "coo") or len(matrix.shape) != 2:
             raise InvalidGradient(
-                f"a gradient cannot be made of a {type(matrix).__name__} of shape {getattr(matrix, 'shape', ())}",
+                f"gradient of {name!r}: a {type(matrix).__name__} of shape {getattr(matrix, 'shape', ())}",
                 "gradient-shape",
                 "give a two-dimensional scipy.sparse array or matrix in BSR, CSR, CSC or COO format",
             )
         width = matrix.shape[1]
         shape = tuple(matrix.shape) if shape is None else tuple(shape)
         if row_layout(shape) != tuple(matrix.shape):
-            raise InvalidGradient(f"a matrix of shape {tuple(matrix.shape)} for a table of shape {shape}", "gradient-shape")
+            raise InvalidGradient(
+                f"gradient of {name!r}: a matrix of shape {tuple(matrix.shape)}", "gradient-shape", f"the parameter has shape {shape}"
+            )
+        matrix = _checked(matrix, name)
         if matrix.format == "bsr" and matrix.blocksize == (1, width):
             rows, values = np.repeat(np.arange(shape[0]), np.diff(matrix.indptr)), matrix.data
         else:
@@ -78,7 +89,7 @@ class RowGradient:
                 "gradient-shape",
                 f"it must be ({batch}, width)",
             )
-        coo = selection.tocoo()
+        coo = _checked(selection, "selection").tocoo()
         values = output_gradient[coo.row] * coo.data[:, None].astype(output_gradient.dtype)
         return cls(coo.col, values, (rows, output_gradient.shape[1]))
 
@@ -145,6 +156,13 @@ def row_layout(shape: tuple[int, ...]) -> tuple[int, int]:
     return (shape[0], math.prod(shape[1:])) if shape else (1, 1)
 
 
+def values_of(gradient: Gradient) -> Any:
+    """What a gradient of any form stores, without the places."""
+    if isinstance(gradient, RowGradient):
+        return gradient.values
+    return gradient.data if is_element_gradient(gradient) else gradient
+
+
 def occurrences(gradient: Gradient, shape: tuple[int, ...], name: str) -> Occurrences:
     """Check a gradient against the shape of its parameter, as `check_gradient` does, and lay it out by rows."""
     check_gradient(gradient, shape, name)
@@ -156,52 +174,63 @@ def laid_out(gradient: Gradient, shape: tuple[int, ...]) -> Occurrences:
     rows, width = row_layout(shape)
     if isinstance(gradient, RowGradient):
         indices = np.asarray(gradient.indices)
-        return Occurrences(indices, gradient.values.reshape(len(indices), width), (rows, width), False)
+        return Occurrences(indices, np.asarray(gradient.values).reshape(len(indices), width), (rows, width), False)
     if is_element_gradient(gradient):
-        flat = np.ravel_multi_index(_coordinates(gradient), shape) if len(gradient.data) else np.zeros(0, np.int64)
-        return Occurrences(flat, gradient.data.reshape(-1, 1), (math.prod(shape), 1), False)
+        places = tuple(np.asarray(along, np.int64) for along in coordinates(gradient))  # NumPy casts no uint64 by itself
+        flat = np.ravel_multi_index(places, shape) if len(gradient.data) else np.zeros(0, np.int64)
+        return Occurrences(flat, np.asarray(gradient.data).reshape(-1, 1), (math.prod(shape), 1), False)
     return Occurrences(np.arange(rows), np.asarray(gradient).reshape(rows, width), (rows, width), True)
 
 
 def check_gradient(gradient: Gradient, shape: tuple[int, ...], name: str) -> None:
-    """Raise InvalidGradient, with a kind of `gradient-shape` or `index-out-of-range`, for a gradient that does not fit its parameter."""
-    if isinstance(gradient, RowGradient):
-        expected = (len(gradient.indices), *shape[1:])
-        if tuple(gradient.shape) != shape or gradient.values.shape != expected:
-            raise InvalidGradient(
-                f"gradient of {name!r}: values of shape {gradient.values.shape} for a table of shape {tuple(gradient.shape)}",
-                "gradient-shape",
-                f"the parameter has shape {shape}, so values must have shape {expected}",
-            )
-        check_range(np.asarray(gradient.indices), row_layout(shape)[0], name)
-    elif is_element_gradient(gradient):
-        if tuple(gradient.shape) != shape:
-            raise InvalidGradient(
-                f"gradient of {name!r}: element gradient of shape {tuple(gradient.shape)}",
-                "gradient-shape",
-                f"the parameter has shape {shape}",
-            )
-        for axis, along in enumerate(_coordinates(gradient)):
-            check_range(along, shape[axis], name)
-    elif np.shape(gradient) != shape:
+    """Raise InvalidGradient for a gradient that does not fit its parameter, or whose arrays contradict each other.
+
+    Its kind is `gradient-shape`, `gradient-dtype` or `index-out-of-range`. What passes can be followed without a look at it.
+    """
+    _CHECKS[gradient_form(gradient)](gradient, shape, name)
+
+
+def _check_rows(gradient: RowGradient, shape: tuple[int, ...], name: str) -> None:
+    label = f"gradient of {name!r}"
+    indices = row_numbers(gradient.indices, f"{label}: indices")
+    if not isinstance(gradient.values, np.ndarray):
+        raise InvalidGradient(f"{label}: values are a {type(gradient.values).__name__}", "gradient-dtype", "give a NumPy array")
+    values = floats(gradient.values, f"{label}: values")
+    expected = (len(indices), *shape[1:])
+    if not same_shape(gradient.shape, shape) or values.shape != expected:
         raise InvalidGradient(
-            f"gradient of {name!r}: dense gradient of shape {np.shape(gradient)}", "gradient-shape", f"the parameter has shape {shape}"
+            f"{label}: values of shape {values.shape} for a table of shape {gradient.shape!r}",
+            "gradient-shape",
+            f"the parameter has shape {shape}, so values must have shape {expected}",
+        )
+    check_range(indices, row_layout(shape)[0], name)
+
+
+def _check_elements(gradient: Any, shape: tuple[int, ...], name: str) -> None:
+    check_coordinates(gradient, shape, name)
+    floats(gradient.data, f"gradient of {name!r}: data")
+
+
+def _check_dense(gradient: Any, shape: tuple[int, ...], name: str) -> None:
+    values = floats(gradient, f"gradient of {name!r}: values")
+    if values.shape != shape:
+        raise InvalidGradient(
+            f"gradient of {name!r}: dense gradient of shape {values.shape}", "gradient-shape", f"the parameter has shape {shape}"
         )
 
 
-def _coordinates(gradient: Any) -> tuple[Array, ...]:
-    return tuple(gradient.coords) if hasattr(gradient, "coords") else (gradient.row, gradient.col)
+_CHECKS: Mapping[str, Callable[[Any, tuple[int, ...], str], None]] = {
+    "rows": _check_rows,
+    "elements": _check_elements,
+    "dense": _check_dense,
+}
 
 
-def check_range(indices: Array, rows: int, name: str) -> None:
-    """Refuse row numbers outside 0 <= index < rows, naming the first."""
-    if len(indices) and (indices.min() < 0 or indices.max() >= rows):  # two quick passes; the place is sought where there is one
-        at = int(np.flatnonzero((indices < 0) | (indices >= rows))[0])
-        raise InvalidGradient(
-            f"gradient of {name!r}: indices[{at}] = {int(indices[at])} is outside the table of {rows} rows",
-            "index-out-of-range",
-            f"row numbers run from 0 to {rows - 1}",
-        )
+def _checked(matrix: Any, name: str) -> Any:
+    """A two-dimensional scipy.sparse matrix whose arrays fit each other; one without an indptr is left as it is."""
+    if matrix.format == "coo":
+        check_coordinates(matrix, tuple(matrix.shape), name)
+    return checked_compressed(matrix, name) if matrix.format in COMPRESSED else matrix
 
 
 Gradients = Mapping[str, Gradient | None]

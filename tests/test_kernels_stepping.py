@@ -203,5 +203,5 @@ def test_amsgrad_without_its_array_is_refused_and_so_is_the_array_without_amsgra
 
 def test_a_step_before_the_first_is_refused():
     hyper, picks = resolved("paper")
-    with pytest.raises(UsageError, match="counted from 1"):
+    with pytest.raises(UsageError, match="from 1 to"):
         kernels.step(*state((2,), np.float32, picks), np.ones(2, np.float32), hyper, picks, 0)

@@ -217,7 +217,7 @@ W = np.ones(SHAPE, np.float32)
             lambda: stepped(SparseAdam([W.repeat(2, 0)[:6]])).state_dict() | {"param_groups": [{"params": ["x"]}]},
             "parameter 0, which is in none",
         ),
-        (lambda: saved_by(stepped(SparseAdam([W.copy()])), exp_avg_sq=np.ones((6, 5))), r"exp_avg_sq of shape \(6, 5\) for 'param0'"),
+        (lambda: saved_by(stepped(SparseAdam([W.copy()])), exp_avg_sq=np.ones((6, 5))), r"exp_avg_sq of 'param0' of shape \(6, 5\)"),
         (lambda: saved_by(Adam([W]), weight_decay=0.1), "weight_decay = 0.1, which this optimizer does not have"),
         (lambda: saved_by(Adam([W]), amsgrad=True), "amsgrad = True, which this optimizer does not have"),
         (lambda: LazyAdam([W], use_nesterov=True).state_dict(), "use_nesterov = True, which this optimizer does not have"),

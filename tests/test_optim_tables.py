@@ -19,6 +19,16 @@ GRADIENT = rows([1, 3], np.ones((2, 3)), SHAPE)
 TIMEOUT = 20  # reached only by a test that fails
 
 
+class SlowStep:
+    """A prepared step that runs as `Interleaving.slow_step` does."""
+
+    def __init__(self, interleaving: Interleaving, step: tuple[Any, ...]) -> None:
+        self.interleaving, self.arguments = interleaving, step[:8]
+
+    def run(self) -> None:
+        self.interleaving.slow_step(*self.arguments)
+
+
 class Interleaving:
     """Holds the first step between its reading and its writing until the second has come as far as it can.
 
@@ -28,8 +38,8 @@ class Interleaving:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.first_has_read, self.second_has_come = threading.Event(), threading.Event()
         self.seen: list[str] = []
-        self._step = kernels.step
-        monkeypatch.setattr(kernels, "step", self.slow_step)
+        self._prepare = kernels.prepare
+        monkeypatch.setattr(kernels, "prepare", lambda *step, **options: SlowStep(self, step))
         real = lock_of
         monkeypatch.setattr(style, "lock_of", lambda array: WatchedLock(real(array), self.second_has_come))
 
@@ -41,7 +51,7 @@ class Interleaving:
         if name == "first":
             self.first_has_read.set()
             assert self.second_has_come.wait(TIMEOUT)
-        self._step(*read, *rest)
+        self._prepare(*read, *rest).run()
         for array, new in zip((param, exp_avg, exp_avg_sq), read):
             array[...] = new
         if name == "second":

@@ -4,7 +4,7 @@ They are code of their own, not the text of the reference, and are checked again
 """
 
 from .merging import merge
-from .stepping import step
+from .stepping import Prepared, prepare, step
 from .validation import DTYPES, check
 
-__all__ = ["DTYPES", "check", "merge", "step"]
+__all__ = ["DTYPES", "Prepared", "check", "merge", "prepare", "step"]

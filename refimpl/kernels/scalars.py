@@ -21,6 +21,9 @@ from ..dialects import stages as st
 from ..errors import UsageError
 from ..gradients import Array
 
+LAST_STEP = 2**53
+"""The largest count up to which a double tells each from the next: beyond it the beta powers would belong to another step."""
+
 
 class Scalars(NamedTuple):
     """In the order in which the kernels unpack them; see `scalars` for what each is."""
@@ -89,8 +92,13 @@ def scalars(hyper: Hyper, picks: Picks, t: int, dtype: np.dtype[np.floating]) ->
 
     step = lr sqrt(1-b2^t) / (1-b1^t); decay = wd ls and unscale = 1/ls, so that g <- (g + wd ls p) / ls.
     """
-    if t < 1:
-        raise UsageError(f"step t = {t}", "steps are counted from 1")
+    if not isinstance(t, (int, np.integer)) or not 1 <= t <= LAST_STEP:
+        raise UsageError(f"step t = {t!r}", f"steps are counted by an integer from 1 to {LAST_STEP}")
+    if not (0.0 <= hyper.beta1 < 1.0 and 0.0 <= hyper.beta2 < 1.0 and hyper.loss_scale != 0.0):
+        raise UsageError(
+            f"beta1 = {hyper.beta1!r}, beta2 = {hyper.beta2!r}, loss_scale = {hyper.loss_scale!r}",
+            "the kernels compute 0 <= beta < 1 and a loss_scale that is not 0",
+        )
     root2 = math.sqrt(1.0 - hyper.beta2**t)
     nesterov = picks.direction is st.Direction.NESTEROV
     decoupled = picks.decay in (st.Decay.DECOUPLED_TOUCHED, st.Decay.DECOUPLED_ALL)

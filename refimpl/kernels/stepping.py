@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from ..dialects import Hyper, Picks
 from ..dialects.stages import Amsgrad, Centralization, Merge, Touch
 from ..errors import UsageError
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_out, row_layout
-from .merging import NONE, group
+from .merging import NONE, Groups, group
 from .scalars import check_picks, scalars, without_gradient
 from .updating import update_rows
 from .validation import check
@@ -22,7 +24,7 @@ BLOCK = 4096
 NO_INDICES = np.zeros(0, np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Target:
     """Where a step goes and what it is made of: the flat state, the scalars, and what the kernel must know of the picks."""
 
@@ -34,6 +36,84 @@ class _Target:
     def part(self, start: int, stop: int) -> tuple[Array, Array, Array, Array | None]:
         p, m, v, v_max = self.state
         return p[start:stop], m[start:stop], v[start:stop], None if v_max is None else v_max[start:stop]
+
+
+class Prepared(ABC):
+    """A step that has been checked, and for which the scalars are computed and the memory is taken: what is left cannot fail."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Write the step into the parameter and its moments."""
+
+
+@dataclass(frozen=True, eq=False)
+class _DenseStep(Prepared):
+    """Every row once. Rows only matter where they are centralized; otherwise they are cut as it suits the kernel."""
+
+    target: _Target
+    values: Array
+    row_width: int
+
+    def run(self) -> None:
+        target, values = self.target, self.values
+        size = len(values)
+        width = self.row_width if target.centralize else BLOCK
+        whole = size // width if width else 0
+        update_rows(target.state, values, NO_INDICES, NONE, NONE, target.scalars, width, whole, target.centralize)
+        rest = size - whole * width
+        if rest:
+            update_rows(target.part(size - rest, size), values[size - rest :], NO_INDICES, NONE, NONE, target.scalars, rest, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Others:
+    """The rows that no occurrence stores, where they are updated too. stored: the rows that some do, sorted; rows: of the table."""
+
+    stored: Array
+    rows: int
+    zeros: Array
+    scalars: Array
+
+    @classmethod
+    def of(cls, indices: Array, rows: int, width: int, target: _Target) -> _Others:
+        block = max(BLOCK // max(width, 1), 1)
+        zeros = np.zeros((block, width), target.state[0].dtype)
+        return cls(np.sort(indices), rows, zeros, without_gradient(target.scalars))
+
+    def run(self, target: _Target) -> None:
+        width = self.zeros.shape[1]
+        for rows in self._blocks():
+            zeros = self.zeros[: len(rows)].reshape(-1)
+            update_rows(target.state, zeros, rows, NONE, NONE, self.scalars, width, len(rows))
+
+    def _blocks(self) -> Iterator[Array]:
+        """As many rows of the table at a time as there are zeros for."""
+        for start in range(0, self.rows, len(self.zeros)):
+            stop = min(start + len(self.zeros), self.rows)
+            missing = np.ones(stop - start, bool)
+            missing[self.stored[slice(*np.searchsorted(self.stored, (start, stop)))] - start] = False
+            yield np.flatnonzero(missing) + start
+
+
+@dataclass(frozen=True, eq=False)
+class _SparseStep(Prepared):
+    """The rows that are stored, and the others where they are touched too."""
+
+    target: _Target
+    values: Array
+    indices: Array
+    groups: Groups
+    width: int
+    others: _Others | None
+
+    def run(self) -> None:
+        target, groups = self.target, self.groups
+        chained = (groups.first, groups.following)
+        update_rows(
+            target.state, self.values, self.indices, *chained, target.scalars, self.width, groups.rows, target.centralize, target.apart
+        )
+        if self.others is not None:
+            self.others.run(target)
 
 
 def step(
@@ -55,6 +135,24 @@ def step(
     Beside that, a sparse step allocates in proportion to what the gradient stores, and to the table never.
     Raises UsageError or InvalidGradient, as `check` does, before anything is written.
     """
+    prepare(param, exp_avg, exp_avg_sq, max_exp_avg_sq, gradient, hyper, picks, t, name).run()
+
+
+def prepare(
+    param: Array,
+    exp_avg: Array,
+    exp_avg_sq: Array,
+    max_exp_avg_sq: Array | None,
+    gradient: Gradient,
+    hyper: Hyper,
+    picks: Picks,
+    t: int,
+    name: str = "w",
+    written: Sequence[Array] = (),
+) -> Prepared:
+    """What `step` does before it writes. A call that updates several parameters prepares all of them first, so that none is updated
+    when another fails. written: the other arrays that are updated before `run`; a gradient that shares their memory is copied.
+    """
     sparse = isinstance(gradient, RowGradient) or is_element_gradient(gradient)
     check_picks(picks, not sparse)
     if (max_exp_avg_sq is None) is not (picks.amsgrad is Amsgrad.OFF):
@@ -67,53 +165,21 @@ def step(
         centralize=picks.centralization is Centralization.ROW_MEAN and len(shape) >= 2 and shape[1] % 16 == 0,
         apart=picks.merge is Merge.OLD_STATE,
     )
-    if sparse:
-        _sparse_step(target, gradient, shape, picks)
-    else:
-        _dense_step(target, _kept_apart(gradient, param), row_layout(shape))
+    read_late = (param, *written)
+    if not sparse:
+        return _DenseStep(target, _kept_apart(gradient, param.dtype, read_late), row_layout(shape)[1])
+    given = laid_out(gradient, shape)
+    rows, width = given.layout
+    indices = np.require(given.indices, np.int64, ["C", "A", "W"])
+    others = _Others.of(indices, rows, width, target) if picks.touch is Touch.ALL else None
+    return _SparseStep(target, _kept_apart(given.values, param.dtype, read_late), indices, group(indices), width, others)
 
 
 def _flat(array: Array) -> Array:
     return np.asarray(array).reshape(-1)
 
 
-def _kept_apart(values: Array, param: Array) -> Array:
-    """The values in the parameter's dtype, flat, where the kernel can read them while it writes the parameter."""
-    flat = np.require(values, param.dtype, ["C", "A", "W"]).reshape(-1)  # a read-only array would be compiled for once more
-    return flat.copy() if np.may_share_memory(flat, param) else flat
-
-
-def _dense_step(target: _Target, values: Array, layout: tuple[int, int]) -> None:
-    """Every row once. Rows only matter where they are centralized; otherwise they are cut as it suits the kernel."""
-    size = len(values)
-    width = layout[1] if target.centralize else BLOCK
-    whole = size // width if width else 0
-    update_rows(target.state, values, NO_INDICES, NONE, NONE, target.scalars, width, whole, target.centralize)
-    rest = size - whole * width
-    if rest:
-        update_rows(target.part(size - rest, size), values[size - rest :], NO_INDICES, NONE, NONE, target.scalars, rest, 1)
-
-
-def _sparse_step(target: _Target, gradient: Gradient, shape: tuple[int, ...], picks: Picks) -> None:
-    given = laid_out(gradient, shape)
-    rows, width = given.layout
-    indices = np.require(given.indices, np.int64, ["C", "A", "W"])
-    values = _kept_apart(given.values, target.state[0])
-    groups = group(indices)
-    chained = (groups.first, groups.following)
-    update_rows(target.state, values, indices, *chained, target.scalars, width, groups.rows, target.centralize, target.apart)
-    if picks.touch is Touch.ALL:
-        without = without_gradient(target.scalars)
-        for others in _others(indices, rows, max(BLOCK // max(width, 1), 1)):
-            zeros = np.zeros(len(others) * width, values.dtype)
-            update_rows(target.state, zeros, others, NONE, NONE, without, width, len(others))
-
-
-def _others(indices: Array, rows: int, block: int) -> Iterator[Array]:
-    """The rows that no occurrence stores, `block` rows of the table at a time."""
-    stored = np.sort(indices)
-    for start in range(0, rows, block):
-        stop = min(start + block, rows)
-        missing = np.ones(stop - start, bool)
-        missing[stored[slice(*np.searchsorted(stored, (start, stop)))] - start] = False
-        yield np.flatnonzero(missing) + start
+def _kept_apart(values: Array, dtype: np.dtype[Any], written: Sequence[Array]) -> Array:
+    """The values in the parameter's dtype, flat, where the kernel can read them while these arrays are written."""
+    flat = np.require(np.asarray(values), dtype, ["C", "A", "W"]).reshape(-1)  # a read-only array would be compiled for once more
+    return flat.copy() if any(np.may_share_memory(flat, one) for one in written) else flat

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from ..errors import InvalidGradient, UsageError
-from ..gradients import Array, Gradient, RowGradient, check_gradient, is_element_gradient
+from ..errors import UsageError
+from ..gradients import Array, Gradient, check_gradient
 
 DTYPES = ("float32", "float64")
 NATIVE = tuple(np.dtype(name) for name in DTYPES)
@@ -28,7 +28,6 @@ def check(
     for (one, a), (other, b) in combinations(given.items(), 2):
         if np.may_share_memory(a, b):
             raise UsageError(f"{one} and {other} of {name!r} share memory", "give each an array of its own")
-    _check_dtypes(gradient, name)
     check_gradient(gradient, param.shape, name)
 
 
@@ -49,21 +48,4 @@ def _check_place(label: str, array: Array, param: Array) -> None:
     if not (array.flags.c_contiguous and array.flags.aligned):
         raise UsageError(
             f"{label} is strided, in Fortran order or not aligned", "it is updated in place: give numpy.ascontiguousarray of it"
-        )
-
-
-def _check_dtypes(gradient: Gradient, name: str) -> None:
-    """Refuse values that are not real floating-point numbers and row numbers that are not integers."""
-    by_row, by_element = isinstance(gradient, RowGradient), is_element_gradient(gradient)
-    values = gradient.values if by_row else gradient.data if by_element else gradient
-    if np.asarray(values).dtype.kind != "f":
-        raise InvalidGradient(
-            f"gradient of {name!r}: values of dtype {np.asarray(values).dtype}", "gradient-dtype", "give floating-point numbers"
-        )
-    if by_row and (np.asarray(gradient.indices).dtype.kind not in "iu" or np.asarray(gradient.indices).ndim != 1):
-        indices = np.asarray(gradient.indices)
-        raise InvalidGradient(
-            f"gradient of {name!r}: indices of dtype {indices.dtype} and shape {indices.shape}",
-            "gradient-dtype",
-            "give row numbers as one row of integers",
         )

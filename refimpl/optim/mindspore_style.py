@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..dialects import dialect as dialect_of
 from .adam import Adam
 from .mindspore_groups import Defaults, Group, check_elements, grouped, listed, ungrouped
 from .optimizer import Gradients, Optimizer, Setting
 from .rates import check_range, check_type, learning_rate
-from .states import Loaded
+from .settings import checked, number
+from .states import Loaded, count
 from .tables import Table, lock_of
 
 TARGETS = ("CPU", "Ascend", "GPU")
@@ -105,22 +108,27 @@ class MindSporeOptimizer(Optimizer):
         return self._use_locking
 
     def _settings(self) -> Mapping[int, Setting]:
-        table = dialect_of(self.dialect)
+        row = dialect_of(self.dialect)
+        step = count(self.global_step, "global_step")
         found: dict[int, Setting] = {}
-        for group in self._groups:
+        for place, group in enumerate(self._groups):
             given = {
-                **{name: value for name, value in self._shared.items() if name in table.parameters},
-                "learning_rate": group.lr.at(self.global_step),
+                **self._shared,
+                "learning_rate": group.lr.at(step),
+                "weight_decay": group.decay.at(step),
                 "grad_centralization": group.centralization,
             }
-            decay = group.decay.at(self.global_step)
+            own = {name: parameter for name, parameter in row.parameters.items() if name in given}
+            settings = checked(given, own, f"group {place} at step {step + 1}")
             for member in group.tables:
-                found[id(member)] = table.resolve({**given, "weight_decay": decay if group.decays(member) else 0.0})
+                found[id(member)] = row.resolve(settings if group.decays(member) else {**settings, "weight_decay": 0.0})
         return found
 
-    def _count(self, tables: Sequence[Table]) -> list[int]:
+    def _next_counts(self, tables: Sequence[Table]) -> list[int]:
+        return [self.global_step + 1] * len(tables)
+
+    def _count(self, counts: Sequence[tuple[Table, int]]) -> None:
         self.global_step += 1
-        return [self.global_step] * len(tables)
 
     def _saved_groups(self) -> list[tuple[dict[str, Any], list[Table]]]:
         """In the names of torch.optim where it has the setting, so that a SparseAdam can take the state over."""
@@ -144,13 +152,18 @@ class MindSporeOptimizer(Optimizer):
             raise ValueError(f"loaded state dict has steps {sorted(steps)}, and {self._real_name} keeps one count for all its parameters")
         parameters = dialect_of(f"mindspore.{self._real_name}").parameters
         shared, groups = dict(self._shared), []
-        for group, saved in zip(self._groups, loaded.groups):
+        for index, (group, saved) in enumerate(zip(self._groups, loaded.groups)):
+            place = f"group {index} of the loaded state dict"
+            for name in ("lr", "weight_decay"):
+                _check_rate(saved.get(name, 0.0), name, place)
             defaults = Defaults(group.lr, group.decay.given, parameters, self._real_name)
             lr, decay = defaults.rate(saved.get("lr", group.lr.given)), defaults.decay(saved.get("weight_decay", group.decay.given))
             centralization = saved.get("grad_centralization", group.centralization)
             groups.append(replace(group, lr=lr, decay=decay, centralization=centralization))
             beta1, beta2 = saved.get("betas", (shared["beta1"], shared["beta2"]))
             own = {**shared, **{name: saved[name] for name in shared if name in saved}, "beta1": beta1, "beta2": beta2}
+            centralized = {**own, "grad_centralization": centralization}
+            checked(centralized, {name: parameters[name] for name in centralized if name in parameters}, place, in_range=True)
             if groups[1:] and own != shared:
                 raise ValueError(f"loaded state dict has groups of different betas or eps, which {self._real_name} shares among all groups")
             shared = own
@@ -159,6 +172,15 @@ class MindSporeOptimizer(Optimizer):
         self.global_step = steps.pop() if steps else 0
         for table in self._tables:
             table.kept = moments.get(id(table))
+
+
+def _check_rate(value: Any, name: str, place: str) -> None:
+    """Raise InvalidHyper for a rate with a number that is not finite; what a schedule gives is seen at its step."""
+    if callable(value):
+        return
+    entries = value if isinstance(value, (np.ndarray, list, tuple)) and np.ndim(value) == 1 else [value]
+    for entry in entries:
+        number(entry, name, place)
 
 
 class LazyAdam(MindSporeOptimizer):

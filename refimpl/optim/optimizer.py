@@ -8,15 +8,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..dialects import Dialect, Hyper, Picks, dialect
 from ..dialects.stages import Amsgrad
-from ..gradients import Gradient, RowGradient, gradient_form
+from ..gradients import Array, Gradient, RowGradient, gradient_form
 from .states import Loaded, load, pack
 from .tables import Moments, Table, held
+
+if TYPE_CHECKING:
+    from ..kernels import Prepared
 
 Gradients = Sequence[Any] | Mapping[str, Any]
 Setting = tuple[Hyper, Picks]
@@ -24,10 +27,12 @@ Setting = tuple[Hyper, Picks]
 
 @dataclass(frozen=True)
 class _Update:
+    """A table that a call will update. moments: those to keep; t: its new count; prepared: the step, which cannot fail any more."""
+
     table: Table
     moments: Moments
-    gradient: Gradient
-    setting: Setting
+    t: int
+    prepared: Prepared
 
 
 class Optimizer(ABC):
@@ -60,27 +65,22 @@ class Optimizer(ABC):
     def step(self, gradients: Gradients) -> None:
         """One call of the optimizer: a gradient or None per parameter, as a list in their order or as a mapping by name.
 
-        An error in any gradient, or in what a schedule gives, leaves every parameter, moment and counter as it was. The real
-        ones do not: torch.optim.SparseAdam has counted the parameters before the faulty one, and mindspore.nn.LazyAdam its
-        global step and beta powers.
+        An error in any gradient, setting or schedule leaves every parameter, moment and counter as it was: everything is checked
+        and all memory is taken before the first write. The real ones do not: torch.optim.SparseAdam has counted the parameters
+        before the faulty one, and mindspore.nn.LazyAdam its global step and beta powers.
         Raises InvalidGradient for a gradient that does not fit its parameter (a row number out of range is refused, where
         PyTorch raises IndexError or corrupts memory and MindSpore drops it), UsageError for an array that cannot be updated in
         place, and what the real one raises for a form that it refuses.
         """
-        from .. import kernels  # numba is slow to import, so the first step does it
-
         given = [pair for pair in zip(self._tables, _in_order(gradients, self._tables)) if pair[1] is not None]
         with held(table for table, _ in given) if self._locks() else nullcontext():
             with self._counting:
                 updates = list(self._planned(given))
+                self._count([(update.table, update.t) for update in updates])
                 for update in updates:
-                    table, moments = update.table, update.moments
-                    kernels.check(table.param, moments.exp_avg, moments.exp_avg_sq, update.gradient, table.name)
-                counts = self._count([update.table for update in updates])
-            for update, t in zip(updates, counts):
-                table, moments = update.table, update.moments
-                state = (moments.exp_avg, moments.exp_avg_sq, moments.max_exp_avg_sq)
-                kernels.step(table.param, *state, update.gradient, *update.setting, t)
+                    update.table.kept = update.moments
+            for update in updates:
+                update.prepared.run()
 
     def state_dict(self, array: Callable[[Any], Any] | None = None) -> dict[str, Any]:
         """A copy of the state, laid out as torch.optim lays it out: {'state': {i: {...}}, 'param_groups': [...]}.
@@ -100,12 +100,20 @@ class Optimizer(ABC):
         self._take_over(loaded)
 
     def _planned(self, given: Sequence[tuple[Table, Any]]) -> Iterator[_Update]:
-        table = dialect(self.dialect)
+        from .. import kernels  # numba is slow to import, so the first step does it
+
+        row = dialect(self.dialect)
         settings = self._settings()
-        for one, gradient in given:
-            setting = settings[id(one)]
-            moments = one.moments(setting[1].amsgrad is not Amsgrad.OFF)
-            yield _Update(one, _in_use(moments, setting[1]), _accepted(gradient, one.param.shape, table), setting)
+        moments: dict[int, Moments] = {}  # a parameter that is given twice has one state
+        written: list[Array] = []
+        for (table, gradient), t in zip(given, self._next_counts([table for table, _ in given])):
+            hyper, picks = settings[id(table)]
+            accepted = _accepted(gradient, table, row)
+            kept = moments.setdefault(id(table), table.moments(picks.amsgrad is not Amsgrad.OFF))
+            maximum = None if picks.amsgrad is Amsgrad.OFF else kept.max_exp_avg_sq
+            state = (table.param, kept.exp_avg, kept.exp_avg_sq, maximum)
+            yield _Update(table, kept, t, kernels.prepare(*state, accepted, hyper, picks, t, table.name, written))
+            written.append(table.param)
 
     def _locks(self) -> bool:
         return False
@@ -115,8 +123,12 @@ class Optimizer(ABC):
         """What this call computes, by the id of the table."""
 
     @abstractmethod
-    def _count(self, tables: Sequence[Table]) -> list[int]:
-        """Count this call, and say for each of these tables at which t it is updated."""
+    def _next_counts(self, tables: Sequence[Table]) -> list[int]:
+        """At which t each of these tables is updated by this call; changes nothing."""
+
+    @abstractmethod
+    def _count(self, counts: Sequence[tuple[Table, int]]) -> None:
+        """Count this call: these tables are updated at these t."""
 
     @abstractmethod
     def _saved_groups(self) -> list[tuple[dict[str, Any], list[Table]]]:
@@ -129,11 +141,6 @@ class Optimizer(ABC):
     @abstractmethod
     def _take_over(self, loaded: Loaded) -> None:
         """Check what has been read and make it the state."""
-
-
-def _in_use(moments: Moments, picks: Picks) -> Moments:
-    """Without the maximum, where amsgrad is off by now."""
-    return Moments(moments.exp_avg, moments.exp_avg_sq) if picks.amsgrad is Amsgrad.OFF else moments
 
 
 def _in_order(gradients: Gradients, tables: Sequence[Table]) -> list[Any]:
@@ -155,11 +162,11 @@ def _in_order(gradients: Gradients, tables: Sequence[Table]) -> list[Any]:
     return list(gradients)
 
 
-def _accepted(gradient: Any, shape: tuple[int, ...], table: Dialect) -> Gradient:
+def _accepted(gradient: Any, table: Table, row: Dialect) -> Gradient:
     """The gradient in a form that the kernels take; a form that the dialect refuses raises what the real one raises."""
-    if getattr(gradient, "format", "coo") != "coo":
-        gradient = RowGradient.from_scipy(gradient, shape)
+    if not isinstance(gradient, np.ndarray) and getattr(gradient, "format", "coo") != "coo":
+        gradient = RowGradient.from_scipy(gradient, np.shape(table.param), table.name)
     form = gradient_form(gradient)
-    if form in table.refuses:
-        raise getattr(builtins, table.refuses[form]["error"])(table.refusal(form))
-    return np.asarray(gradient) if form == "dense" else gradient
+    if form in row.refuses:
+        raise getattr(builtins, row.refuses[form]["error"])(row.refusal(form))
+    return gradient

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -24,7 +24,7 @@ class Moments:
 
 @dataclass(eq=False)
 class Table:
-    """A parameter on its way. started: whether a gradient has come, so that `state_dict` has something to say of it."""
+    """A parameter that an optimizer updates. started: whether a gradient has come, so that `state_dict` has something to say of it."""
 
     name: str
     param: Array
@@ -34,12 +34,9 @@ class Table:
     lock: threading.Lock | None = None
 
     def moments(self, amsgrad: bool = False) -> Moments:
-        """The moments, made of zeros when they are first asked for."""
-        if self.kept is None:
-            self.kept = Moments(self._zeros(), self._zeros())
-        if amsgrad and self.kept.max_exp_avg_sq is None:
-            self.kept = Moments(self.kept.exp_avg, self.kept.exp_avg_sq, self._zeros())
-        return self.kept
+        """The moments that are kept, or zeros where none are yet; changes nothing."""
+        kept = self.kept or Moments(self._zeros(), self._zeros())
+        return replace(kept, max_exp_avg_sq=self._zeros()) if amsgrad and kept.max_exp_avg_sq is None else kept
 
     def _zeros(self) -> Array:
         return np.zeros(self.param.shape, self.param.dtype)

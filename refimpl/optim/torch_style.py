@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..dialects import Parameter
 from ..dialects import dialect as dialect_of
 from .adam import Adam
 from .optimizer import Optimizer, Setting
-from .states import Loaded
+from .settings import checked, switch
+from .states import IDLE, Loaded
 from .tables import Table
 
 Params = Iterable[Any]
@@ -47,6 +50,9 @@ class TorchOptimizer(Optimizer):
         named = {"param_names": names} if names else {}
         group = {**param_group, "params": params, **named}
         group = {**group, **{name: value for name, value in self.defaults.items() if name not in group}}
+        for name, parameter in self._own_parameters().items():
+            if not parameter.roles:
+                switch(group[name], name, f"parameter group {len(self.param_groups)}")
         if len({id(param) for param in params}) < len(params):
             warnings.warn(
                 "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
@@ -78,22 +84,27 @@ class TorchOptimizer(Optimizer):
                     raise ValueError(parameter.message.format(value=one, index=index))
 
     def _settings(self) -> Mapping[int, Setting]:
-        table = dialect_of(self.dialect)
+        row = dialect_of(self.dialect)
         found: dict[int, Setting] = {}
-        for group, members in zip(self.param_groups, self._members):
-            beta1, beta2 = group["betas"]
-            given = {name: _number(group[name]) for name in table.parameters if name != "betas" and name in group}
-            setting = table.resolve({**given, "betas": (_number(beta1), _number(beta2))})
+        for number, (group, members) in enumerate(zip(self.param_groups, self._members)):
+            setting = row.resolve(checked(group, self._own_parameters(), f"param_groups[{number}]"))
             found.update((id(member), setting) for member in members)
         return found
 
-    def _count(self, tables: Sequence[Table]) -> list[int]:
+    def _own_parameters(self) -> dict[str, Parameter]:
+        return {name: parameter for name, parameter in dialect_of(self.dialect).parameters.items() if name in self.defaults}
+
+    def _next_counts(self, tables: Sequence[Table]) -> list[int]:
+        times: Counter[int] = Counter()
         counts = []
         for table in tables:
-            table.started = True
-            table.step += 1
-            counts.append(table.step)
+            times[id(table)] += 1
+            counts.append(table.step + times[id(table)])
         return counts
+
+    def _count(self, counts: Sequence[tuple[Table, int]]) -> None:
+        for table, t in counts:
+            table.started, table.step = True, t
 
     def _saved_groups(self) -> list[tuple[dict[str, Any], list[Table]]]:
         return [
@@ -106,16 +117,20 @@ class TorchOptimizer(Optimizer):
 
     def _take_over(self, loaded: Loaded) -> None:
         states = {id(table): (step, moments) for table, step, moments in loaded.states}
-        for settings in loaded.groups:
+        groups = []
+        for number, (own, settings) in enumerate(zip(self.param_groups, loaded.groups)):
             if callable(settings.get("lr")) or np.size(settings.get("lr", 0)) != 1:
                 raise ValueError(
                     "loaded state dict has a schedule for lr; set lr to a number there, and change it in param_groups as you go"
                 )
-        for own, settings in zip(self.param_groups, loaded.groups):
+            idle = {name: own[name] for name in IDLE if name in own}  # another framework's state has no word for these
             names = {"param_names": own["param_names"]} if "param_names" in own else {}
-            params = own["params"]
+            group = {**idle, **names, **settings}
+            checked(group, self._own_parameters(), f"group {number} of the loaded state dict", in_range=True)
+            groups.append({**self.defaults, **group, "params": own["params"]})
+        for own, group in zip(self.param_groups, groups):
             own.clear()
-            own.update({**self.defaults, **names, **settings, "params": params})
+            own.update(group)
         for table in self._tables:
             table.started = id(table) in states
             table.step, table.kept = states.get(id(table), (0, None))
