@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from backend_cases import case, dies, elements, golden, is_alive, rows, with_slug
 
-from refimpl.backends import BUILTIN, runner
+from refimpl.backends import BUILTIN, lane
 from refimpl.backends.outcome import End
 from refimpl.backends.runner import run_backend
 from refimpl.errors import BAD_INPUT, HARNESS_FAILED, HarnessError, UsageError
@@ -194,7 +194,7 @@ def test_a_worker_that_always_dies_at_the_start_is_given_up_after_five_attempts(
 
 
 def test_a_worker_that_does_not_get_ready_is_given_up(monkeypatch):
-    monkeypatch.setattr(runner, "STARTUP", 0.01)
+    monkeypatch.setattr(lane, "STARTUP", 0.01)
     with pytest.raises(HarnessError, match=r"no answer within 0.01 s.*\(attempt 1\)"):
         run_backend("toy_backends:troubled", [])
 

@@ -1,18 +1,20 @@
-"""What the runner and its worker say to each other, and how: pickled messages, each behind its length."""
+"""What the runner and its worker say to each other."""
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
 
+from ..case import Case, Expected, Golden, Group, Param, Step
+from ..gradients import RowGradient
+from .codec import Codec
+from .outcome import End, Outcome, Raised
 from .protocol import Capabilities
 
 
 @dataclass(frozen=True)
 class Load:
-    """To the worker, first: make the backend. Every message after it is a Golden to run."""
+    """To the worker, first: make the backend. Every message after it is a Request."""
 
     factory: str
     options: Mapping[str, str]
@@ -20,7 +22,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Ready:
-    """From the worker: the backend is made. An Outcome follows for each golden."""
+    """From the worker: the backend is made. An Answer follows for each request."""
 
     name: str
     version: str
@@ -36,25 +38,25 @@ class Failed:
     hint: str
 
 
-LENGTH_BYTES = 8
+@dataclass(frozen=True)
+class Request:
+    """To the worker: run this case, without its answers. number: tells its answer from any other."""
+
+    number: int
+    golden: Golden
 
 
-def send(stream: BinaryIO, message: object) -> None:
-    """Write one message, whole."""
-    content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.write(len(content).to_bytes(LENGTH_BYTES, "big"))
-    stream.write(content)
-    stream.flush()
+@dataclass(frozen=True)
+class Answer:
+    """From the worker: what became of the request of this number."""
+
+    number: int
+    outcome: Outcome
 
 
-def receive(stream: BinaryIO) -> Any:
-    """Read one message; raises EOFError where the other side is gone."""
-    length = int.from_bytes(_exactly(stream, LENGTH_BYTES), "big")
-    return pickle.loads(_exactly(stream, length))  # both ends are refimpl's own
+UNREAD = -1
+"""The number of an answer to a request that could not be read, for want of a package."""
 
-
-def _exactly(stream: BinaryIO, count: int) -> bytes:
-    content = stream.read(count)
-    if len(content) < count:
-        raise EOFError("the other side closed the channel")
-    return content
+CODEC = Codec(
+    Load, Ready, Failed, Request, Answer, Capabilities, Golden, Case, Expected, Param, Group, Step, RowGradient, Outcome, End, Raised
+)  # fmt: skip

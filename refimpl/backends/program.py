@@ -20,7 +20,7 @@ from ..errors import HarnessError, UsageError, VectorError
 from ..gradients import Array
 from ..vectors.inputs import without_answers
 from ..vectors.npz import read_npz
-from .runner import in_words, kill
+from .processes import end, in_words, start
 from .states import problems
 
 WIDER = {
@@ -107,20 +107,18 @@ def _run(command: str, vectors: Path, results: Path, timeout: float) -> _Ended:
     results.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     try:
-        # stdout belongs to refimpl's own report; a session of its own, so that what the program starts is killed with it.
-        process = subprocess.Popen([*words, str(vectors), str(results)], stdin=subprocess.DEVNULL, stdout=2, start_new_session=True)
-    except OSError as error:
-        raise UsageError(f"cannot run {words[0]!r}: {error.strerror}", "name a program on PATH, or give its path") from None
+        process = start([*words, str(vectors), str(results)], subprocess.DEVNULL, 2)  # stdout belongs to refimpl's own report
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cannot run {words[0]!r}: {reason}", "name a program on PATH, or give its path") from None
     try:
         return _Ended(process.wait(timeout))
     except subprocess.TimeoutExpired:
         print(f"{words[0]}: stopped after {timeout:g} s", file=sys.stderr)
-        kill(process)
-        return _Ended(process.wait(), timeout)
-    except BaseException:  # an interrupt is ours to hand on
-        kill(process)
-        process.wait()
-        raise
+        end(process)
+        return _Ended(process.returncode, timeout)
+    finally:
+        end(process)  # an interrupt is the caller's, and ends the program too
 
 
 def read_results(results: Path, goldens: Sequence[Golden]) -> Iterator[Outcome]:

@@ -6,6 +6,7 @@ prints goes to standard error. It imports NumPy and PyYAML and what the backend 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import os
@@ -15,15 +16,21 @@ import warnings
 from typing import Any, BinaryIO
 
 from ..errors import RefimplError
-from .channel import Failed, Load, Ready, receive, send
+from .channel import CODEC, UNREAD, Answer, Failed, Load, Ready, Request
 from .execute import execute
 from .load import load_backend
+from .outcome import End, Outcome
 from .protocol import claims
+
+NO_LIMIT = 1 << 62
+"""Bytes of a message from the runner, which is trusted."""
 
 
 def main() -> None:
     """Serve until the runner closes the channel."""
     requests, replies = _take_channel()
+    if hasattr(os, "register_at_fork"):  # a copy of this process must not answer in its place, nor keep the channel open
+        os.register_at_fork(after_in_child=lambda: _close(requests, replies))
     _die_with_parent()
     _show_each_warning_once()
     faulthandler.enable()  # a crash says on standard error which line of the backend it was in
@@ -36,15 +43,26 @@ def main() -> None:
 
 
 def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    load: Load = receive(requests)
+    load: Load = CODEC.receive(requests, NO_LIMIT)
     try:
         backend = load_backend(load.factory, load.options)
     except RefimplError as error:
-        send(replies, Failed(error.exit_code, error.message, error.hint))
+        CODEC.send(replies, Failed(error.exit_code, error.message, error.hint))
         return
-    send(replies, Ready(str(backend.name), str(backend.version), claims(backend.dialects)))
+    CODEC.send(replies, Ready(str(backend.name), str(backend.version), claims(backend.dialects)))
     while True:
-        send(replies, execute(backend, receive(requests)))
+        try:
+            request: Request = CODEC.receive(requests, NO_LIMIT)
+        except ImportError as error:  # of a package that this Python does not have: ml_dtypes, scipy
+            CODEC.send(replies, Answer(UNREAD, Outcome("", End.UNSUPPORTED, message=f"the case needs the Python package {error.name}")))
+            continue
+        CODEC.send(replies, Answer(request.number, execute(backend, request.golden)))
+
+
+def _close(*streams: BinaryIO) -> None:
+    for stream in streams:
+        with contextlib.suppress(OSError):
+            os.close(stream.fileno())
 
 
 def _take_channel() -> tuple[BinaryIO, BinaryIO]:

@@ -34,13 +34,12 @@ def run_again(
         return None
     index = min(failing, key=lambda index: _size(goldens[index].case))
     try:
-        return _again(run, goldens[: index + 1], required)
+        return _again(run, goldens[index], run.before(index), required)
     except HarnessError:  # no worker gets ready any more: that is known of the backend already, or will be said of its next run
         return None
 
 
-def _again(run: BackendRun, until: Sequence[Golden], required: str) -> Rerun:
-    *before, golden = until
+def _again(run: BackendRun, golden: Golden, before: Sequence[Golden], required: str) -> Rerun:
     first, second = (_after(run, [], golden), _after(run, [], golden))
     alone_passes = _passes(golden, first, required) and _passes(golden, second, required)
     deterministic = _same(first, second)

@@ -1,0 +1,101 @@
+"""A worker process as its runner sees it: asked with a time limit, and ended with everything that it has started."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import threading
+import time
+import weakref
+from typing import Any, BinaryIO, cast
+
+from .channel import CODEC
+from .codec import ChannelError
+from .interpreter import Interpreter
+from .outcome import End
+from .processes import end, in_words, start
+
+FAREWELL = 3.0
+"""Seconds that an idle worker has for what it does at its exit, before it is killed."""
+
+DELIVERY = 1.0
+"""Seconds for an answer that was sent before its worker ended: a child may hold the channel open, so its end is not waited for."""
+
+POLL = 0.05
+"""Seconds between two looks whether a worker that has not answered is still there."""
+
+
+class GoneError(Exception):
+    """The worker ended, or was ended, instead of answering. end: how the case ended."""
+
+    def __init__(self, end: End, message: str) -> None:
+        super().__init__(message)
+        self.end, self.message = end, message
+
+
+class WorkerProcess:
+    """A worker process and the two ends of its channel."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        command = [interpreter.path, "-m", "refimpl.backends.worker"]
+        self.process = start(command, subprocess.PIPE, subprocess.PIPE, interpreter.environment)
+        self.requests = cast(BinaryIO, self.process.stdin)
+        self.replies = cast(BinaryIO, self.process.stdout)
+        self.finalizer = weakref.finalize(self, _farewell, self.process, self.requests, self.replies)
+
+    def ask(self, message: object, seconds: float, limit: int) -> Any:
+        """Send a message and wait for its answer of at most so many bytes; where none comes in time, end the worker and raise GoneError.
+
+        A thread of its own talks to the worker: it may block for as long as any process holds the other end of a pipe.
+        """
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=_talk, args=(self.requests, self.replies, message, limit, answers), daemon=True).start()
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                answer = answers.get(timeout=max(min(POLL, deadline - time.monotonic()), 0.001))
+                break
+            except queue.Empty:
+                if self.process.poll() is not None:
+                    deadline = min(deadline, time.monotonic() + DELIVERY)
+                if time.monotonic() >= deadline:
+                    raise self._gone(End.HUNG, f"no answer within {seconds:g} s; the worker was stopped") from None
+        if isinstance(answer, ChannelError):
+            raise self._gone(End.MISBEHAVED, f"what came on the worker's channel is no message: {answer}", whatever=True)
+        if isinstance(answer, Exception):
+            raise self._gone(End.CRASHED, "the worker closed its channel")
+        return answer
+
+    def _gone(self, how: End, message: str, whatever: bool = False) -> GoneError:
+        """Ends the worker. If it has ended by itself, that is what became of the case, unless it is the message that matters."""
+        if not whatever and how is End.CRASHED:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(FAREWELL)
+        by_itself = self.process.poll() is not None
+        end(self.process)
+        self.close()
+        if by_itself and not whatever:
+            return GoneError(End.CRASHED, in_words(self.process.returncode))
+        return GoneError(how, message)
+
+    def close(self) -> None:
+        self.finalizer()
+
+
+def _talk(requests: BinaryIO, replies: BinaryIO, message: object, limit: int, answers: queue.SimpleQueue[Any]) -> None:
+    try:
+        CODEC.send(requests, message)
+        answers.put(CODEC.receive(replies, limit))
+    except Exception as error:  # whatever it is, the asking thread has to hear of it
+        answers.put(error if isinstance(error, (ChannelError, TypeError)) else EOFError(str(error)))
+
+
+def _farewell(process: subprocess.Popen[bytes], requests: BinaryIO, replies: BinaryIO) -> None:
+    """Close the channel, upon which an idle worker ends by itself, and leave no process behind."""
+    with contextlib.suppress(OSError):  # what was not sent to a worker that is gone
+        requests.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(FAREWELL)
+    end(process)
+    replies.close()
