@@ -59,9 +59,15 @@ def _discard_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def printable(text: str) -> str:
+    """The text with every character that is not printable written as an escape; line ends and spaces stay."""
+    return "".join(char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
 def say(message: str) -> None:
-    """A message for the person at the terminal: stderr, because stdout is for data."""
-    print(message, file=sys.stderr, flush=True)
+    """A message for the person at the terminal: stderr, because stdout is for data. Where nobody can be told, the work goes on."""
+    with contextlib.suppress(OSError, ValueError):  # stderr is closed, or lies on a full disk
+        print(printable(message), file=sys.stderr, flush=True)
 
 
 def version() -> str:

@@ -4,22 +4,96 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 T = TypeVar("T")
+
+SECONDS, LONGEST = 10.0, 60.0
+"""Without a terminal: seconds between two lines, at least, where another tenth is done; and after which there is one anyway."""
+
+
+class Progress:
+    """Counts what is done and what failed, and tells it on a stream: a bar where that is a terminal and rich is installed.
+
+    what: the things that are counted are called. A stream that is closed or full is not written to any more.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        stream: TextIO,
+        what: str = "cases",
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.total, self.what, self.done, self.failed = total, what, 0, 0
+        self._stream: TextIO | None = stream
+        self._seconds, self._clock = seconds, clock
+        self._told, self._told_at = 0, clock()
+        self._bar: Any = _bar(stream, what) if _is_terminal(stream) and _has_rich() else None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=self.total, failures="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, failed: bool = False) -> None:
+        """One more is done."""
+        self.done += 1
+        self.failed += failed
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, failures=self._failures())
+            return
+        waited, tenth = self._clock() - self._told_at, max(self.total // 10, 1)
+        if waited >= self._seconds and (self.done - self._told >= tenth or waited >= max(LONGEST, self._seconds)):
+            self._print(f"{self.done} of {self.total} {self.what}{self._failures()}")
+            self._told, self._told_at = self.done, self._clock()
+
+    def say(self, line: str) -> None:
+        """A line of its own, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        else:
+            self._print(line)
+
+    def _failures(self) -> str:
+        return f", {self.failed} failed" if self.failed else ""
+
+    def _print(self, line: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            print(line, file=self._stream, flush=True)
+        except (OSError, ValueError):  # closed, or on a full disk: the verdict does not depend on it
+            self._stream = None
 
 
 def watched(
     items: Iterable[T],
     total: int,
     stream: TextIO,
-    seconds: float = 10.0,
+    seconds: float = SECONDS,
     clock: Callable[[], float] = time.monotonic,
     what: str = "cases",
 ) -> Iterator[T]:
-    """The same items, with progress shown on `stream`: a bar where it is a terminal and rich is installed. what: the items are called."""
-    bar = _bar if stream.isatty() and _has_rich() else None
-    return bar(items, total, stream, what) if bar else _lines(items, total, stream, what, seconds, clock)
+    """The same items, with their progress shown on `stream`."""
+    with Progress(total, stream, what, seconds, clock) as progress:
+        for item in items:
+            yield item
+            progress.advance()
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # there is no stream, or it is closed
+        return False
 
 
 def _has_rich() -> bool:
@@ -30,19 +104,9 @@ def _has_rich() -> bool:
     return True
 
 
-def _bar(items: Iterable[T], total: int, stream: TextIO, what: str) -> Iterator[T]:
+def _bar(stream: TextIO, what: str) -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), what, TimeElapsedColumn())
-    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
-        yield from progress.track(items, total=total)
-
-
-def _lines(items: Iterable[T], total: int, stream: TextIO, what: str, seconds: float, clock: Callable[[], float]) -> Iterator[T]:
-    told = clock()
-    for done, item in enumerate(items, start=1):
-        yield item
-        if clock() - told >= seconds:
-            print(f"{done} of {total} {what}", file=stream, flush=True)
-            told = clock()
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn(f"{what}{{task.fields[failures]}}", markup=False), TimeElapsedColumn())
+    return Progress(*columns, console=Console(file=stream), transient=True)

@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("refimpl", "golden vectors of the Adam family")
     add = group.addoption
     add("--refimpl-backend", metavar="BACKEND", help="judge this backend: package.module:factory, or torch, numba, reference")
-    add("--refimpl-vectors", metavar="DIR", default="vectors", help="golden vectors (default: vectors)")
+    add("--refimpl-vectors", metavar="DIR", help="golden vectors (default: ./vectors, or those that refimpl brings)")
     add("--refimpl-dialect", metavar="NAME", action="append", default=[], help="only this dialect (may be repeated)")
     add("--refimpl-case", metavar="GLOB", action="append", default=[], help="only cases whose id matches (may be repeated)")
     add("--refimpl-device", metavar="D", help="handed to the backend's factory")
@@ -171,7 +171,14 @@ class VectorItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         # Not the id itself: pytest takes that for a Python name, and shows its dots as colons.
-        return Path(self.config.getoption("refimpl_vectors")), None, f"vector {self.golden.case.id}"
+        return _directory(self.config), None, f"vector {self.golden.case.id}"
+
+
+def _directory(config: pytest.Config) -> Path:
+    from .vectors.places import here
+
+    named = config.getoption("refimpl_vectors")
+    return Path(named) if named else here()
 
 
 def _read(config: pytest.Config, dialects: list[str] | None = None, cases: list[str] | None = None) -> list[Golden]:
@@ -179,7 +186,7 @@ def _read(config: pytest.Config, dialects: list[str] | None = None, cases: list[
     from .selection import select
     from .vectors import read_manifest
 
-    directory = Path(config.getoption("refimpl_vectors"))
+    directory = _directory(config)
     there = _told(lambda: read_manifest(directory)).dialects
     asked = config.getoption("refimpl_dialect") or dialects or list(there)
     _told(lambda: [dialect(name) for name in asked])  # a name that is misspelt would select nothing, without a word

@@ -21,7 +21,7 @@ from refimpl.arithmetic import CLASSES
 from refimpl.backends import judge_program
 from refimpl.backends.outcome import End, Outcome
 from refimpl.case import ARRAYS
-from refimpl.check import Judged, default_class, examine
+from refimpl.checking import Judged, default_class, examine
 from refimpl.judging.verdict import CaseVerdict, Diagnosis, Report, Status
 from refimpl.judging.waivers import waive
 from refimpl.report import conclude

@@ -25,8 +25,8 @@ from .transfer import Transfer, Wanted, check_forms, in_names_of, transfer
 LARGEST, LONGEST = 4_000, 100
 """Cases above this many elements times steps, or steps, are left out: they are about indices and horizons, not about semantics."""
 
-VECTORS = Path("vectors")
-"""Where the expectations of cases that are stored are taken from, if the inputs are the same."""
+VECTORS: Path | None = None
+"""Where the expectations of cases that are stored are taken from, if the inputs are the same; None: where a command finds them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +133,14 @@ def _computed(cases: Sequence[Case], jobs: int) -> Iterator[Expectations]:
 
 
 def _stored(a: Dialect, cases: Sequence[Case]) -> dict[str, Expectations]:
-    """What the vectors in the working directory expect of those of these cases that they hold with the same inputs."""
+    """What the vectors that are at hand expect of those of these cases that they hold with the same inputs."""
     from ..vectors import read_manifest, read_vectors
+    from ..vectors.places import here
 
     globs = sorted({f"{case.id.rsplit('/', 1)[0]}/*" for case in cases})
+    directory = VECTORS or here()
     try:
-        goldens = read_vectors(VECTORS, [a.name], globs) if a.name in read_manifest(VECTORS).dialects else ()
+        goldens = read_vectors(directory, [a.name], globs) if a.name in read_manifest(directory).dialects else ()
     except RefimplError:  # none there, or of another format
         return {}
     by_id: Mapping[str, Golden] = {golden.case.id: golden for golden in goldens}

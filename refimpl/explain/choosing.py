@@ -14,6 +14,7 @@ from ..cases import SUITES, drafts
 from ..dialects import dialect
 from ..errors import InvalidGradient, UsageError, did_you_mean
 from ..gradients import Array, check_gradient, laid_out, row_layout
+from ..vectors.places import here
 
 DEFAULT = "torch.SparseAdam/duplicates/pair"
 """What is explained where nothing is asked for: a row that occurs twice."""
@@ -22,12 +23,13 @@ DEFAULT = "torch.SparseAdam/duplicates/pair"
 def find(id: str, vectors: Path | None) -> Golden:
     """The case of this id: out of the vectors where they have it, else as `gen` would make it, without expectations.
 
-    vectors: a directory that must have it; None: ./vectors, where that is there. Raises UsageError for an id that is nowhere.
+    vectors: a directory that must have it; None: ./vectors where that is there, else those that refimpl brings.
+    Raises UsageError for an id that is nowhere.
     """
     name, *rest = id.split("/")
     if len(rest) != 2:
         raise UsageError(f"{id!r} is not the id of a case", f"an id is DIALECT/THEME/SLUG, such as {DEFAULT}; `refimpl gen --list` has all")
-    directory = vectors or Path("vectors")
+    directory = vectors or here()
     if vectors or (directory / "MANIFEST.yaml").is_file():
         found = _stored(id, directory)
         if found:

@@ -134,7 +134,7 @@ class Report:
     problems: waivers that no longer apply; failure: how a program ended that failed although it had written every result;
     profiles: case id to where its arrays are wrong, for a report that draws it; rerun: what came of running a failing case again;
     narrowed: only the cases of some ids were asked for; strict: what was not judged is a failure too; leads: what can be said of the
-    failures that no cause explains.
+    failures that no cause explains; not_run: selected cases that were left out, because the run was to stop at the first failure.
     """
 
     backend: str
@@ -152,6 +152,7 @@ class Report:
     narrowed: bool = False
     strict: bool = False
     leads: tuple[str, ...] = ()
+    not_run: int = 0
 
     def count(self, status: Status) -> int:
         return sum(verdict.status is status for verdict in self.verdicts)

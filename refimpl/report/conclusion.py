@@ -74,6 +74,8 @@ def _against(report: Report, covered: Coverage) -> Iterator[str]:
         if failed:
             yield f"does not conform to {name}: {failed} of {counted(run, 'case')} {'fails' if failed == 1 else 'fail'}"
     yield from _causes(report)
+    if report.not_run:
+        yield f"stopped at the first failure: {counted(report.not_run, 'selected case')} not run"
     others = conforming(report)
     if others:
         yield f"it conforms to {listed(others)}"

@@ -29,7 +29,7 @@ def to_json(report: Report) -> str:
         "attained": report.attained,
         "exit_code": conclusion.exit_code,
         "verdict": conclusion.sentence,
-        "coverage": {**asdict(coverage(report)), "narrowed": report.narrowed, "strict": report.strict},
+        "coverage": {**asdict(coverage(report)), "narrowed": report.narrowed, "strict": report.strict, "not_run": report.not_run},
         "counts": {status.value: report.count(status) for status in Status},
         "cases": [_case(verdict) for verdict in report.verdicts],
         "causes": [asdict(diagnosis) for diagnosis in report.diagnoses],

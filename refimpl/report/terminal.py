@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..case import ALWAYS_KEPT, ARRAYS
+from ..command import printable
 from ..judging.verdict import CaseVerdict, Diagnosis, Report, Status
 from .conclusion import FAILURES, by_dialect, conclude
-from .text import WIDTH, counted, explaining, facts, first_few, joined, paragraph, place, printable, ratio, worst
+from .text import WIDTH, counted, explaining, facts, first_few, joined, paragraph, place, ratio, worst
 
 SHOWN = 5
 """Failures that are shown in full unless all are asked for."""
@@ -35,7 +37,7 @@ def to_text(report: Report, verbose: bool = False) -> str:
     blocks.append(_hidden(failures[len(shown) :]))
     blocks += [_cause(diagnosis) for diagnosis in report.diagnoses]
     blocks += [_without_cause(report.verdicts, report.diagnoses, report.leads, report.required)]
-    blocks += [_grouped(report, Status.UNSUPPORTED), _grouped(report, Status.WAIVED)]
+    blocks += [_unsupported(report, verbose), _grouped(report, Status.WAIVED)]
     blocks += [paragraph(f"PROBLEM: {problem}", "", "  ") for problem in report.problems]
     blocks.append(paragraph(conclude(report).sentence))
     return joined(blocks)
@@ -157,6 +159,27 @@ def _without_cause(verdicts: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosi
     if left:
         yield from paragraph(f"NO KNOWN CAUSE for {counted(len(left), 'failure')}: {first_few(left)}", "", "  ")
     yield from (line for lead in leads for line in paragraph(lead, "  ", "    "))
+
+
+def _unsupported(report: Report, verbose: bool) -> Iterator[str]:
+    """Cases that were not run, in one line, or, where all is asked for, by their reason."""
+    reasons = Counter(verdict.reason for verdict in report.verdicts if verdict.status is Status.UNSUPPORTED)
+    if verbose:
+        yield from _grouped(report, Status.UNSUPPORTED)
+    elif reasons:
+        often, number = reasons.most_common(1)[0]
+        others = f"{counted(number, 'case')}, and {counted(len(reasons) - 1, 'other reason')}" if len(reasons) > 1 else ""
+        note = f" ({others}; --verbose shows all)" if others else " (--verbose shows which)"
+        line = printable(f"unsupported: {counted(reasons.total(), 'case')}: {often}").replace("\n", " ")
+        yield (line if len(line) + len(note) <= WIDTH else f"{line[: WIDTH - len(note) - 3]}...") + note
+
+
+def headline(verdict: CaseVerdict) -> str:
+    """A failure in one line."""
+    what = (
+        f"{ratio(verdict.mismatch.ratio)} bounds off: {place(verdict.mismatch)}" if verdict.mismatch else verdict.reason.partition("\n")[0]
+    )
+    return printable(f"{verdict.status.name} {verdict.case_id}: {what}")
 
 
 def _grouped(report: Report, status: Status) -> Iterator[str]:

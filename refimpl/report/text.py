@@ -7,14 +7,11 @@ import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..command import printable
 from ..judging.verdict import ArrayVerdict, CaseVerdict, Mismatch, Report
+from ..vectors.places import here
 
 WIDTH = 100
-
-
-def printable(text: str) -> str:
-    """The text with every character that is not printable written as an escape; line ends and spaces stay."""
-    return "".join(char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def paragraph(text: str, indent: str = "", hanging: str | None = None) -> list[str]:
@@ -93,7 +90,7 @@ def explaining(verdict: CaseVerdict, report: Report) -> str:
         "--row": row,
         "--col": ",".join(map(str, col)) or None,
         "--class": None if report.required == DEFAULT_CLASS else report.required,
-        "--vectors": None if report.vectors in ("", "vectors") else report.vectors,
+        "--vectors": None if report.vectors in ("", str(here())) else report.vectors,
     }
     options = [word for name, value in words.items() if value is not None for word in (name, str(value))]
     return shlex.join(["refimpl", "explain", verdict.case_id, *options])

@@ -1,0 +1,97 @@
+"""What there is to judge: a backend, a program or results; the vectors that were selected; and the outcomes as they come."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..backends import BackendRun, judge_program, read_results, run_backend
+from ..backends.outcome import Outcome
+from ..case import Golden
+from ..command import say
+from ..errors import UsageError, did_you_mean
+from ..selection import select
+from ..vectors import Vectors, read_manifest, write_inputs
+from .options import PER_CASE, PER_PROGRAM
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Who is run, the vectors that were selected, and the outcome of each as it comes.
+
+    failure: how a program ended, where that was not well; run: the backend, where cases can be run again.
+    """
+
+    name: str
+    version: str
+    vectors: Vectors
+    outcomes: Iterable[Outcome]
+    failure: str = ""
+    run: BackendRun | None = None
+
+
+@contextmanager
+def judged(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:
+    """Start what is to be judged; at the end nothing of it is left running. last_failed: only these cases, where there are any."""
+    if options.backend:
+        yield from _backend(options, last_failed)
+    elif options.program is not None:
+        yield from _program(options, last_failed)
+    elif options.results is not None:
+        vectors = _selected(options, options.dialect, last_failed)
+        yield Judged(f"results in {options.results}", "", vectors, read_results(options.results, vectors))
+    else:  # a list of the vectors, whoever they may be for
+        yield Judged("", "", _selected(options, options.dialect, last_failed), ())
+
+
+def _selected(options: argparse.Namespace, dialects: Sequence[str], last_failed: Sequence[str]) -> Vectors:
+    vectors = select(options.vectors, dialects, options.case)
+    if not options.last_failed:
+        return vectors
+    again = Vectors(
+        tuple(golden for golden in vectors if golden.case.id in last_failed),
+        tuple((id, reason) for id, reason in vectors.unreadable if id in last_failed),
+    )
+    if not (again.goldens or again.unreadable):
+        say("--last-failed: none of the selected cases failed last time, so all of them are run")
+        return vectors
+    return again
+
+
+def _backend(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:
+    goldens: list[Golden] = []  # filled below, before the run comes to it: what to read depends on what the backend claims
+    timeout = options.timeout or PER_CASE
+    with run_backend(options.backend, goldens, options.device, dict(options.option), timeout, options.jobs, options.python) as run:
+        vectors = _claimed(options, run.name, tuple(run.dialects), last_failed)
+        goldens += vectors
+        yield Judged(run.name, run.version, vectors, run, run=run)
+
+
+def _claimed(options: argparse.Namespace, name: str, claimed: Sequence[str], last_failed: Sequence[str]) -> Vectors:
+    """The vectors of the dialects that were asked for, or of all that the backend claims."""
+    for asked in options.dialect:
+        if asked not in claimed:
+            said = f"it claims {', '.join(claimed) or 'no dialect'}"
+            raise UsageError(f"{name} does not claim {asked}", " ".join(filter(None, (did_you_mean(asked, claimed), said))))
+    there = read_manifest(options.vectors).dialects
+    missing = [dialect for dialect in claimed if dialect not in there]
+    if missing and not options.dialect:
+        say(f"{name} claims {', '.join(missing)}, of which {options.vectors} has no vectors")
+    wanted = options.dialect or [dialect for dialect in claimed if dialect in there]
+    return _selected(options, wanted, last_failed) if wanted else Vectors(())
+
+
+def _program(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:
+    vectors = _selected(options, options.dialect, last_failed)
+    if options.list:
+        yield Judged(options.program, "", vectors, ())
+        return
+    with tempfile.TemporaryDirectory(prefix="refimpl-", ignore_cleanup_errors=True) as scratch:
+        inputs, results = Path(scratch, "vectors"), Path(scratch, "results")
+        write_inputs(inputs, vectors.goldens)
+        run = judge_program(options.program, inputs, results, vectors.goldens, options.timeout or PER_PROGRAM)
+        yield Judged(options.program, "", vectors, run.outcomes, run.failure)
