@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -126,12 +126,20 @@ def ratios(got: Array, expected: Expected, numerics_class: str) -> Array:
 
     got: (T, *shape) in any float dtype. An element that is not finite is judged by its kind alone.
     """
+    return ratios_by_class(got, expected, [numerics_class])[numerics_class]
+
+
+def ratios_by_class(got: Array, expected: Expected, classes: Iterable[str]) -> dict[str, Array]:
+    """`ratios` in each of these classes."""
     got = got.astype(np.float64)
-    bound = expected.bound[numerics_class].astype(np.float64)
+    kind = kinds(got)
+    is_finite = kind == KINDS["finite"]
+    not_allowed = ~is_finite if expected.allowed is None else (kind & expected.allowed) == 0
+    found = {}
     with np.errstate(all="ignore"):
         error = np.abs(got - expected.value)
-        ratio = np.where(error == 0, 0.0, np.where(np.isinf(bound), 0.0, error / bound))
-    kind = kinds(got)
-    allowed = np.full(got.shape, KINDS["finite"], np.uint8) if expected.allowed is None else expected.allowed
-    not_allowed = (kind & allowed) == 0
-    return np.where(not_allowed, np.inf, np.where(kind == KINDS["finite"], ratio, 0.0))
+        for name in classes:
+            bound = expected.bound[name].astype(np.float64)
+            ratio = np.where((error == 0) | np.isinf(bound) | ~is_finite, 0.0, error / bound)
+            found[name] = np.where(not_allowed, np.inf, ratio)
+    return found

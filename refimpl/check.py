@@ -14,7 +14,7 @@ import numpy as np
 
 from .backends.processes import orphans_ended, terminated_in_order
 from .checking import history
-from .checking.examine import default_class, examine
+from .checking.examining import default_class, examine
 from .checking.options import command, parsed
 from .checking.subject import Judged, judged
 from .command import guarded, printable, version, write_text

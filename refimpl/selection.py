@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
+from threading import Thread
 
 from .command import say
 from .errors import UsageError
 from .vectors import Vectors, read_vectors
 
 
-def select(directory: Path, dialects: Sequence[str], case_globs: Sequence[str]) -> Vectors:
+def select(directory: Path, dialects: Sequence[str], case_globs: Sequence[str], read: Callable[..., Vectors] = read_vectors) -> Vectors:
     """The vectors of these dialects whose ids match; empty filters select everything.
 
-    Raises UsageError for a pattern that matches nothing beside others that do: it narrows what is judged without a word. Where no
-    pattern matches anything, nothing is selected, and the hint goes to standard error.
+    read: `read_vectors`, or what gives the same (see ReadAhead). Raises UsageError for a pattern that matches nothing beside others
+    that do: it narrows what is judged without a word. Where no pattern matches anything, nothing is selected, and the hint goes to
+    standard error.
     """
-    vectors = read_vectors(directory, dialects, case_globs)
+    vectors = read(directory, dialects, case_globs)
     ids = [*(golden.case.id for golden in vectors), *(id for id, _ in vectors.unreadable)]
     idle = [glob for glob in case_globs if not any(fnmatchcase(id, glob) for id in ids)]
     if idle:
@@ -40,3 +42,29 @@ def near_glob(glob: str, ids: Sequence[str]) -> str:
 def _mended(word: str, known: Sequence[str]) -> str:
     matches = any(fnmatchcase(name, word) for name in known)
     return word if matches else next(iter(get_close_matches(word, known, n=1)), word)
+
+
+class ReadAhead:
+    """Reads the vectors that will probably be asked for, in a thread, while the caller waits for something else."""
+
+    def __init__(self, directory: Path, dialects: Sequence[str], case_globs: Sequence[str]) -> None:
+        self._asked = (directory, list(dialects), list(case_globs))
+        self._found: list[Vectors | Exception] = []
+        self._thread = Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            self._found.append(read_vectors(*self._asked))
+        except Exception as error:  # it is raised where the vectors are asked for
+            self._found.append(error)
+
+    def __call__(self, directory: Path, dialects: Sequence[str], case_globs: Sequence[str]) -> Vectors:
+        """As `read_vectors`; what was read ahead is given where it is what is asked for."""
+        if (directory, list(dialects), list(case_globs)) != self._asked:
+            return read_vectors(directory, dialects, case_globs)
+        self._thread.join()
+        (found,) = self._found
+        if isinstance(found, Exception):
+            raise found
+        return found

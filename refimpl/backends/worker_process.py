@@ -42,19 +42,20 @@ class WorkerProcess:
         self.process = start(command, subprocess.PIPE, subprocess.PIPE, interpreter.environment)
         self.requests = cast(BinaryIO, self.process.stdin)
         self.replies = cast(BinaryIO, self.process.stdout)
-        self.finalizer = weakref.finalize(self, _farewell, self.process, self.requests, self.replies)
+        self._messages: queue.SimpleQueue[tuple[object, int] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        # A thread talks to the worker: it may block for as long as any process holds the other end of a pipe.
+        talking = (self.requests, self.replies, self._messages, self._answers)
+        threading.Thread(target=_talk, args=talking, daemon=True).start()
+        self.finalizer = weakref.finalize(self, _farewell, self.process, self.requests, self.replies, self._messages)
 
     def ask(self, message: object, seconds: float, limit: int) -> Any:
-        """Send a message and wait for its answer of at most so many bytes; where none comes in time, end the worker and raise GoneError.
-
-        A thread of its own talks to the worker: it may block for as long as any process holds the other end of a pipe.
-        """
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        threading.Thread(target=_talk, args=(self.requests, self.replies, message, limit, answers), daemon=True).start()
+        """Send a message and wait for its answer of at most so many bytes; where none comes in time, end the worker and raise GoneError."""
+        self._messages.put((message, limit))
         deadline = time.monotonic() + seconds
         while True:
             try:
-                answer = answers.get(timeout=max(min(POLL, deadline - time.monotonic()), 0.001))
+                answer = self._answers.get(timeout=max(min(POLL, deadline - time.monotonic()), 0.001))
                 break
             except queue.Empty:
                 if self.process.poll() is not None:
@@ -83,16 +84,25 @@ class WorkerProcess:
         self.finalizer()
 
 
-def _talk(requests: BinaryIO, replies: BinaryIO, message: object, limit: int, answers: queue.SimpleQueue[Any]) -> None:
-    try:
-        CODEC.send(requests, message)
-        answers.put(CODEC.receive(replies, limit))
-    except Exception as error:  # whatever it is, the asking thread has to hear of it
-        answers.put(error if isinstance(error, (ChannelError, TypeError)) else EOFError(str(error)))
+def _talk(
+    requests: BinaryIO, replies: BinaryIO, messages: queue.SimpleQueue[tuple[object, int] | None], answers: queue.SimpleQueue[Any]
+) -> None:
+    """Send each message and read its answer, until there are no more or the first that fails."""
+    while (asked := messages.get()) is not None:
+        message, limit = asked
+        try:
+            CODEC.send(requests, message)
+            answers.put(CODEC.receive(replies, limit))
+        except Exception as error:  # whatever it is, the asking thread has to hear of it
+            answers.put(error if isinstance(error, (ChannelError, TypeError)) else EOFError(str(error)))
+            return
 
 
-def _farewell(process: subprocess.Popen[bytes], requests: BinaryIO, replies: BinaryIO) -> None:
+def _farewell(
+    process: subprocess.Popen[bytes], requests: BinaryIO, replies: BinaryIO, messages: queue.SimpleQueue[tuple[object, int] | None]
+) -> None:
     """Close the channel, upon which an idle worker ends by itself, and leave no process behind."""
+    messages.put(None)
     with contextlib.suppress(OSError):  # what was not sent to a worker that is gone
         requests.close()
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,9 @@ from ..backends import BackendRun, judge_program, read_results, run_backend
 from ..backends.outcome import Outcome
 from ..case import Golden
 from ..command import say
-from ..errors import UsageError, did_you_mean
-from ..selection import select
-from ..vectors import Vectors, read_manifest, write_inputs
+from ..errors import RefimplError, UsageError, did_you_mean
+from ..selection import ReadAhead, select
+from ..vectors import Vectors, read_manifest, read_vectors, write_inputs
 from .options import PER_CASE, PER_PROGRAM
 
 
@@ -48,8 +48,10 @@ def judged(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[
         yield Judged("", "", _selected(options, options.dialect, last_failed), ())
 
 
-def _selected(options: argparse.Namespace, dialects: Sequence[str], last_failed: Sequence[str]) -> Vectors:
-    vectors = select(options.vectors, dialects, options.case)
+def _selected(
+    options: argparse.Namespace, dialects: Sequence[str], last_failed: Sequence[str], read: Callable[..., Vectors] = read_vectors
+) -> Vectors:
+    vectors = select(options.vectors, dialects, options.case, read)
     if not options.last_failed:
         return vectors
     again = Vectors(
@@ -65,13 +67,26 @@ def _selected(options: argparse.Namespace, dialects: Sequence[str], last_failed:
 def _backend(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:
     goldens: list[Golden] = []  # filled below, before the run comes to it: what to read depends on what the backend claims
     timeout = options.timeout or PER_CASE
+    read = _read_ahead(options)
     with run_backend(options.backend, goldens, options.device, dict(options.option), timeout, options.jobs, options.python) as run:
-        vectors = _claimed(options, run.name, tuple(run.dialects), last_failed)
+        vectors = _claimed(options, run.name, tuple(run.dialects), last_failed, read)
         goldens += vectors
         yield Judged(run.name, run.version, vectors, run, run=run)
 
 
-def _claimed(options: argparse.Namespace, name: str, claimed: Sequence[str], last_failed: Sequence[str]) -> Vectors:
+def _read_ahead(options: argparse.Namespace) -> Callable[..., Vectors]:
+    """Reading what the backend will probably claim, while it is made: what was asked for, or the dialects of its own framework."""
+    try:
+        there = read_manifest(options.vectors).dialects
+    except RefimplError:  # it is told when the vectors are needed
+        return read_vectors
+    probable = options.dialect or [name for name in there if name.split(".")[0] == options.backend]
+    return ReadAhead(options.vectors, probable, options.case) if probable else read_vectors
+
+
+def _claimed(
+    options: argparse.Namespace, name: str, claimed: Sequence[str], last_failed: Sequence[str], read: Callable[..., Vectors]
+) -> Vectors:
     """The vectors of the dialects that were asked for, or of all that the backend claims."""
     for asked in options.dialect:
         if asked not in claimed:
@@ -82,7 +97,7 @@ def _claimed(options: argparse.Namespace, name: str, claimed: Sequence[str], las
     if missing and not options.dialect:
         say(f"{name} claims {', '.join(missing)}, of which {options.vectors} has no vectors")
     wanted = options.dialect or [dialect for dialect in claimed if dialect in there]
-    return _selected(options, wanted, last_failed) if wanted else Vectors(())
+    return _selected(options, wanted, last_failed, read) if wanted else Vectors(())
 
 
 def _program(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:

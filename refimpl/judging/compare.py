@@ -11,7 +11,7 @@ from ..arithmetic import CLASSES
 from ..backends import refusals
 from ..backends.features import dtypes_of, needed_features
 from ..backends.outcome import End, Outcome
-from ..case import ARRAYS, KINDS, Expected, Golden, ratios
+from ..case import ARRAYS, KINDS, Expected, Golden, ratios, ratios_by_class
 from ..gradients import Array
 from .verdict import ArrayVerdict, CaseVerdict, Mismatch, Status
 
@@ -40,8 +40,8 @@ def _judge_states(golden: Golden, outcome: Outcome, require: str, verdict: CaseV
 
 def _judge_arrays(golden: Golden, outcome: Outcome) -> Iterator[ArrayVerdict]:
     for name, array, got, expected in _shown(golden, outcome):
-        worst = {one: float(np.max(ratios(got, expected, one), initial=0.0)) for one in CLASSES}
-        yield ArrayVerdict(name, array, worst, next((one for one in CLASSES if worst[one] <= 1), None))
+        worst = {name: float(np.max(ratio, initial=0.0)) for name, ratio in ratios_by_class(got, expected, CLASSES).items()}
+        yield ArrayVerdict(name, array, worst, next((name for name in CLASSES if worst[name] <= 1), None))
 
 
 def _shown(golden: Golden, outcome: Outcome) -> Iterator[tuple[str, str, Array, Expected]]:
