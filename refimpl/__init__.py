@@ -8,6 +8,7 @@ from .errors import RefimplError, Unsupported
 from .gradients import RowGradient
 
 if TYPE_CHECKING:
+    __version__: str
     from .backends import Backend, Capabilities, Run
     from .dialects import deviations, dialect
     from .optim import Adam, LazyAdam, SparseAdam
@@ -40,6 +41,7 @@ __all__ = [
     "SparseAdam",
     "Step",
     "Unsupported",
+    "__version__",
     "deviations",
     "dialect",
     "read_vectors",
@@ -47,6 +49,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from .command import version
+
+        return version()
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_LAZY[name]}", __name__), name)

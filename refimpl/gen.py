@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import multiprocessing
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from .backends.processes import end_with_parent, terminated_in_order
 from .case import Golden
 from .cases import SUITES, drafts
 from .cases.claims import candidates
@@ -19,7 +22,7 @@ from .command import guarded, say
 from .dialects import dialect, dialects
 from .errors import NOT_CONFORMANT, OK, UsageError
 from .progress import watched
-from .vectors import PackedTheme, compare_directories, pack_theme, roundtrip, write_themes
+from .vectors import PackedTheme, compare_directories, pack_theme, read_vectors, refuse_foreign, roundtrip, write_themes
 
 EXAMPLES = """examples:
   python -m refimpl.gen                                  the core suite into vectors/
@@ -75,14 +78,20 @@ def _run(options: argparse.Namespace) -> int:
         return OK
     if options.check:
         _refuse_empty(options.out)
-    computed = watched(_computed(works, options.jobs), len(works), sys.stderr, what="themes")
-    themes = [theme for theme in computed if theme is not None]
+    else:
+        refuse_foreign(options.out, {f"{name}/{theme}" for name, theme, _ in works})
+    into = None if options.check else options.out
+    with terminated_in_order():
+        computed = watched(_computed(works, options.jobs, into), len(works), sys.stderr, what="themes")
+        themes = [theme for theme in computed if theme is not None]
     if not themes:
         raise nothing
     if options.check:
         return _check(themes, options.out, partial=bool(options.case or options.dialect or options.suite != "core"))
     write_themes(options.out, themes)
     say(f"wrote {sum(theme.cases for theme in themes)} cases of {len(names)} dialects to {options.out}")
+    if options.case or options.dialect:
+        say(f"  themes: {', '.join(sorted(theme.name for theme in themes))}; the others are as they were")
     return OK
 
 
@@ -115,19 +124,42 @@ DEAR = ("horizons", "sizes", "pairs", "shapes", "counters")
 """The themes that take the longest, longest first: they are begun first, so that no process waits for another's last one."""
 
 
-def _computed(works: Sequence[Work], jobs: int) -> Iterator[PackedTheme | None]:
-    """The files of each theme, None where no case of it was asked for, in an order of its own."""
+def _computed(works: Sequence[Work], jobs: int, into: Path | None) -> Iterator[PackedTheme | None]:
+    """The files of each theme, None where no case of it was asked for, in an order of its own. into: where they will be written."""
     by_cost = sorted(works, key=lambda work: DEAR.index(work[1]) if work[1] in DEAR else len(DEAR))
+    pack = partial(_packed, into=into)
     if jobs == 1:
-        yield from map(_packed, by_cost)
+        yield from map(pack, by_cost)
         return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(_packed, by_cost)
+    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
+        try:
+            yield from pool.map(pack, by_cost)
+        except BaseException:  # an interrupt, or a signal: the pool would wait for all that it has been given
+            for child in multiprocessing.active_children():
+                child.kill()
+            raise
 
 
-def _packed(work: Work) -> PackedTheme | None:
+def _packed(work: Work, into: Path | None) -> PackedTheme | None:
     goldens = compute(work)
-    return pack_theme(goldens) if goldens else None
+    if not goldens:
+        return None
+    if into and work[2]:
+        every = {golden.case.id: golden for golden in (*_kept(work, into), *goldens)}
+        order = [draft.case.id for draft in drafts(dialect(work[0]), work[1])]
+        goldens = sorted(every.values(), key=lambda golden: order.index(golden.case.id) if golden.case.id in order else len(order))
+    return pack_theme(goldens)
+
+
+def _kept(work: Work, into: Path) -> list[Golden]:
+    """The cases that the same theme has in a directory: whoever asks for one case does not want to lose the others."""
+    name, theme, _ = work
+    if not (into / name / f"{theme}.yaml").is_file():
+        return []
+    kept = read_vectors(into, [name], [f"{name}/{theme}/*"])
+    if kept.unreadable:
+        raise UsageError(f"{into}: {kept.unreadable[0][0]}: {kept.unreadable[0][1]}", "it would be lost: install what is missing")
+    return list(kept.goldens)
 
 
 def _refuse_empty(directory: Path) -> None:

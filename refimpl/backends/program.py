@@ -192,7 +192,10 @@ SAID = {"error": End.RAISED, "unsupported": End.UNSUPPORTED}
 
 def _text(member: Array) -> str:
     if member.ndim == 0 and member.dtype.kind == "U":
-        return str(member[()])
+        try:
+            return str(member[()])
+        except ValueError:  # NumPy holds any 32 bits as a character
+            return "(a text with characters that are none)"
     return f"(not a 0-d string: {member.dtype} of shape {member.shape})"
 
 

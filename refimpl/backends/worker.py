@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import faulthandler
 import os
-import signal
 import sys
 import warnings
 from typing import Any, BinaryIO
@@ -21,6 +19,7 @@ from .channel import CODEC, UNREAD, Answer, Failed, Load, Ready, Request
 from .execute import execute
 from .load import load_backend
 from .outcome import End, Outcome
+from .processes import end_with_parent
 from .protocol import claims
 
 NO_LIMIT = 1 << 62
@@ -32,7 +31,7 @@ def main() -> None:
     requests, replies = _take_channel()
     if hasattr(os, "register_at_fork"):  # a copy of this process must not answer in its place, nor keep the channel open
         os.register_at_fork(after_in_child=lambda: _close(requests, replies))
-    _die_with_parent()
+    end_with_parent()  # elsewhere than on Linux it ends at its next reading
     _show_each_warning_once()
     faulthandler.enable()  # a crash says on standard error which line of the backend it was in
     if os.getcwd() not in sys.path and "" not in sys.path:  # PYTHONSAFEPATH leaves it out
@@ -83,15 +82,6 @@ def _take_channel() -> tuple[BinaryIO, BinaryIO]:
     os.close(nothing)
     os.dup2(2, 1)
     return requests, replies
-
-
-PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-def _die_with_parent() -> None:
-    """On Linux the kernel ends this process with the one that started it; elsewhere it ends at its next reading."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _show_each_warning_once() -> None:

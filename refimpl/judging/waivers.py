@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
 from ..dialects import deviations
-from ..errors import UsageError
+from ..errors import UsageError, VectorError
+from ..vectors.text import SIZE_LIMIT, decode_text, read_bytes
 from .verdict import CaseVerdict, Diagnosis, Status
 
 KEYS = {"case": True, "reason": True, "link": True, "deviation": False}
@@ -34,14 +36,27 @@ class Waiver:
         return f"{self.reason} ({self.link})"
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's own, but a key that stands twice in an entry is an error: its first value would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is repeated", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_waivers(file: Path) -> tuple[Waiver, ...]:
     """The entries of a waiver file; raises UsageError with the file, the entry (from 1) and the key that is wrong."""
     try:
-        entries = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: cannot be read: {error}", "name a YAML file") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{file}: not YAML: {error}", EXAMPLE) from error
+        text = decode_text(read_bytes(file, SIZE_LIMIT), file)
+        entries = yaml.load(text, Loader=_Loader)  # a SafeLoader, that refuses repeated keys besides
+    except VectorError as error:
+        raise UsageError(f"{file}: cannot be read: {error.reason}", "name a YAML file") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else f"not YAML: {error}"
+        raise UsageError(f"{file}: {reason}", EXAMPLE) from None
     if not isinstance(entries, list):
         raise UsageError(f"{file}: must be a list of waivers, not {type(entries).__name__}", EXAMPLE)
     return tuple(_waiver(entry, f"{file}: entry {number}") for number, entry in enumerate(entries, start=1))

@@ -5,7 +5,7 @@ from .inputs import write_inputs
 from .manifest import Manifest, read_manifest
 from .npz import pack, read_npz, write_npz
 from .read import Vectors, read_vectors
-from .write import PackedTheme, pack_theme, roundtrip, write_manifest, write_theme, write_themes
+from .write import PackedTheme, pack_theme, refuse_foreign, roundtrip, write_manifest, write_theme, write_themes
 
 __all__ = [
     "Manifest",
@@ -17,6 +17,7 @@ __all__ = [
     "read_manifest",
     "read_npz",
     "read_vectors",
+    "refuse_foreign",
     "roundtrip",
     "write_inputs",
     "write_manifest",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -69,6 +69,25 @@ def write_themes(directory: Path, packed: Sequence[PackedTheme]) -> None:
     for theme in packed:
         write_files(directory, theme.name, theme.text, theme.content)
     write_manifest(directory, fresh=packed)
+
+
+def refuse_foreign(directory: Path, themes: Collection[str]) -> None:
+    """Raise VectorError, before any work, for a directory that holds what is neither vectors nor about to be replaced by these themes."""
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise VectorError(directory, "", "is no directory", "name one for the vectors")
+    if not (directory / NAME).is_file():
+        for name in (*PAGES, "schema"):
+            if (directory / name).exists():
+                raise VectorError(
+                    directory, name, f"exists, and there is no {NAME} beside it: it would be replaced", "name a new directory"
+                )
+    for file in sorted(directory.glob("*/*.yaml")):
+        theme = file.relative_to(directory).with_suffix("").as_posix()
+        if theme not in themes:
+            parse_theme(decode_text(read_bytes(file, SIZE_LIMIT), file), theme, file)
+            read_npz(file.with_suffix(".npz"))
 
 
 def write_manifest(directory: Path, version: str = VERSION, fresh: Sequence[PackedTheme] = ()) -> Manifest:
