@@ -194,7 +194,7 @@ def _text(member: Array) -> str:
     if member.ndim == 0 and member.dtype.kind == "U":
         try:
             return str(member[()])
-        except ValueError:  # NumPy holds any 32 bits as a character
+        except (ValueError, SystemError):  # NumPy holds any 32 bits as a character, and Python does not
             return "(a text with characters that are none)"
     return f"(not a 0-d string: {member.dtype} of shape {member.shape})"
 

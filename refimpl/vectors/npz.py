@@ -9,7 +9,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,13 @@ def unpack(content: bytes, file: object) -> dict[str, Array]:
     """`read_npz` of the bytes of a file; `file` names it in errors."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
+            members, directory = archive.infolist(), archive.start_dir
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError, EOFError, IndexError, struct.error) as error:
         raise VectorError(file, "", f"is not a whole NPZ file: {error}", "it may be truncated; fetch or generate it again") from None
     if sum(member.file_size for member in members) > FILE_LIMIT:
         raise VectorError(file, "", f"would unpack to more than {FILE_LIMIT} bytes")
     arrays: dict[str, Array] = {}
+    ends: list[tuple[int, int]] = []
     for member in members:
         name = member.filename.removesuffix(".npy")
         if not _MEMBER.fullmatch(member.orig_filename):
@@ -62,8 +63,21 @@ def unpack(content: bytes, file: object) -> dict[str, Array]:
             )
         if name in arrays:
             raise VectorError(file, name, "is there twice")
-        arrays[name] = _array(_Payload(content, member, file, name))
+        payload = _Payload(content, member, file, name)
+        arrays[name] = _array(payload)
+        ends.append((member.header_offset, payload.end))
+    _refuse_hidden(content, sorted(ends), directory, file)
     return arrays
+
+
+def _refuse_hidden(content: bytes, ends: Sequence[tuple[int, int]], directory: int, file: object) -> None:
+    """Refuse a member that the zip's directory does not list: one changed bit there makes an array vanish without a word."""
+    starts = [*(start for start, _ in ends), directory]
+    for before, after in zip([0, *(end for _, end in ends)], starts):
+        if b"PK\3\4" in content[before:after]:
+            raise VectorError(
+                file, "", f"holds a member at byte {content.index(b'PK' + bytes((3, 4)), before)} that its directory does not list"
+            )
 
 
 class _Payload:
@@ -78,8 +92,12 @@ class _Payload:
         header = content[member.header_offset : member.header_offset + struct.calcsize(_LOCAL)]
         if len(header) < struct.calcsize(_LOCAL) or header[:4] != b"PK\3\4":
             raise self.refuse("has no local header")
-        start = member.header_offset + len(header) + sum(struct.unpack(_LOCAL, header)[-2:])
-        self.packed = memoryview(content)[start : start + member.compress_size]
+        name_length, extra_length = struct.unpack(_LOCAL, header)[-2:]
+        start = member.header_offset + len(header) + name_length + extra_length
+        if content[start - extra_length - name_length : start - extra_length] != member.orig_filename.encode("utf-8", "surrogateescape"):
+            raise self.refuse("has another name in its own header")
+        self.end = start + member.compress_size
+        self.packed = memoryview(content)[start : self.end]
         if len(self.packed) < member.compress_size or (member.compress_type == _STORED and len(self.packed) != member.file_size):
             raise self.refuse("is truncated")
 
