@@ -31,7 +31,7 @@ options:
   --version   the version of refimpl
 
 examples:
-  refimpl gen                                      golden vectors into vectors/ (do this first: check needs them)
+  refimpl gen                                      golden vectors into vectors/, computed anew
   refimpl check torch                              judge torch against them
   refimpl check my_package.my_module:make_backend  judge your own
   refimpl explain                                  one update, worked through

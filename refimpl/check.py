@@ -92,9 +92,9 @@ def _files(options: argparse.Namespace) -> Iterator[tuple[Path, Callable[[Report
 
 def _list(subject: Judged) -> int:
     for golden in subject.vectors:
-        print(printable(f"{golden.case.id}\t{golden.case.about}"))
+        print(f"{printable(golden.case.id)}\t{printable(golden.case.about)}")
     for id, reason in subject.vectors.unreadable:
-        print(printable(f"{id}\t{reason}"))
+        print(f"{printable(id)}\t{printable(reason)}")
     return OK if subject.vectors.goldens or subject.vectors.unreadable else HARNESS_FAILED
 
 

@@ -3,6 +3,7 @@ import pytest
 from refimpl.errors import UsageError
 from refimpl.explain.choosing import DEFAULT, find, place
 from refimpl.explain.numbers import Numbers, case_of
+from refimpl.vectors import places
 
 
 def case(core, id=DEFAULT):
@@ -45,6 +46,8 @@ def test_a_column_of_more_dimensions_is_found_by_all_its_indices(core):
 
 def test_a_case_is_found_with_and_without_vectors(core, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(places, "PACKAGED", tmp_path / "none")
+    monkeypatch.setattr(places, "SOURCE", tmp_path / "none")
     drafted = find(DEFAULT, None)
     assert drafted.expected == {}
     assert (drafted.case.params[0].value == case(core).params[0].value).all()

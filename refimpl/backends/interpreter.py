@@ -7,10 +7,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import UsageError
 
@@ -23,11 +23,10 @@ PROBE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Interpreter:
-    """path: of the interpreter; environment: what its process is given, None for that of refimpl; lent: a directory to keep till then."""
+    """path: of the interpreter; environment: what its process is given, None for that of refimpl."""
 
     path: str
     environment: Mapping[str, str] | None = None
-    lent: Any = None
 
     @classmethod
     def of(cls, python: str | None) -> Interpreter:
@@ -40,14 +39,17 @@ class Interpreter:
         path = os.path.abspath(path)  # not resolved: the link is what makes it that of its environment
         _probe(path)
         # A directory that holds refimpl alone: the other packages of this environment must not hide those of the other one.
-        lent = tempfile.TemporaryDirectory(prefix="refimpl-lent-", ignore_cleanup_errors=True)
+        lent = tempfile.mkdtemp(prefix="refimpl-lent-")
         package = Path(__file__).resolve().parent.parent
         try:
-            Path(lent.name, package.name).symlink_to(package, target_is_directory=True)
+            Path(lent, package.name).symlink_to(package, target_is_directory=True)
         except OSError:  # a system or a user that may make no links
-            shutil.copytree(package, Path(lent.name, package.name))
-        search = [lent.name, *filter(None, [os.environ.get("PYTHONPATH")])]
-        return cls(path, {**os.environ, "PYTHONPATH": os.pathsep.join(search), "PYTHONDONTWRITEBYTECODE": "1"}, lent)
+            shutil.copytree(package, Path(lent, package.name))
+        search = [lent, *filter(None, [os.environ.get("PYTHONPATH")])]
+        interpreter = cls(path, {**os.environ, "PYTHONPATH": os.pathsep.join(search), "PYTHONDONTWRITEBYTECODE": "1"})
+        # Workers are started for as long as the interpreter is known: the directory goes with it, at the latest when this process ends.
+        weakref.finalize(interpreter, shutil.rmtree, lent, ignore_errors=True)
+        return interpreter
 
 
 def _probe(path: str) -> None:

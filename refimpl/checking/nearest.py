@@ -6,7 +6,7 @@ be asked for (a setting that it does not have, a form of gradient that it refuse
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,9 +36,13 @@ EXPLAINED = 3
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """How results fit a dialect: the cases that it can be asked for, with outcomes and verdicts."""
+    """How results fit a dialect: the cases that it can be asked for, with outcomes and verdicts.
+
+    own: how many of these cases the results pass as what they are, cases of their own dialects.
+    """
 
     dialect: str
+    own: int
     goldens: tuple[Golden, ...]
     outcomes: tuple[Outcome, ...]
     verdicts: tuple[CaseVerdict, ...]
@@ -48,8 +52,9 @@ class Fit:
         return sum(verdict.status is Status.PASSED for verdict in self.verdicts)
 
     @property
-    def rank(self) -> tuple[float, int]:
-        return (self.passed / len(self.verdicts) if self.verdicts else -1.0, self.passed)
+    def rank(self) -> tuple[int, int]:
+        """Dialects are compared on the same cases: what this one passes beyond the dialects that the cases are of, then all that it passes."""
+        return (self.passed - self.own, self.passed)
 
 
 def nearest(judged: Judged) -> str:
@@ -66,7 +71,8 @@ def nearest(judged: Judged) -> str:
     if not given:
         return joined([paragraph(f"{subject} gave no results on {counted(len(goldens), 'case')}: it is near to no dialect")])
     every = dialects("full")
-    fits = [_fit(row, given) for row in watched(list(every.values()), len(every), sys.stderr, what="dialects")]
+    own = {golden.case.id for golden, outcome in given if judge(golden, outcome, REQUIRED).status is Status.PASSED}
+    fits = [_fit(row, given, own) for row in watched(list(every.values()), len(every), sys.stderr, what="dialects")]
     ranked = sorted((fit for fit in fits if fit.verdicts), key=lambda fit: fit.rank, reverse=True)
     return joined([paragraph(f"{subject}: {counted(len(given), 'small case')}, judged by each dialect"), _table(ranked), *_causes(ranked)])
 
@@ -85,7 +91,7 @@ def _size(case: Case) -> int:
     return max(len(case.steps), 1) * sum(param.value.size for param in case.params)
 
 
-def _fit(row: Dialect, given: Sequence[tuple[Golden, Outcome]]) -> Fit:
+def _fit(row: Dialect, given: Sequence[tuple[Golden, Outcome]], own: Set[str]) -> Fit:
     goldens: list[Golden] = []
     outcomes: list[Outcome] = []
     for golden, outcome in given:
@@ -95,7 +101,7 @@ def _fit(row: Dialect, given: Sequence[tuple[Golden, Outcome]]) -> Fit:
             goldens.append(golden if same else replace(golden, case=asked, expected=expectations(asked)))
             outcomes.append(outcome)
     verdicts = tuple(judge(golden, outcome, REQUIRED) for golden, outcome in zip(goldens, outcomes))
-    return Fit(row.name, tuple(goldens), tuple(outcomes), verdicts)
+    return Fit(row.name, sum(golden.case.id in own for golden in goldens), tuple(goldens), tuple(outcomes), verdicts)
 
 
 def in_words_of(case: Case, row: Dialect) -> Case | None:
@@ -104,7 +110,8 @@ def in_words_of(case: Case, row: Dialect) -> Case | None:
         return case
     own = dialects("full")[case.dialect]
     try:
-        groups = tuple(replace(group, hyper=_renamed(group.hyper, own, row)) for group in case.groups)
+        made = [_renamed({**own.defaults(), **group.hyper}, own, row) for group in case.groups]
+        groups = tuple(replace(group, hyper={**_idle(row), **hyper}) for group, hyper in zip(case.groups, made))
         steps = tuple(replace(step, hyper=tuple(_renamed(change, own, row) for change in step.hyper)) for step in case.steps)
         asked = replace(case, dialect=row.name, groups=groups, steps=steps, catches=())
         given = Given(asked)
@@ -141,6 +148,12 @@ def _renamed(hyper: Mapping[str, Any], own: Dialect, row: Dialect) -> dict[str, 
 
 IDLE = {"weight_decay": 0.0, "loss_scale": 1.0, "eps_root": 0.0}
 """Settings that change nothing at these values."""
+
+
+def _idle(row: Dialect) -> dict[str, Any]:
+    """The defaults of a dialect, with what another one may not have at the value that changes nothing."""
+    idle = {name: IDLE[role] for name, parameter in row.parameters.items() for role in parameter.roles[:1] if role in IDLE}
+    return {**row.defaults(), **idle}
 
 
 def _table(ranked: Sequence[Fit]) -> Iterator[str]:

@@ -167,10 +167,9 @@ def _unsupported(report: Report, verbose: bool) -> Iterator[str]:
     if verbose:
         yield from _grouped(report, Status.UNSUPPORTED)
     elif reasons:
-        often, number = reasons.most_common(1)[0]
-        others = f"{counted(number, 'case')}, and {counted(len(reasons) - 1, 'other reason')}" if len(reasons) > 1 else ""
-        note = f" ({others}; --verbose shows all)" if others else " (--verbose shows which)"
-        line = printable(f"unsupported: {counted(reasons.total(), 'case')}: {often}").replace("\n", " ")
+        often = reasons.most_common(1)[0][0].partition("\n")[0]
+        note = " (--verbose shows which)" if len(reasons) == 1 else f" (--verbose shows all {len(reasons)} reasons)"
+        line = printable(f"unsupported: {counted(reasons.total(), 'case')}{', mostly' if len(reasons) > 1 else ''}: {often}")
         yield (line if len(line) + len(note) <= WIDTH else f"{line[: WIDTH - len(note) - 3]}...") + note
 
 
