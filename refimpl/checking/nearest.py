@@ -53,7 +53,7 @@ class Fit:
 
     @property
     def rank(self) -> tuple[int, int]:
-        """Dialects are compared on the same cases: what this one passes beyond the dialects that the cases are of, then all that it passes."""
+        """What it passes beyond the dialects that the cases are of, on the same cases; then all that it passes."""
         return (self.passed - self.own, self.passed)
 
 
