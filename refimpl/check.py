@@ -17,7 +17,7 @@ from .checking import history
 from .checking.examining import default_class, examine
 from .checking.options import command, parsed
 from .checking.subject import Judged, judged
-from .command import guarded, printable, version, write_text
+from .command import guarded, printable, say, version, write_text
 from .dialects import dialect
 from .errors import HARNESS_FAILED, OK, UsageError
 from .judging.verdict import Report
@@ -40,6 +40,8 @@ def _run(options: argparse.Namespace) -> int:
     files = list(_files(options))
     required = options.require or default_class(options.device)
     failed_before = history.recall(options)
+    if not options.list:
+        say(f"judging {options.backend or options.program or f'the results in {options.results}'} by the vectors in {options.vectors}")
     with terminated_in_order(), orphans_ended(), judged(options, failed_before) as subject:
         if options.list:
             return _list(subject)

@@ -200,6 +200,7 @@ def test_a_check_that_is_terminated_ends_its_program_and_leaves_nothing_behind(v
     words = ["--program", f"{sys.executable} waiting.py", "--dialect", "torch.SparseAdam", "--vectors", str(vectors)]
     command = [sys.executable, "-m", "refimpl.check", *words]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline().startswith("judging ")
         pid, inputs = process.stderr.readline().split()
         assert Path(inputs).is_dir()
         process.terminate()
