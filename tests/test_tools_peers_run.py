@@ -1,8 +1,8 @@
-"""A route of a peer: what becomes of a runner that fails, and what is kept of a report."""
+"""A route of a peer: its backend is run by the peer's interpreter, with the peer's variables, and what is kept of a report."""
 
+import os
 import textwrap
 from dataclasses import replace
-from importlib import import_module
 
 import pytest
 from make_golden import golden
@@ -12,26 +12,25 @@ from refimpl.errors import HarnessError
 from refimpl.judging.verdict import Status
 from refimpl.vectors import write_manifest, write_theme
 
-RUNNER = """
-    import os, pathlib, signal, sys, time
-    import numpy as np
+BACKEND = """
+    import os, signal, sys
 
-    vectors, results = map(pathlib.Path, sys.argv[-2:])
-    for number, file in enumerate(sorted(vectors.glob("*/*.npz"))):
-        if number:
-            FAIL
-        with np.load(file) as given:
-            assert not any("/expect." in name or "/bound." in name for name in given)
-        with np.load(pathlib.Path("TRUTH") / file.parent.name / file.name) as given:
-            written = {name.replace("expect.", ""): given[name].astype("float32") for name in given if "/expect." in name}
-        (results / file.parent.name).mkdir(exist_ok=True)
-        np.savez(results / file.parent.name / file.name, **written)
+    from refimpl.backends.reference import factory as reference
+
+
+    class Toy:
+        name, version, dialects = "toy", "7.1", ("torch.SparseAdam",)
+
+        def start(self, case):
+            if case.theme == "eps":
+                FAIL
+            return reference().start(case)
+
+
+    def factory(route):
+        assert route == "lazy", route
+        return Toy()
 """
-FAILURES = {
-    "os.kill(os.getpid(), signal.SIGSEGV)": "was killed by SIGSEGV",
-    "time.sleep(600)": "was stopped after 2 s",
-    "(results / file.parent.name / file.name).write_bytes(file.read_bytes()[:99]); sys.exit(5)": "ended with exit status 5",
-}
 
 
 @pytest.fixture
@@ -43,43 +42,40 @@ def two_themes(tmp_path):
     return directory
 
 
-def ran(tmp_path, monkeypatch, directory, fail="pass", **changes):
-    peer = replace(toy(tmp_path), runner="run_toy.py", **changes)
-    (tmp_path / "run_toy.py").write_text(textwrap.dedent(RUNNER).replace("FAIL", fail).replace("TRUTH", str(directory)))
-    monkeypatch.setattr(runs, "RUNNERS", tmp_path)
-    return runs.run_route(peer, "lazy", "torch.SparseAdam", HERE, directory)
+def ran(tmp_path, monkeypatch, directory, fail="pass", option="lazy", **changes):
+    peer = toy(tmp_path, routes={"lazy": {"about": "toy.Lazy", "dialects": ["torch.SparseAdam"], "options": {"route": option}}})
+    (tmp_path / "toy_backend.py").write_text(textwrap.dedent(BACKEND).replace("FAIL", fail))
+    monkeypatch.setattr(runs, "BACKENDS", tmp_path)
+    return runs.run_route(replace(peer, backend="toy_backend:factory", **changes), "lazy", "torch.SparseAdam", HERE, directory)
 
 
-def test_a_route_is_judged(tmp_path, monkeypatch, two_themes):
+def test_a_route_is_judged_with_its_options(tmp_path, monkeypatch, two_themes):
     made = ran(tmp_path, monkeypatch, two_themes)
     assert [verdict.status for verdict in made.verdicts] == [Status.PASSED] * 2
-    assert made.required == "tensor-faithful"
+    assert (made.required, made.backend) == ("tensor-faithful", "Toy 7.1, toy.Lazy")
 
 
-@pytest.mark.parametrize(("fail", "how"), FAILURES.items())
-def test_a_runner_that_fails_midway_costs_only_the_cases_that_are_left(tmp_path, monkeypatch, two_themes, fail, how):
+@pytest.mark.parametrize(
+    ("fail", "reason"), [("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"), ("import time; time.sleep(600)", "no answer within 2 s")]
+)
+def test_a_case_that_crashes_or_hangs_costs_itself_alone(tmp_path, monkeypatch, two_themes, fail, reason):
     made = ran(tmp_path, monkeypatch, two_themes, fail, timeout=2.0)
     assert [verdict.status for verdict in made.verdicts] == [Status.PASSED, Status.ERROR]
-    assert made.verdicts[1].reason.endswith(f"the program {how}")
+    assert reason in made.verdicts[1].reason
 
 
-def test_a_runner_that_fails_at_once_is_a_failure(tmp_path, monkeypatch, two_themes):
-    with pytest.raises(HarnessError, match="ended with exit status 5 and left no result"):
-        ran(tmp_path, monkeypatch, two_themes, "pass\n    sys.exit(5)")
+def test_a_backend_that_cannot_be_made_is_a_failure(tmp_path, monkeypatch, two_themes):
+    with pytest.raises(HarnessError, match=r"(?s)the factory toy_backend:factory raised.*AssertionError: quick"):
+        ran(tmp_path, monkeypatch, two_themes, option="quick")
 
 
-def test_a_runner_gets_its_own_variables_and_no_path_to_our_packages(tmp_path, monkeypatch, two_themes):
+def test_a_backend_gets_the_variables_of_its_peer_and_its_own_search_path(tmp_path, monkeypatch, two_themes):
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
-    check = "assert os.environ['TOY'] == 'yes' and 'PYTHONPATH' not in os.environ"
+    check = "assert os.environ['TOY'] == 'yes' and '/nowhere' not in sys.path"
     made = ran(tmp_path, monkeypatch, two_themes, check, prelude={"TOY": "yes"})
     assert [verdict.status for verdict in made.verdicts] == [Status.PASSED] * 2
-    assert "TOY" not in import_module("os").environ
-
-
-def test_the_words_of_the_runner_stand_for_a_case_without_a_result(tmp_path, monkeypatch, two_themes):
-    text = '{"torch.SparseAdam/eps/two-steps": "no answer within 60 s"}'
-    made = ran(tmp_path, monkeypatch, two_themes, f"(results / 'lost.json').write_text('''{text}'''); break")
-    assert made.verdicts[1].reason == "crashed: no answer within 60 s"
+    assert "TOY" not in os.environ
+    assert os.environ["PYTHONPATH"] == "/nowhere"
 
 
 def test_a_reason_is_the_same_on_every_machine():

@@ -13,7 +13,7 @@ def test_every_table_of_this_repository_is_valid():
 def test_a_table_becomes_a_peer(tmp_path):
     waiver = {"route": "lazy", "case": "torch.SparseAdam/eps/*", "reason": "known", "link": "https://example.org/1"}
     peer = toy(tmp_path, claims=[CLAIM], waivers=[waiver], absent=[{"what": "toy.Fast", "why": "needs a GPU"}])
-    assert (peer.id, peer.routes["lazy"].dialects, peer.timeout) == ("toy", ("torch.SparseAdam",), 3600)
+    assert (peer.id, peer.routes["lazy"].dialects, peer.timeout) == ("toy", ("torch.SparseAdam",), 180)
     assert peer.claims == (table.Claim(CLAIM["says"], CLAIM["where"], CLAIM["but"], **CLAIM["evidence"], link=CLAIM["link"]),)
     assert str(peer.waivers["lazy"][0]) == "known (https://example.org/1)"
     assert peer.absent == (table.Absent("toy.Fast", "needs a GPU"),)
@@ -26,8 +26,9 @@ def test_a_table_becomes_a_peer(tmp_path):
         ({"speed": 1}, "'speed'"),
         ({"python": [3.10]}, r"python\[0\]: 3\.1 "),
         ({"install": ["numpy"]}, r"install\[0\]: 'numpy' "),
-        ({"runner": "torch.py"}, "runner: 'torch.py' "),
-        ({"runner": "run_nothing.py"}, "runner: there is no 'run_nothing.py'"),
+        ({"backend": "torch.py"}, "backend: 'torch.py' "),
+        ({"backend": "nothing_backend:factory"}, "backend: there is no 'nothing_backend:factory'"),
+        ({"routes": {"lazy": {"about": "x", "dialects": ["torch.Adam"], "options": {"lazy": True}}}}, r"options.lazy: True "),
         ({"routes": {}}, "routes: {} "),
         ({"routes": {"lazy": {"about": "x", "dialects": ["no.Adam"]}}}, "routes: no dialect 'no.Adam'"),
         ({"readings": [{"cause": "x", "routes": ["quick"], "where": "f", "code": "g"}]}, r"readings\[0\].routes: there is no 'quick'"),

@@ -25,7 +25,7 @@ TABLE = """
     python: ["3.11"]
     install: ["toy==7.1", "numpy==2.4.6"]
     distribution: toy
-    runner: run_torch.py
+    backend: torch
     routes:
       lazy: {about: "toy.Lazy", dialects: [torch.SparseAdam]}
     readings:

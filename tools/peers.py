@@ -31,8 +31,8 @@ EXAMPLES = """examples:
   python tools/peers.py run --all --keep-going && python tools/peers.py matrix
   python tools/peers.py matrix --check                 is the page what the results say?
 
-A peer is a file tools/peers/NAME.yaml (its keys: tools/peers/peer.schema.json) with a runner in tools/runners. `run` keeps what came
-out in vectors/peers/NAME.json, `matrix` writes vectors/peers/README.md and matrix.json from those and from the tables.
+A peer is a file tools/peers/NAME.yaml (its keys: tools/peers/peer.schema.json) and a backend beside it, NAME_backend.py. `run` keeps
+what came out in vectors/peers/NAME.json, `matrix` writes vectors/peers/README.md and matrix.json from those and from the tables.
 
 exit codes: 0 all well; 1 a claim or a waiver that the results do not bear out, or `--check` found a difference;
 2 usage or bad input; 3 a peer could not be run

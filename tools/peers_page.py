@@ -14,7 +14,7 @@ HEAD = """# What real frameworks do
 
 `python tools/peers.py matrix` wrote this page from the results beside it (`NAME.json`) and from the tables in `tools/peers/`; it is not
 edited by hand. `python tools/peers.py run --all` makes the results: each framework in an environment of its own, over
-the golden vectors of its dialects (`refimpl gen --suite full --dialect NAME`), judged as `refimpl check --program` judges.
+the golden vectors of its dialects (`refimpl gen --suite full --dialect NAME`), judged as `refimpl check BACKEND --python` judges.
 """
 
 LEGEND = """A cell says which class all cases of the theme attain ({classes}),

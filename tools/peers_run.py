@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
-import tempfile
 from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from peers_environment import Environment, as_words
-from peers_table import REPOSITORY, RUNNERS, Peer, Route
+from peers_table import BACKENDS, REPOSITORY, Peer, Route
 
 from refimpl.arithmetic import CLASSES
-from refimpl.backends import judge_program
-from refimpl.backends.outcome import End, Outcome
+from refimpl.backends import run_backend
 from refimpl.case import ARRAYS
 from refimpl.checking import Judged, default_class, examine
 from refimpl.judging.verdict import CaseVerdict, Diagnosis, Report, Status
@@ -27,7 +24,7 @@ from refimpl.judging.waivers import waive
 from refimpl.report import conclude
 from refimpl.report.json_report import strict
 from refimpl.report.text import printable, worst
-from refimpl.vectors import read_vectors, write_inputs
+from refimpl.vectors import read_vectors
 
 FORMAT = 1
 FIRST = 3
@@ -37,18 +34,16 @@ REASON_LIMIT = 240
 """Characters of a reason that are kept."""
 
 
-def run_route(peer: Peer, name: str, dialect: str, environment: Environment, vectors: Path) -> Report:
+def run_route(peer: Peer, name: str, dialect: str, environment: Environment, directory: Path) -> Report:
     """The report on one route of a peer by one dialect, with the peer's waivers applied."""
     route = peer.routes[name]
-    goldens = read_vectors(vectors, [dialect])
-    command = shlex.join([str(environment.python), str(RUNNERS / peer.runner), "--route", name, "--dialect", dialect])
-    with tempfile.TemporaryDirectory(prefix="refimpl-") as temporary, _surroundings(peer.prelude):
-        inputs, results = Path(temporary, "vectors"), Path(temporary, "results")
-        write_inputs(inputs, goldens.goldens)
-        run = judge_program(command, inputs, results, goldens.goldens, peer.timeout)
-        outcomes = _with_reasons(run.outcomes, results)
-    judged = Judged(f"{peer.name} {environment.version}, {route.about}", "", goldens, outcomes, run.failure)
-    report = examine(judged, default_class(None))
+    vectors = read_vectors(directory, [dialect])
+    with (
+        _surroundings(peer.prelude),
+        run_backend(peer.backend, vectors.goldens, options=route.options, timeout=peer.timeout, python=str(environment.python)) as run,
+    ):
+        judged = Judged(f"{peer.name} {environment.version}, {route.about}", "", vectors, run, run=run)
+        report = examine(judged, default_class(None))
     waivers = [waiver for waiver in peer.waivers.get(name, ()) if waiver.case.startswith(f"{dialect}/")]
     verdicts, problems = waive(report.verdicts, waivers, report.diagnoses)
     return replace(report, verdicts=verdicts, problems=problems, device="", vectors="")
@@ -56,26 +51,14 @@ def run_route(peer: Peer, name: str, dialect: str, environment: Environment, vec
 
 @contextmanager
 def _surroundings(prelude: Mapping[str, str]) -> Iterator[None]:
-    """The environment variables of a runner: its own beside ours, and nothing that would let it import our packages."""
+    """The environment variables of a backend's process: its own beside ours, and a search path with the backends of the peers alone."""
     before = dict(os.environ)
-    os.environ.update(prelude)
-    os.environ.pop("PYTHONPATH", None)
-    os.environ["PYTHONNOUSERSITE"] = "1"
+    os.environ.update(prelude, PYTHONPATH=str(BACKENDS), PYTHONNOUSERSITE="1")
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _with_reasons(outcomes: Sequence[Outcome], results: Path) -> list[Outcome]:
-    """Outcomes with the runner's own words for each case that has no result (see tools/runners/common.py)."""
-    file = results / "lost.json"
-    lost: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return [
-        replace(outcome, message=lost[outcome.case_id]) if outcome.end is End.CRASHED and outcome.case_id in lost else outcome
-        for outcome in outcomes
-    ]
 
 
 def run_peer(peer: Peer, environment: Environment, routes: Mapping[str, Mapping[str, Report]]) -> dict[str, Any]:

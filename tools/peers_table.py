@@ -13,24 +13,27 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from refimpl.backends import BUILTIN
 from refimpl.dialects import deviations, dialect
 from refimpl.errors import UsageError
 from refimpl.judging.waivers import Waiver
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TABLES = REPOSITORY / "tools" / "peers"
-RUNNERS = REPOSITORY / "tools" / "runners"
+BACKENDS = TABLES
+"""Where the backends of the peers lie, NAME_backend.py."""
 
-TIMEOUT = 3600.0
-"""Seconds that a runner may take for a dialect unless the peer says otherwise."""
+TIMEOUT = 180.0
+"""Seconds for a case unless the peer says otherwise: frameworks load and compile much at first use."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """One way to use a framework, and the dialects that it is judged by."""
+    """One way to use a framework, the dialects that it is judged by, and the options of the backend that choose it."""
 
     about: str
     dialects: tuple[str, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Peer:
     python: tuple[str, ...]
     install: tuple[str, ...]
     distribution: str
-    runner: str
+    backend: str
     routes: Mapping[str, Route]
     prelude: Mapping[str, str] = field(default_factory=dict)
     timeout: float = TIMEOUT
@@ -125,7 +128,8 @@ def _validator() -> Draft202012Validator:
 def _references(document: Mapping[str, Any]) -> list[tuple[str, str, Sequence[str]]]:
     """What a table names and must exist: (key, name, the names that there are)."""
     routes = list(document["routes"])
-    found: list[tuple[str, str, Sequence[str]]] = [("runner", document["runner"], [file.name for file in sorted(RUNNERS.glob("run_*.py"))])]
+    backends = [*BUILTIN, *(f"{file.stem}:factory" for file in sorted(BACKENDS.glob("*_backend.py")))]
+    found: list[tuple[str, str, Sequence[str]]] = [("backend", document["backend"], backends)]
     for k, claim in enumerate(document.get("claims", ())):
         evidence = claim["evidence"]
         found.append((f"claims[{k}].evidence.route", evidence["route"], routes))
@@ -152,7 +156,7 @@ def _check_dialect(file: Path, name: str) -> None:
 
 
 def _peer(id: str, document: Mapping[str, Any]) -> Peer:
-    plain = {key: document[key] for key in ("name", "distribution", "runner")}
+    plain = {key: document[key] for key in ("name", "distribution", "backend")}
     optional = {key: document[key] for key in ("prelude", "timeout") if key in document}
     waivers: dict[str, tuple[Waiver, ...]] = {}
     for row in document.get("waivers", ()):
@@ -164,7 +168,7 @@ def _peer(id: str, document: Mapping[str, Any]) -> Peer:
         **optional,
         python=tuple(document["python"]),
         install=tuple(document["install"]),
-        routes={name: Route(row["about"], tuple(row["dialects"])) for name, row in document["routes"].items()},
+        routes={name: Route(row["about"], tuple(row["dialects"]), row.get("options", {})) for name, row in document["routes"].items()},
         absent=tuple(Absent(**row) for row in document.get("absent", ())),
         claims=tuple(_claim(row) for row in document.get("claims", ())),
         readings=tuple(Reading(row["cause"], tuple(row["routes"]), row["where"], row["code"]) for row in document.get("readings", ())),

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import faulthandler
 import os
+import signal
 import sys
 import warnings
 from typing import Any, BinaryIO
@@ -31,6 +32,7 @@ def main() -> None:
     requests, replies = _take_channel()
     if hasattr(os, "register_at_fork"):  # a copy of this process must not answer in its place, nor keep the channel open
         os.register_at_fork(after_in_child=lambda: _close(requests, replies))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and would hand that down
     end_with_parent()  # elsewhere than on Linux it ends at its next reading
     _show_each_warning_once()
     faulthandler.enable()  # a crash says on standard error which line of the backend it was in

@@ -88,7 +88,7 @@ def segfault() -> None:
 
 def exhaust_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
-    os.open(os.devnull, os.O_RDONLY)
+    os.close(os.open(os.devnull, os.O_RDONLY))
 
 
 def exhaust_memory() -> None:

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 import onnx
-from common import main
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
+from peer_backend import peer_factory
 
 TYPES = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
 ATTRIBUTES = ("alpha", "beta", "epsilon", "norm_coefficient")
@@ -23,7 +23,7 @@ class AdamRun:
     counts_this = True
 
     def __init__(self, case):
-        self.groups = [dict(group) for group in case.groups]
+        self.groups = [dict(group.hyper) for group in case.groups]
         self.dtype = case.dtype
         self.group = {param.name: param.group for param in case.params}
         self.count = {param.name: param.step for param in case.params}
@@ -91,7 +91,4 @@ class ConductedRun(AdamRun):
     counts_this = False
 
 
-ROUTES = {"adam": AdamRun, "adam-t-from-zero": ConductedRun}
-
-if __name__ == "__main__":
-    main(ROUTES)
+factory = peer_factory("onnx", {"adam": AdamRun, "adam-t-from-zero": ConductedRun})

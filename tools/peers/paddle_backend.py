@@ -7,8 +7,11 @@ from types import MappingProxyType
 
 import numpy as np
 import paddle
-from common import Elements, Rows, Unsupported, main
 from paddle.base.framework import EagerParamBase
+from peer_backend import changes, forms, is_resumed, peer_factory
+
+from refimpl.backends import Unsupported
+from refimpl.gradients import gradient_form
 
 paddle.set_device("cpu")
 
@@ -24,79 +27,81 @@ class AdamRun:
     options: Mapping[str, bool] = MappingProxyType({})
 
     def __init__(self, case):
+        self.refuse(case)
         self.params = {param.name: EagerParamBase.from_tensor(paddle.to_tensor(np.array(param.value, order="C"))) for param in case.params}
-        first = case.groups[0]
+        first = case.groups[0].hyper
         if len(case.groups) == 1:
-            self.run = paddle.optimizer.Adam(parameters=list(self.params.values()), **_arguments(first), **self.options)
+            self.optimizer = paddle.optimizer.Adam(parameters=list(self.params.values()), **_arguments(first), **self.options)
         else:
             shared = {"learning_rate": 1.0, "amsgrad": first["amsgrad"]}
-            self.run = paddle.optimizer.Adam(parameters=self._groups(case), **shared, **self.options)
+            self.optimizer = paddle.optimizer.Adam(parameters=self._groups(case), **shared, **self.options)
         self.kept = {**MOMENTS, **(MAXIMUM if first["amsgrad"] else {})}
-        self.grouped = len(case.groups) > 1
-        self.decays = any(group["weight_decay"] for group in case.groups)
-        if any(param.step or param.exp_avg is not None for param in case.params):
+        if is_resumed(case):
             self._resume(case)
 
+    def refuse(self, case):
+        """Raise Unsupported for what there is no way to do."""
+        changing = changes(case)
+        if changing - {"learning_rate"}:
+            raise Unsupported(f"{', '.join(sorted(changing - {'learning_rate'}))} cannot change once the optimizer is made")
+        if changing and len(case.groups) > 1:
+            raise Unsupported("the groups of an optimizer share one schedule: a group's learning_rate is a fixed factor")
+        if "elements" in forms(case):
+            raise Unsupported("a sparse gradient is a SelectedRows: single elements cannot be given")
+        if any(param.value.ndim != 2 and "rows" in forms(case, param.name) for param in case.params):
+            raise Unsupported("the table of an embedding has two dimensions")
+        if "rows" in forms(case) and any(group.hyper["weight_decay"] for group in case.groups):
+            raise Unsupported(NO_DECAY)
+
     def _groups(self, case):
-        of_groups = [{**_arguments(group), "params": []} for group in case.groups]
+        groups = [{**_arguments(group.hyper), "params": []} for group in case.groups]
         for param in case.params:
-            of_groups[param.group]["params"].append(self.params[param.name])
-        for group in of_groups:
+            groups[param.group]["params"].append(self.params[param.name])
+        for group in groups:
             del group["amsgrad"]  # of the whole optimizer
-        return of_groups
+        return groups
 
     def _resume(self, case):
         """Load a state as state_dict gives it: the accumulators hold beta to the power of the step that comes next."""
         state = {}
         for param in case.params:
-            name, hyper = self.params[param.name].name, case.groups[param.group]
-            given = {own: getattr(param, array) for array, own in self.kept.items()}
-            state.update({f"{name}_{own}_0": _tensor(np.zeros_like(param.value) if one is None else one) for own, one in given.items()})
+            name, hyper = self.params[param.name].name, case.groups[param.group].hyper
+            for array, own in self.kept.items():
+                moment = getattr(param, array)
+                state[f"{name}_{own}_0"] = _tensor(np.zeros_like(param.value) if moment is None else moment)
             for own, beta in POWERS:
                 state[f"{name}_{own}_0"] = _tensor(np.array([hyper[beta] ** (param.step + 1)], param.value.dtype))
-        self.run.set_state_dict(state)
+        self.optimizer.set_state_dict(state)
 
     def step(self, step):
         for change in step.hyper:
-            self._change(change)
+            if change:
+                self.optimizer.set_lr(change["learning_rate"])
         for name, param in self.params.items():
             param.clear_gradient(False)
-            self._give(param, step.gradients[name])
-        self.run.step()
-
-    def _change(self, change):
-        if set(change) - {"learning_rate"}:
-            raise Unsupported(f"{', '.join(change)} cannot change once the optimizer is made")
-        if change and self.grouped:
-            raise Unsupported("the groups of an optimizer share one schedule: a group's learning_rate is a fixed factor")
-        if change:
-            self.run.set_lr(change["learning_rate"])
-
-    def _give(self, param, gradient):
-        """Backward through an embedding or a copy, with the gradient as that of its output: param's is the same to the bit."""
-        if gradient is None:
-            return
-        if isinstance(gradient, Elements):
-            raise Unsupported("a sparse gradient is a SelectedRows: single elements cannot be given")
-        if not isinstance(gradient, Rows):
-            paddle.autograd.backward([paddle.assign(param)], [_tensor(gradient)])
-            return
-        if param.ndim != 2:
-            raise Unsupported("the table of an embedding has two dimensions")
-        if self.decays:
-            raise Unsupported(NO_DECAY)
-        looked_up = paddle.nn.functional.embedding(_tensor(gradient.indices), param, sparse=True)
-        paddle.autograd.backward([looked_up], [_tensor(gradient.values)])
+            _give(param, step.gradients.get(name))
+        self.optimizer.step()
 
     def state(self):
         """Accumulators that the optimizer has not made yet, because no gradient came, are zero."""
-        held = self.run.state_dict()
+        held = self.optimizer.state_dict()
         return {name: self._arrays(param, held) for name, param in self.params.items()}
 
     def _arrays(self, param, held):
         moments = {array: held.get(f"{param.name}_{own}_0") for array, own in self.kept.items()}
         zeros = np.zeros_like(param.numpy())
         return {"param": param.numpy(), **{array: zeros if one is None else one.numpy() for array, one in moments.items()}}
+
+
+def _give(param, gradient):
+    """Backward through an embedding or a copy, with the gradient as that of its output: param's is the same to the bit."""
+    if gradient is None:
+        return
+    if gradient_form(gradient) == "dense":
+        paddle.autograd.backward([paddle.assign(param)], [_tensor(gradient)])
+        return
+    looked_up = paddle.nn.functional.embedding(_tensor(gradient.indices), param, sparse=True)
+    paddle.autograd.backward([looked_up], [_tensor(gradient.values)])
 
 
 NO_DECAY = (
@@ -117,20 +122,14 @@ def _tensor(array):
 class MultiTensorRun(AdamRun):
     options = MappingProxyType({"use_multi_tensor": True})
 
-    def __init__(self, case):
+    def refuse(self, case):
+        super().refuse(case)
         if case.dtype != "float32":
             raise Unsupported("use_multi_tensor takes float32 and half precision only")
-        super().__init__(case)
-
-    def step(self, step):
-        if any(gradient is None for gradient in step.gradients.values()):
+        if "none" in forms(case):
             raise Unsupported("use_multi_tensor raises an error unless every parameter has a gradient")
-        super().step(step)
-
-    def _give(self, param, gradient):
-        if isinstance(gradient, Rows):
+        if "rows" in forms(case):
             raise Unsupported("use_multi_tensor takes dense gradients only")
-        super()._give(param, gradient)
 
 
 class SparseRun(AdamRun):
@@ -141,7 +140,4 @@ class LazyRun(AdamRun):
     dialects = ("paddle.Adam.lazy_mode",)
 
 
-ROUTES = {"adam": AdamRun, "multi-tensor": MultiTensorRun, "sparse": SparseRun, "lazy": LazyRun}
-
-if __name__ == "__main__":
-    main(ROUTES)
+factory = peer_factory("paddlepaddle", {"adam": AdamRun, "multi-tensor": MultiTensorRun, "sparse": SparseRun, "lazy": LazyRun})

@@ -8,8 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from common import Elements, Rows, Unsupported, main
 from jax.experimental.sparse import BCOO
+from peer_backend import forms, is_resumed, peer_factory
+
+from refimpl.backends import Unsupported
+from refimpl.gradients import gradient_form
 
 
 class AdamRun:
@@ -21,13 +24,15 @@ class AdamRun:
     def __init__(self, case):
         if case.dtype == "float64" and not self.x64:
             raise Unsupported("with jax_enable_x64 off every float64 array becomes float32")
+        if "none" in forms(case):
+            raise Unsupported("update takes a gradient for every parameter: a leaf of None is refused")
         jax.config.update("jax_enable_x64", self.x64)
-        self.dtypes = {param.name: jnp.dtype(param.dtype) for param in case.params}
-        self.groups = [dict(group) for group in case.groups]
+        self.dtypes = {param.name: jnp.dtype(param.value.dtype) for param in case.params}
+        self.groups = [dict(group.hyper) for group in case.groups]
         self.labels = tuple((param.name, param.group) for param in case.params)
         self.params = {param.name: jnp.asarray(param.value, self.dtypes[param.name]) for param in case.params}
-        self.run = _transformation(*self._hyper()).init(self.params)
-        if any(param.step or param.exp_avg is not None for param in case.params):
+        self.optimizer_state = _transformation(*self._hyper()).init(self.params)
+        if is_resumed(case):
             self._resume(case.params)
 
     def _hyper(self):
@@ -38,33 +43,32 @@ class AdamRun:
             return {param.name: jnp.asarray(getattr(param, array), self.dtypes[param.name]) for param in params}
 
         count = jnp.asarray(params[0].step, jnp.int32)  # one count per optimizer
-        self.run = optax.tree.set(self.run, count=count, mu=moment("exp_avg"), nu=moment("exp_avg_sq"))
+        self.optimizer_state = optax.tree.set(self.optimizer_state, count=count, mu=moment("exp_avg"), nu=moment("exp_avg_sq"))
 
     def step(self, step):
         for group, change in zip(self.groups, step.hyper):
             group.update(change)
         gradients = {name: self._gradient(name, gradient) for name, gradient in step.gradients.items()}
-        self.params, self.run = _jitted(*self._hyper())(gradients, self.run, self.params)
+        self.params, self.optimizer_state = _jitted(*self._hyper())(gradients, self.optimizer_state, self.params)
 
     def _gradient(self, name, gradient):
-        if gradient is None:
-            raise Unsupported("update takes a gradient for every parameter: a leaf of None is refused")
-        if isinstance(gradient, (Rows, Elements)):
-            indices = gradient.indices[:, None] if isinstance(gradient, Rows) else gradient.coords.T
-            return BCOO((jnp.asarray(gradient.values), jnp.asarray(indices)), shape=gradient.shape)
-        return jnp.asarray(gradient, self.dtypes[name])
+        form = gradient_form(gradient)
+        if form == "dense":
+            return jnp.asarray(gradient, self.dtypes[name])
+        values, indices = (gradient.values, gradient.indices[:, None]) if form == "rows" else (gradient.data, np.stack(gradient.coords, -1))
+        return BCOO((jnp.asarray(values), jnp.asarray(indices)), shape=gradient.shape)
 
     def state(self):
         moments = {"exp_avg": self._moment("mu"), "exp_avg_sq": self._moment("nu")}
-        params = {name: _array(value) for name, value in self.params.items()}
-        return {name: {"param": value, **{array: found[name] for array, found in moments.items()}} for name, value in params.items()}
+        params = {name: np.asarray(value) for name, value in self.params.items()}
+        return {name: {"param": value, **{array: moment[name] for array, moment in moments.items()}} for name, value in params.items()}
 
     def _moment(self, field):
         """A moment of every parameter; with several groups each holds its own parameters', and a mask for the others."""
-        found = {}
-        for _, tree in optax.tree.get_all_with_path(self.run, field):
-            found.update({name: _array(value) for name, value in tree.items() if not isinstance(value, optax.MaskedNode)})
-        return found
+        moments = {}
+        for _, tree in optax.tree.get_all_with_path(self.optimizer_state, field):
+            moments.update({name: np.asarray(value) for name, value in tree.items() if not isinstance(value, optax.MaskedNode)})
+        return moments
 
 
 @lru_cache(maxsize=64)
@@ -86,10 +90,6 @@ def _jitted(groups, labels):
     return step
 
 
-def _array(value):
-    return np.asarray(value.astype(jnp.float32) if value.dtype == jnp.bfloat16 else value)
-
-
 class X32(AdamRun):
     x64 = False
 
@@ -98,7 +98,4 @@ class X64(AdamRun):
     x64 = True
 
 
-ROUTES = {"x32": X32, "x64": X64}
-
-if __name__ == "__main__":
-    main(ROUTES)
+factory = peer_factory("optax", {"x32": X32, "x64": X64})

@@ -8,8 +8,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
-from common import main
-from common_keras import KerasRun
+from keras_run import KerasRun
+from peer_backend import peer_factory
 
 
 class Adam(KerasRun):
@@ -22,10 +22,7 @@ class Adam(KerasRun):
         return keras.Variable(value, dtype=str(value.dtype))
 
     def apply(self, pairs):
-        self.run.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+        self.optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
 
 
-ROUTES = {"adam": Adam}
-
-if __name__ == "__main__":
-    main(ROUTES)
+factory = peer_factory("keras", {"adam": Adam})

@@ -9,8 +9,8 @@ os.environ.setdefault("TFA_VERSION_WARNINGS", "0")
 
 import tensorflow as tf
 import tensorflow_addons as tfa
-from common import main
-from common_keras import KerasRun
+from keras_run import KerasRun
+from peer_backend import peer_factory
 
 
 class KerasAdam(KerasRun):
@@ -25,30 +25,27 @@ class KerasAdam(KerasRun):
         return tf.Variable(value)
 
     def apply(self, pairs):
-        self.run.apply_gradients(pairs)
+        self.optimizer.apply_gradients(pairs)
 
 
 class LegacyAdam(KerasAdam):
     dialects = ("keras.legacy.Adam",)
-    optimizer = tf.keras.optimizers.legacy.Adam
+    make = tf.keras.optimizers.legacy.Adam
 
     def made(self, hyper):
-        return self.optimizer(**hyper)
+        return self.make(**hyper)
 
     def build(self):
-        self.run._create_all_weights(list(self.params.values()))
+        self.optimizer._create_all_weights(list(self.params.values()))
 
     def moments(self):
-        slots = ("m", "v", *(("vhat",) if self.run.amsgrad else ()))
-        return {name: [self.run.get_slot(variable, slot) for slot in slots] for name, variable in self.params.items()}
+        slots = ("m", "v", *(("vhat",) if self.optimizer.amsgrad else ()))
+        return {name: [self.optimizer.get_slot(variable, slot) for slot in slots] for name, variable in self.params.items()}
 
 
 class LazyAdam(LegacyAdam):
     dialects = ("tfa.LazyAdam",)
-    optimizer = tfa.optimizers.LazyAdam
+    make = tfa.optimizers.LazyAdam
 
 
-ROUTES = {"keras-adam": KerasAdam, "legacy-adam": LegacyAdam, "lazy-adam": LazyAdam}
-
-if __name__ == "__main__":
-    main(ROUTES)
+factory = peer_factory("tensorflow-cpu", {"keras-adam": KerasAdam, "legacy-adam": LegacyAdam, "lazy-adam": LazyAdam})
