@@ -50,7 +50,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from .command import version
+        from .common.cli import version
 
         return version()
     if name not in _LAZY:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from .command import guarded, say, version
+from .common.cli import guarded, say, version
 from .errors import BAD_INPUT, OK, did_you_mean
 
 COMMANDS: dict[str, str] = {

@@ -18,10 +18,10 @@ from .backends.processes import end_with_parent, terminated_in_order
 from .case import Golden
 from .cases import SUITES, drafts
 from .cases.claims import candidates
-from .command import guarded, say
+from .common.cli import guarded, say
+from .common.progress import watched
 from .dialects import dialect, dialects
 from .errors import NOT_CONFORMANT, OK, UsageError
-from .progress import watched
 from .vectors import PackedTheme, compare_directories, pack_theme, read_vectors, refuse_foreign, roundtrip, write_themes
 
 EXAMPLES = """examples:

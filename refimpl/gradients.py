@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
+from .common.arrays import Array, check_coordinates, check_range, checked_compressed, coordinates, floats, row_numbers, same_shape
 from .errors import InvalidGradient
-from .given_arrays import Array, check_coordinates, check_range, checked_compressed, coordinates, floats, row_numbers, same_shape
 
 if TYPE_CHECKING:
     from scipy.sparse import bsr_array, coo_array, csr_array

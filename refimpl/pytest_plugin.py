@@ -183,8 +183,8 @@ def _directory(config: pytest.Config) -> Path:
 
 def _read(config: pytest.Config, dialects: list[str] | None = None, cases: list[str] | None = None) -> list[Golden]:
     from .dialects import dialect
-    from .selection import select
     from .vectors import read_manifest
+    from .vectors.selection import select
 
     directory = _directory(config)
     there = _told(lambda: read_manifest(directory)).dialects

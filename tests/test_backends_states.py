@@ -7,8 +7,8 @@ import pytest
 from backend_cases import case, rows, table
 
 from refimpl.backends.layouts import handed_out
+from refimpl.backends.snapshots import Watch
 from refimpl.backends.states import problems
-from refimpl.backends.watch import Watch
 from refimpl.case import ARRAYS, LAYOUTS
 
 PLAIN = table()

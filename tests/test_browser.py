@@ -2,7 +2,7 @@ import pytest
 from browser import PHONE, fits, opened
 from markupsafe import Markup
 
-from refimpl.html import page
+from refimpl.common.html import page
 
 
 @pytest.fixture

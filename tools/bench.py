@@ -36,7 +36,7 @@ from bench_contestants import Cell, Run, contenders, contestants
 from bench_output import Result, plot, table
 from numba.core.registry import cpu_target
 
-from refimpl.command import guarded, output_file, say, write_text
+from refimpl.common.cli import guarded, output_file, say, write_text
 from refimpl.errors import OK, UsageError
 
 SETTLE = 0.02

@@ -23,7 +23,7 @@ import numpy as np
 from refimpl.arithmetic import CLASSES
 from refimpl.case import ARRAYS
 from refimpl.cases.random_cases import Size, mixed_case, random_case
-from refimpl.command import guarded, output_file, say, write_text
+from refimpl.common.cli import guarded, output_file, say, write_text
 from refimpl.dialects import dialects
 from refimpl.errors import NOT_CONFORMANT, OK
 from refimpl.oracle.bound_usage import Margin, computations, margins

@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from refimpl.case import Golden
-from refimpl.command import guarded, output_file, write_text
+from refimpl.common.cli import guarded, output_file, write_text
 from refimpl.errors import NOT_CONFORMANT, OK, UsageError
 from refimpl.judging.verdict import CaseVerdict, Diagnosis
 from refimpl.vectors import read_vectors

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from hostile import Entry, backends, files, gradients, programs, states
 
-from refimpl.progress import Progress
+from refimpl.common.progress import Progress
 
 KINDS = ("backend", "program", "file", "gradient", "setting", "state")
 

@@ -16,7 +16,7 @@ from peers_run import run_peer, run_route, to_json
 from peers_table import REPOSITORY, Peer, find_peer, read_peers
 from peers_vectors import make_vectors
 
-from refimpl.command import guarded, say, write_text
+from refimpl.common.cli import guarded, say, write_text
 from refimpl.errors import NOT_CONFORMANT, OK, RefimplError, UsageError
 from refimpl.judging.verdict import Report, Status
 from refimpl.report import to_text

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from peers_table import Peer
 
-from refimpl.command import say
+from refimpl.common.cli import say
 from refimpl.errors import HarnessError, UsageError
 
 STAMP = "peer.json"

@@ -8,7 +8,7 @@ from typing import Any
 from peers_matrix import SHORT, Matrix, Result, judged, read_of
 from peers_table import Peer
 
-from refimpl.report.text import counted, position, ratio
+from refimpl.common.text import counted, position, ratio
 
 HEAD = """# What real frameworks do
 

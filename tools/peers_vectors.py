@@ -10,7 +10,7 @@ from pathlib import Path
 from peers_table import REPOSITORY
 
 from refimpl import gen
-from refimpl.command import say
+from refimpl.common.cli import say
 from refimpl.dialects import dialect
 from refimpl.errors import HarnessError
 

@@ -23,7 +23,7 @@ import numpy as np
 from refimpl.arithmetic import CLASSES
 from refimpl.arithmetic.balls import Ball, midpoint
 from refimpl.case import KINDS, Case, Golden
-from refimpl.command import guarded, output_file, say, write_text
+from refimpl.common.cli import guarded, output_file, say, write_text
 from refimpl.dialects import Deviation, Dialect, Hyper, Picks, dialect
 from refimpl.errors import NOT_CONFORMANT, OK
 from refimpl.gradients import Array

@@ -22,7 +22,7 @@ import numpy as np
 from refimpl.arithmetic import CLASSES
 from refimpl.case import ARRAYS, Case
 from refimpl.cases import SUITES, drafts
-from refimpl.command import guarded, output_file, say, write_text
+from refimpl.common.cli import guarded, output_file, say, write_text
 from refimpl.dialects import dialect
 from refimpl.errors import NOT_CONFORMANT, OK
 from refimpl.oracle import expectations

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..arithmetic import numpy_dtype
-from ..given_arrays import Array, coordinates
+from ..common.arrays import Array, coordinates
 from ..gradients import is_element_gradient
 
 MAGIC = b"refimpl2"

@@ -15,8 +15,8 @@ from ..vectors.inputs import without_answers
 from .layouts import handed_out
 from .outcome import End, Outcome, Raised
 from .protocol import Backend, Run, claims, outside_claim
+from .snapshots import Snapshot, Watch
 from .states import States, copied, inconsistencies, problems, stacked
-from .watch import Snapshot, Watch
 
 FRAMES = 4
 """How many frames of a backend's traceback a message carries: the call into it and what went wrong are among them."""

@@ -9,13 +9,13 @@ import numpy as np
 
 from .. import kernels
 from ..case import ALWAYS_KEPT, Case, Param, Step
-from ..command import version
+from ..common.cli import version
 from ..dialects import dialects
 from ..dialects.stages import Amsgrad, Counter
 from ..errors import Unsupported
 from ..gradients import Array
 from ..reference import kept_arrays
-from .given import Given, at_start
+from ..reference.inputs import Given, at_start
 from .protocol import Capabilities
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ..arithmetic import numpy_dtype
-from ..backends.outcome import End, Outcome
 from ..case import Case, Golden, Param
 from ..errors import HarnessError, UsageError, VectorError
 from ..gradients import Array
 from ..vectors.inputs import without_answers
 from ..vectors.npz import read_npz
+from .outcome import End, Outcome
 from .processes import end, in_words, start
 from .states import problems
 

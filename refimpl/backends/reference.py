@@ -13,13 +13,13 @@ from .. import reference
 from ..arithmetic import Float
 from ..arithmetic.wide import Wide
 from ..case import Case, Param, Step
-from ..command import version
+from ..common.cli import version
 from ..dialects import Deviation, deviations, dialects
 from ..errors import UsageError
 from ..gradients import Array
 from ..reference import FIELDS, Forms, State, kept_arrays, trajectory
 from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
-from .given import Given, at_start
+from ..reference.inputs import Given, at_start
 from .protocol import Capabilities
 
 

@@ -11,8 +11,8 @@ from ..case import Case, Golden, Group, Param, Step
 from ..dialects import Dialect, dialect
 from ..errors import InvalidGradient, InvalidHyper
 from ..gradients import Gradient, RowGradient, row_layout
+from ..reference.inputs import Given, check_given
 from ..vectors.inputs import without_answers
-from .given import Given, check_given
 from .outcome import End, Outcome, Raised
 
 MISTAKES = ("NameError", "AttributeError", "ImportError", "SyntaxError", "MemoryError", "RecursionError")

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from ..backends.outcome import Outcome
 from ..case import Golden
+from ..common.progress import Progress
 from ..errors import HarnessError
 from ..judging.compare import judge
 from ..judging.diagnose import diagnose, leads_of
@@ -16,7 +17,6 @@ from ..judging.error_profiles import profiles
 from ..judging.rerun import causes as rerun_causes
 from ..judging.rerun import run_again
 from ..judging.verdict import CaseVerdict, Report, Status
-from ..progress import Progress
 from ..report.conclusion import FAILURES
 from ..report.terminal import headline
 from .subject import Judged

@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from ..files import replace_file
+from ..common.files import replace_file
 from ..judging.verdict import Report
 from ..report.conclusion import FAILURES
 

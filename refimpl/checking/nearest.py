@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..backends.features import dtypes_of
-from ..backends.given import Given
 from ..backends.outcome import End, Outcome
 from ..case import Case, Golden
+from ..common.progress import watched
+from ..common.text import counted, first_few, joined, paragraph
 from ..dialects import Dialect, dialects
 from ..errors import HarnessError, InvalidGradient, InvalidHyper
 from ..judging.compare import judge
 from ..judging.diagnose import diagnose
 from ..judging.verdict import CaseVerdict, Status
 from ..oracle import expectations
-from ..progress import watched
-from ..report.text import counted, first_few, joined, paragraph
+from ..reference.inputs import Given
 from .subject import Judged
 
 PER_THEME, LARGEST = 3, 400

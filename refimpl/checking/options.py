@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..arithmetic import CLASSES
 from ..backends import BUILTIN
-from ..command import output_file, version
+from ..common.cli import output_file, version
 from ..vectors.places import here
 
 EXAMPLES = """examples:

@@ -12,10 +12,10 @@ from pathlib import Path
 from ..backends import BackendRun, judge_program, read_results, run_backend
 from ..backends.outcome import Outcome
 from ..case import Golden
-from ..command import say
+from ..common.cli import say
 from ..errors import RefimplError, UsageError, did_you_mean
-from ..selection import ReadAhead, select
 from ..vectors import Vectors, read_manifest, read_vectors, write_inputs
+from ..vectors.selection import ReadAhead, select
 from .options import PER_CASE, PER_PROGRAM
 
 

@@ -8,10 +8,10 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from ..command import guarded, output_file, write_text
+from ..common.cli import guarded, output_file, write_text
+from ..common.progress import watched
 from ..dialects import dialect, dialects
 from ..errors import OK
-from ..progress import watched
 from .blocks import to_markdown, to_text
 from .comparison import compared, to_json
 from .measured import measured_cases

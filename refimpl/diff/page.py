@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Iterator
 
+from ..common.text import counted, listed, ratio
 from ..dialects import Dialect, Parameter
-from ..report.text import counted, listed, ratio
 from .blocks import Block, Code, Items, Page, Section, Table, Text
 from .claims import corrections
 from .comparison import Comparison, Size

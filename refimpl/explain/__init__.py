@@ -14,9 +14,9 @@ from pathlib import Path
 
 from ..arithmetic import CLASSES
 from ..case import Golden
-from ..command import guarded, output_file, say, write_text
+from ..common.cli import guarded, output_file, say, write_text
+from ..common.text import DEFAULT_CLASS
 from ..errors import NOT_CONFORMANT, OK, UsageError
-from ..report.text import DEFAULT_CLASS
 from .beside import beside
 from .choosing import DEFAULT, find, place
 from .data import Explanation, to_json

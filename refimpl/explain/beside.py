@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from ..report.text import WIDTH, joined, paragraph, ratio
+from ..common.text import WIDTH, joined, paragraph, ratio
 from .data import Explanation, Line
 from .explaining import Counterpart
 from .text import heading

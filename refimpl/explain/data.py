@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from ..command import version
+from ..common.cli import version
 from ..gradients import row_layout
 from ..report.json_report import strict
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..arithmetic import CLASSES
-from ..backends.given import Given
 from ..case import Case, Expected, Golden, Group, Step
 from ..dialects import Deviation, Dialect, deviations, dialect, dialects
 from ..errors import InvalidGradient, InvalidHyper, UsageError, did_you_mean
 from ..reference import FIELDS, scheduled, trajectory
+from ..reference.inputs import Given
 from .choosing import Place, place
 from .data import Explanation, Value
 from .working import Working

@@ -12,12 +12,12 @@ import numpy as np
 
 from ..arithmetic import Float
 from ..case import ALWAYS_KEPT, Case
-from ..command import write_bytes
+from ..common.cli import write_bytes
+from ..common.text import position
 from ..dialects import Deviation, dialect
 from ..errors import UsageError
 from ..gradients import Array, row_layout
 from ..reference import FIELDS, trajectory
-from ..report.text import position
 from .beside import title
 from .data import Explanation, index_of
 from .explaining import Counterpart

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..case import Param
+from ..common.text import counted, listed
 from ..dialects.stages import Counter, Decay, Touch
 from ..gradients import Array, row_layout
-from ..report.text import counted, listed
 from .listening import Heard
 
 LISTED = 8

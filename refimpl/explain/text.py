@@ -7,7 +7,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..report.text import WIDTH, counted, joined, paragraph, position
+from ..common.text import WIDTH, counted, joined, paragraph, position
 from .data import Explanation, Line, Value
 from .words import HYPER
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
-from ..command import guarded, say
+from ..common.cli import guarded, say
 from ..errors import NOT_CONFORMANT, OK, UsageError
 from .chapter import TEXT, Built, Chapter, broken_links, chapters
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from ..common.html import environment, page
 from ..errors import UsageError
-from ..html import environment, page
 from .chapter import INDEX, Built
 
 

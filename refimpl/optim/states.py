@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..common.arrays import Array, is_float
 from ..errors import InvalidState
-from ..given_arrays import Array, is_float
 from .foreign import recognised
 from .tables import Moments, Table
 

@@ -8,12 +8,12 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..common.text import explaining
 from ..judging.verdict import CaseVerdict, Mismatch, Profile, Report, Status
 from .causes import Cause
 from .conclusion import FAILURES
 from .grid import ORDER, TONES, loosest
 from .plots import Plot, over_elements, over_steps
-from .text import explaining
 
 PLOTTED = 60
 """Cases that are drawn; the numbers are given of every one."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..common.text import counted, listed
 from ..errors import HARNESS_FAILED, NOT_CONFORMANT, OK
 from ..judging.verdict import OF_RUNS, CaseVerdict, Report, Status
 from .coverage import Coverage, coverage
-from .text import counted, listed
 
 FAILURES = (Status.FAILED, Status.ERROR)
 

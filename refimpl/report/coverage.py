@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..case import ARRAYS
+from ..common.text import counted, listed
 from ..judging.verdict import CaseVerdict, Report, Status
-from .text import counted, listed
 
 
 @dataclass(frozen=True)

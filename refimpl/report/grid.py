@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from ..arithmetic import CLASSES
 from ..case import ARRAYS
+from ..common.text import ratio, worst
 from ..judging.verdict import CaseVerdict, Report, Status
 from .conclusion import FAILURES, by_dialect
-from .text import ratio, worst
 
 
 @dataclass(frozen=True)

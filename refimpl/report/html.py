@@ -7,9 +7,10 @@ from importlib import resources
 from markupsafe import Markup
 
 from ..arithmetic import CLASSES
-from ..html import environment, page
+from ..common import text
+from ..common.html import environment, page
 from ..judging.verdict import Report, Status
-from . import cases, text
+from . import cases
 from .causes import KINDS, MEANING, causes
 from .conclusion import conclude
 from .grid import ORDER, TONES, grid

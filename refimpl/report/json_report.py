@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..command import version
+from ..common.cli import version
 from ..judging.verdict import CaseVerdict, Report, Status
 from .conclusion import conclude
 from .coverage import coverage

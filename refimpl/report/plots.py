@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..common.text import counted, ratio
 from ..judging.verdict import Profile
-from .text import counted, ratio
 
 WIDTH, HEIGHT = 340, 140
 LEFT, RIGHT, TOP, BOTTOM = 38, 336, 8, 106

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..case import ALWAYS_KEPT, ARRAYS
-from ..command import printable
+from ..common.cli import printable
+from ..common.text import WIDTH, counted, explaining, facts, first_few, joined, paragraph, place, ratio, worst
 from ..judging.verdict import CaseVerdict, Diagnosis, Report, Status
 from .conclusion import FAILURES, by_dialect, conclude
-from .text import WIDTH, counted, explaining, facts, first_few, joined, paragraph, place, ratio, worst
 
 SHOWN = 5
 """Failures that are shown in full unless all are asked for."""

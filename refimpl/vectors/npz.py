@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ..common.files import replace_file
 from ..errors import VectorError
-from ..files import replace_file
 from ..gradients import Array
 from .deflate import FARTHEST, deflate
 from .periods import distances

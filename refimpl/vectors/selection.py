@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from threading import Thread
 
-from .command import say
-from .errors import UsageError
-from .vectors import Vectors, read_vectors
+from ..common.cli import say
+from ..errors import UsageError
+from . import Vectors, read_vectors
 
 
 def select(directory: Path, dialects: Sequence[str], case_globs: Sequence[str], read: Callable[..., Vectors] = read_vectors) -> Vectors:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InvalidGradient
+from ..errors import InvalidGradient
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

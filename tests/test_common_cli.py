@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from refimpl import __main__
-from refimpl.command import guarded, output_file, version, write_text
+from refimpl.common.cli import guarded, output_file, version, write_text
 from refimpl.errors import HarnessError, InvalidHyper, UsageError, VectorError
 
 
@@ -69,7 +69,7 @@ def test_a_closed_pipe_ends_quietly():
 
 
 def test_characters_that_the_terminal_lacks_do_not_fail_the_command():
-    code = "from refimpl.command import guarded; raise SystemExit(guarded('x', lambda: print(chr(0x2264)) or 0))"
+    code = "from refimpl.common.cli import guarded; raise SystemExit(guarded('x', lambda: print(chr(0x2264)) or 0))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert ended.returncode == 0
     assert ended.stdout.strip() == b"\\u2264"

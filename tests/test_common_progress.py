@@ -1,6 +1,6 @@
 import io
 
-from refimpl.progress import watched
+from refimpl.common.progress import watched
 
 
 class Terminal(io.StringIO):

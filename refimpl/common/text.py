@@ -7,9 +7,9 @@ import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..command import printable
 from ..judging.verdict import ArrayVerdict, CaseVerdict, Mismatch, Report
 from ..vectors.places import here
+from .cli import printable
 
 WIDTH = 100
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from .errors import HARNESS_FAILED, RefimplError, UsageError
+from ..errors import HARNESS_FAILED, RefimplError, UsageError
 from .files import replace_file
 
 INTERRUPTED = 130

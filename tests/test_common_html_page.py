@@ -4,7 +4,7 @@ import pytest
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from refimpl.html import environment, page
+from refimpl.common.html import environment, page
 
 HOSTILE = "<script>alert(1)</script> ' \" ]]> & \x00 \x1b[2J \u202e \ud800"
 SAFE = "&lt;script&gt;alert(1)&lt;/script&gt; &#39; &#34; ]]&gt; &amp; \\x00 \\x1b[2J \\u202e \\ud800"
