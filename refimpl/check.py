@@ -17,7 +17,8 @@ from .checking import history
 from .checking.examining import default_class, examine
 from .checking.options import command, parsed
 from .checking.subject import Judged, judged
-from .common.cli import guarded, printable, say, version, write_text
+from .common.cli import guarded, say, version, write_text
+from .common.text import printable
 from .dialects import dialect
 from .errors import HARNESS_FAILED, OK, UsageError
 from .judging.verdict import Report

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from refimpl.dialects import dialect, dialects
-from refimpl.diff.limits import KINDS, Refused, check_gradients, check_settings, limits
+from refimpl.dialects.translate import Refused
+from refimpl.diff.limits import KINDS, check_gradients, check_settings, limits
 from refimpl.gradients import RowGradient
 
 DENSE = np.ones((2, 2), np.float32)

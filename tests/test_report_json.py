@@ -6,8 +6,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from made_reports import everything, failed, mismatch, passed, report
 
+from refimpl.common.json import strict
 from refimpl.report import to_json
-from refimpl.report.json_report import strict
 
 SCHEMA = json.loads((resources.files("refimpl.report") / "report.schema.json").read_text(encoding="utf-8"))
 

@@ -3,9 +3,10 @@ import math
 import pytest
 from made_reports import array, everything, failed, mismatch, other, passed, report
 
-from refimpl.common.text import first_few, position, printable, ratio, worst
+from refimpl.common.text import first_few, position, printable, ratio
 from refimpl.judging.verdict import Diagnosis, Status
 from refimpl.report import to_text
+from refimpl.report.mismatch import worst
 
 
 def rows(text):

@@ -19,11 +19,12 @@ from refimpl.arithmetic import CLASSES
 from refimpl.backends import run_backend
 from refimpl.case import ARRAYS
 from refimpl.checking import Judged, default_class, examine
-from refimpl.common.text import printable, worst
+from refimpl.common.json import strict
+from refimpl.common.text import printable
 from refimpl.judging.verdict import CaseVerdict, Diagnosis, Report, Status
 from refimpl.judging.waivers import waive
 from refimpl.report import conclude
-from refimpl.report.json_report import strict
+from refimpl.report.mismatch import worst
 from refimpl.vectors import read_vectors
 
 FORMAT = 1

@@ -4,6 +4,18 @@ from .bound import Bound
 from .bounded import Bounded
 from .floats import Float
 from .interface import FORMATS, Arithmetic, Format, Number, numpy_dtype
-from .roundings import CLASSES
+from .roundings import ACCELERATOR_CLASS, CLASSES, CPU_CLASS
 
-__all__ = ["CLASSES", "FORMATS", "Arithmetic", "Bound", "Bounded", "Float", "Format", "Number", "numpy_dtype"]
+__all__ = [
+    "ACCELERATOR_CLASS",
+    "CLASSES",
+    "CPU_CLASS",
+    "FORMATS",
+    "Arithmetic",
+    "Bound",
+    "Bounded",
+    "Float",
+    "Format",
+    "Number",
+    "numpy_dtype",
+]

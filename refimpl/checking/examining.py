@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TextIO
 
+from ..arithmetic import ACCELERATOR_CLASS, CPU_CLASS
 from ..backends.outcome import Outcome
 from ..case import Golden
 from ..common.progress import Progress
@@ -27,7 +28,7 @@ ACCELERATORS = ("cuda", "npu", "ascend", "gpu", "hip", "rocm", "xpu", "mps", "tp
 
 def default_class(device: str | None) -> str:
     """The class that conformance asks for on a device."""
-    return "tensor-approx" if (device or "").lower().startswith(ACCELERATORS) else "tensor-faithful"
+    return ACCELERATOR_CLASS if (device or "").lower().startswith(ACCELERATORS) else CPU_CLASS
 
 
 def examine(

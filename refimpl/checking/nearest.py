@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..arithmetic import ACCELERATOR_CLASS
 from ..backends.features import dtypes_of
 from ..backends.outcome import End, Outcome
 from ..case import Case, Golden
@@ -27,7 +28,7 @@ from .subject import Judged
 PER_THEME, LARGEST = 3, 400
 """Cases of each theme that are run, the smallest first, of at most so many elements times steps."""
 
-REQUIRED = "tensor-approx"
+REQUIRED = ACCELERATOR_CLASS
 """Which dialect it is, not how well it is rounded."""
 
 EXPLAINED = 3

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import HARNESS_FAILED, RefimplError, UsageError
 from .files import replace_file
+from .text import printable
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -57,11 +58,6 @@ def _discard_stdout() -> None:
     """Nobody reads stdout any more: let the interpreter's last flush go nowhere instead of failing."""
     with contextlib.suppress(OSError, ValueError):  # where stdout has no descriptor there is no last flush to fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def printable(text: str) -> str:
-    """The text with every character that is not printable written as an escape; line ends and spaces stay."""
-    return "".join(char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def say(message: str) -> None:

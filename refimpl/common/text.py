@@ -1,17 +1,18 @@
-"""Words and numbers as a report prints them. What comes from a backend is escaped: it must not steer the terminal."""
+"""Words and numbers as every command prints them. What comes from a backend is escaped: it must not steer the terminal."""
 
 from __future__ import annotations
 
 import math
-import shlex
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-
-from ..judging.verdict import ArrayVerdict, CaseVerdict, Mismatch, Report
-from ..vectors.places import here
-from .cli import printable
+from collections.abc import Iterable, Sequence
 
 WIDTH = 100
+"""Columns of a line of text."""
+
+
+def printable(text: str) -> str:
+    """The text with every character that is not printable written as an escape; line ends and spaces stay."""
+    return "".join(char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def paragraph(text: str, indent: str = "", hanging: str | None = None) -> list[str]:
@@ -61,46 +62,3 @@ def position(index: Sequence[int]) -> str:
     if not rest:
         return f"row {row}"
     return f"row {row}, column {rest[0] if len(rest) == 1 else tuple(rest)}"
-
-
-def facts(mismatch: Mismatch) -> Iterator[tuple[str, str]]:
-    """What a mismatch says, as (label, value): what was got, what was expected, and how far apart they are."""
-    yield "got", repr(mismatch.got)
-    yield "expected", repr(mismatch.expected) + (f" (allowed: {mismatch.allowed})" if mismatch.allowed else "")
-    error = mismatch.got - mismatch.expected
-    if math.isfinite(error):
-        yield "error", f"{error:.6g}, {ratio(mismatch.ratio)} bounds of {mismatch.bound:.6g}"
-    else:
-        yield "error", "not a number of the kind that is expected here"
-
-
-def place(mismatch: Mismatch) -> str:
-    """Which element of which array, at which step."""
-    return f"{mismatch.array} of {mismatch.param!r}, step {mismatch.step}, {position(mismatch.index)}"
-
-
-def explaining(verdict: CaseVerdict, report: Report) -> str:
-    """The command that works the first wrong element of a case through; "" where there is none."""
-    if not verdict.mismatch:
-        return ""
-    row, *col = verdict.mismatch.index or (None,)
-    words = {
-        "--step": verdict.mismatch.step,
-        "--param": verdict.mismatch.param,
-        "--row": row,
-        "--col": ",".join(map(str, col)) or None,
-        "--class": None if report.required == DEFAULT_CLASS else report.required,
-        "--vectors": None if report.vectors in ("", str(here())) else report.vectors,
-    }
-    options = [word for name, value in words.items() if value is not None for word in (name, str(value))]
-    return shlex.join(["refimpl", "explain", verdict.case_id, *options])
-
-
-DEFAULT_CLASS = "tensor-faithful"
-"""Whose bounds `explain` shows unless it is told otherwise."""
-
-
-def worst(arrays: Sequence[ArrayVerdict], name: str, numerics_class: str) -> float | None:
-    """The largest |error|/bound of the arrays of this name; nan counts as the largest, None where there is none."""
-    found = [one.worst[numerics_class] for one in arrays if one.array == name and numerics_class in one.worst]
-    return next((value for value in found if math.isnan(value)), max(found, default=None))

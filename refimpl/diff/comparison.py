@@ -10,6 +10,7 @@ from typing import Any
 
 from ..dialects import Deviation, Dialect, Parameter, differing_stages
 from ..dialects.stages import Touch
+from ..dialects.translate import Wanted, in_names_of
 from .conditions import Condition, condition
 from .conditions import in_words as in_conditions
 from .measured import Measured
@@ -18,7 +19,7 @@ from .preparations import in_words, prepared
 from .recipes import Recipe, agrees, search
 from .sizes import Distance, Outcome, Refusal, Rounding, alone, compare, farthest, rounding
 from .stages import Form, StageDifference, Switched, differences, forms, is_dense, switched
-from .transfer import Target, Transfer, Wanted, in_names_of
+from .transfer import Target, Transfer
 
 
 @dataclass(frozen=True)

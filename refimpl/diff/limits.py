@@ -8,17 +8,9 @@ from functools import cache
 from typing import Any
 
 from ..dialects import Dialect
-from ..gradients import is_element_gradient
+from ..dialects.translate import Refused
+from ..reference.counters import is_empty
 from .words import words
-
-
-class Refused(Exception):
-    """The other dialect has no way to do this: kind is one of KINDS; the text says why."""
-
-    def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(reason)
-        self.kind = kind
-
 
 KINDS = {
     "form": "with gradients that it refuses",
@@ -93,10 +85,3 @@ def check_settings(b: Dialect, gradients: Sequence[Mapping[str, Any]], settings:
             raise Refused("fixed", f"{b.name} provides for no change of {name} between calls")
         if differs and changes and limit.one_schedule:
             raise Refused("group", f"{b.name} has one schedule of {name}, of which that of a group is a fixed multiple")
-
-
-def is_empty(gradient: Any) -> bool:
-    """Whether a gradient is missing, or stores nothing."""
-    if gradient is None:
-        return True
-    return len(gradient.data) == 0 if is_element_gradient(gradient) else hasattr(gradient, "indices") and len(gradient.indices) == 0

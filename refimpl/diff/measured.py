@@ -14,13 +14,14 @@ from ..case import ARRAYS, Case, Golden, Group, Step
 from ..cases import SUITES, drafts
 from ..dialects import Dialect, dialect
 from ..dialects.stages import Counter
+from ..dialects.translate import Refused, Wanted, in_names_of
 from ..errors import RefimplError
 from ..gradients import Array, gradient_form
 from ..oracle import Expectations, expectations
 from ..reference import scheduled
-from .limits import Refused, check_gradients, check_settings
+from .limits import check_gradients, check_settings
 from .mixtures import mixtures
-from .transfer import Transfer, Wanted, check_forms, in_names_of, transfer
+from .transfer import Transfer, check_forms, transfer
 
 LARGEST, LONGEST = 4_000, 100
 """Cases above this many elements times steps, or steps, are left out: they are about indices and horizons, not about semantics."""

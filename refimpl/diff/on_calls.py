@@ -9,10 +9,11 @@ import numpy as np
 
 from ..dialects import Hyper, Picks
 from ..dialects.stages import Amsgrad, Bias, Counter, Decay, DecayRate, Direction, Eps
+from ..dialects.translate import Wanted
 from ..gradients import RowGradient, laid_out, row_layout
+from ..reference.counters import is_empty, tick
 from ..reference.scalars import CLOCK
-from .limits import is_empty
-from .transfer import Call, Target, Transfer, Wanted, tick
+from .transfer import Call, Target, Transfer
 
 DECOUPLED = (Decay.DECOUPLED_ALL, Decay.DECOUPLED_TOUCHED)
 

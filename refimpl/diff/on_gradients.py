@@ -14,9 +14,10 @@ import numpy as np
 
 from ..case import ARRAYS
 from ..dialects.stages import Centralization, Decay, Merge, Objective, Touch, Unscale
+from ..dialects.translate import Wanted
 from ..gradients import Array, RowGradient, is_element_gradient, laid_out, row_layout
 from ..reference.gradient import merge
-from .transfer import DOUBLE, Call, Target, Transfer, Wanted
+from .transfer import DOUBLE, Call, Target, Transfer
 
 Prepare = Callable[[Transfer, Target], Transfer]
 One = Callable[[Any, Wanted, Call, str], "tuple[Any, Wanted] | None"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..dialects import Dialect, Parameter
+from ..dialects.translate import paired_switches
 from .words import means
 
 
@@ -18,16 +19,6 @@ class Row:
     b: tuple[Parameter, ...]
     relation: str
     notes: tuple[str, ...]
-
-
-def paired_switches(a: Dialect, b: Dialect) -> dict[str, str]:
-    """Switches of B by name, to those of A that make the same picks."""
-    return {
-        other.name: one.name
-        for other in b.parameters.values()
-        for one in a.parameters.values()
-        if other.when_true and other.when_true == one.when_true
-    }
 
 
 def side_by_side(a: Dialect, b: Dialect) -> tuple[Row, ...]:

@@ -8,8 +8,8 @@ from itertools import combinations
 from typing import Any
 
 from ..dialects import Dialect, differing_stages
+from ..dialects.translate import paired_switches
 from .measured import Measured
-from .parameters import paired_switches
 from .preparations import PREPARATIONS, prepared
 from .sizes import Distance, Outcome, Refusal, compare
 from .transfer import Target

@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..arithmetic import Arithmetic
+from ..arithmetic import CLASSES, CPU_CLASS, Arithmetic
 from ..case import KINDS, Expected
 from ..dialects import Deviation, Dialect
+from ..dialects.translate import Refused
 from ..gradients import Array
 from ..oracle import recorded
-from .limits import Refused
 from .measured import Measured
 from .stages import StageDifference
 from .transfer import DOUBLE, Results, Target, Transfer, run
-
-CLASS, TIGHTEST = "tensor-faithful", "exact-ieee"
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def distance(one: Measured, results: Results) -> Distance:
             got = results[param.name, array].reshape(expected.value.shape)
             apart = np.where(tame, _apart(got, expected), 0.0)
             with np.errstate(all="ignore"):
-                bounds = np.where(apart == 0, 0.0, apart / expected.bound[CLASS].astype(np.float64))
+                bounds = np.where(apart == 0, 0.0, apart / expected.bound[CPU_CLASS].astype(np.float64))
             largest = float(np.max(bounds, initial=0.0))
             rates = _in_rates(apart, one.rates[index]) if array == "param" else 0.0
             named = array if largest > worst.bounds else worst.array
@@ -53,7 +51,7 @@ def distance(one: Measured, results: Results) -> Distance:
 
 @dataclass(frozen=True)
 class Rounding:
-    """How far a correct implementation of A may be off in p on a case, in learning rates: in the class CLASS, and in the tightest."""
+    """How far a correct implementation of A may be off in p on a case, in learning rates: in the class CPU_CLASS, and in the tightest."""
 
     case: str
     steps: int
@@ -63,7 +61,7 @@ class Rounding:
 
 def rounding(one: Measured) -> Rounding:
     """The largest bound of a parameter on a case."""
-    loose, tight = (max(_reach(one, index, name) for index in range(len(one.case.params))) for name in (CLASS, TIGHTEST))
+    loose, tight = (max(_reach(one, index, name) for index in range(len(one.case.params))) for name in (CPU_CLASS, CLASSES[0]))
     return Rounding(one.id, len(one.case.steps), loose, tight)
 
 

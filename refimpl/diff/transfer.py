@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..arithmetic import Arithmetic, Float
 from ..case import Case, Group, Param, Step
-from ..dialects import Deviation, Dialect, Hyper, Picks, differing_stages
-from ..dialects.stages import Counter
-from ..errors import InvalidHyper
+from ..dialects import Deviation, Dialect, Picks
+from ..dialects.translate import Refused, Wanted, in_names_of
 from ..gradients import Array, gradient_form
 from ..reference import FIELDS, scheduled, trajectory
-from .limits import Refused, check_gradients, check_settings, is_empty
-from .parameters import paired_switches
+from ..reference.counters import counts
+from .limits import check_gradients, check_settings
 
 DOUBLE = Float("float64")
 
@@ -40,14 +38,6 @@ class Target:
     def picks(self) -> Picks:
         """What it picks with these settings, its others at their defaults."""
         return self.dialect.resolve({**self.dialect.defaults(), **self.settings})[1]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What one parameter is to be updated with at one call: the numbers, and the picks that are left to the optimizer."""
-
-    hyper: Hyper
-    picks: Picks
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,29 +88,6 @@ def _parameters_before(case: Case, a: Dialect) -> list[dict[str, Array]]:
     start = {param.name: param.value.astype(np.float64) for param in case.params}
     after = ({name: np.array(states[name].p).reshape(shape) for name, shape in shapes.items()} for states in trajectory(case, DOUBLE, a))
     return [start, *after]
-
-
-def counts(case: Case, counters: list[dict[str, Counter]]) -> list[dict[str, int]]:
-    """What the bias correction of each parameter counts to at each step; 0 where each row has a count of its own."""
-    return tick([step.gradients for step in case.steps], case.params, counters)
-
-
-def tick(gradients: list[Mapping[str, Any]], params: tuple[Param, ...], counters: list[dict[str, Counter]]) -> list[dict[str, int]]:
-    """The same for calls that are not (yet) a case."""
-    shared = nonempty = params[0].step if params else 0
-    own = {param.name: param.step for param in params}
-    filled = dict(own)
-    found: list[dict[str, int]] = []
-    for given, counter in zip(gradients, counters):
-        shared += 1
-        nonempty += any(not is_empty(one) for one in given.values())
-        for name, gradient in given.items():
-            own[name] += gradient is not None
-            filled[name] += not is_empty(gradient)
-        of = {Counter.CALL: dict.fromkeys(own, shared), Counter.CALL_NONEMPTY: dict.fromkeys(own, nonempty)}
-        of |= {Counter.PARAMETER: dict(own), Counter.PARAMETER_NONEMPTY: dict(filled)}
-        found.append({name: of.get(pick, {}).get(name, 0) for name, pick in counter.items()})
-    return found
 
 
 def run(given: Transfer, b: Target, a: Arithmetic = DOUBLE, read: Any = np.array) -> Results:
@@ -205,56 +172,3 @@ def check_forms(gradients: Iterable[Mapping[str, Any]], b: Dialect) -> None:
 
 
 FORM = {"rows": "gradients by rows", "elements": "gradients of single elements", "dense": "dense gradients"}
-
-
-def in_names_of(b: Dialect, wanted: Wanted, a: Dialect, flips: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of B that ask for this; raises Refused where B has no such setting, or does not accept the value."""
-    return dict(_in_names_of(b, wanted, a, tuple(sorted(flips.items()))))
-
-
-@lru_cache(maxsize=4096)  # most calls of a case want the same
-def _in_names_of(b: Dialect, wanted: Wanted, a: Dialect, flipped: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    flips = dict(flipped)
-    numbers = vars(wanted.hyper)
-    given = {**b.defaults(), **flips}
-    for name, parameter in b.parameters.items():
-        if len(parameter.roles) > 1:
-            given[name] = tuple(numbers[role] for role in parameter.roles)
-        elif parameter.roles:
-            given[name] = numbers[parameter.roles[0]]
-    for name in paired_switches(a, b):
-        if name not in flips:
-            given[name] = _nearer(b, given, name, wanted.picks)
-    _check_lacking(b, wanted, a, given)
-    try:
-        b.validate(given)
-    except InvalidHyper as error:
-        raise Refused("range", f"{b.name} refuses it: {error.message}") from None
-    return given
-
-
-def _nearer(b: Dialect, given: Mapping[str, Any], name: str, wanted: Picks) -> bool:
-    """The position of a switch that differs in fewer stages; its default where that is the same."""
-    default = bool(b.parameters[name].default)
-    apart = {value: len(list(differing_stages(wanted, b.resolve({**given, name: value})[1]))) for value in (default, not default)}
-    return min(apart, key=lambda value: apart[value])
-
-
-IDLE = {"weight_decay": 0.0, "loss_scale": 1.0, "eps_root": 0.0}
-
-
-def _check_lacking(b: Dialect, wanted: Wanted, a: Dialect, given: Mapping[str, Any]) -> None:
-    roles = {role for one in b.parameters.values() for role in one.roles}
-    for role, idle in IDLE.items():
-        if role not in roles and getattr(wanted.hyper, role) != idle:
-            raise Refused("setting", f"{b.name} has no {role}")
-    switches = {
-        stage: (one.name, pick)
-        for one in a.parameters.values()
-        for stage, pick in one.when_true.items()
-        if pick is not getattr(a.picks, stage)
-    }
-    for stage, want, _ in differing_stages(wanted.picks, b.resolve(given)[1]):
-        name, pick = switches.get(stage, ("", None))
-        if name and want is pick and not a.parameters[name].default:
-            raise Refused("setting", f"{b.name} has no {name}")

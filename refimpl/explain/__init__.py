@@ -12,10 +12,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..arithmetic import CLASSES
+from ..arithmetic import CLASSES, CPU_CLASS
 from ..case import Golden
 from ..common.cli import guarded, output_file, say, write_text
-from ..common.text import DEFAULT_CLASS
 from ..errors import NOT_CONFORMANT, OK, UsageError
 from .beside import beside
 from .choosing import DEFAULT, find, place
@@ -88,9 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         "--class",
         dest="numerics_class",
         choices=CLASSES,
-        default=DEFAULT_CLASS,
+        default=CPU_CLASS,
         metavar="CLASS",
-        help=f"whose bounds are shown, tightest first: {', '.join(CLASSES)} (default: {DEFAULT_CLASS})",
+        help=f"whose bounds are shown, tightest first: {', '.join(CLASSES)} (default: {CPU_CLASS})",
     )
     how.add_argument("--vectors", type=Path, metavar="DIR", help="take the case from here (default: vectors, where it is there)")
     how.add_argument("--plot", type=output_file, metavar="FILE", help="draw p, m, v and the step size over the steps: .png, .svg or .pdf")

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from ..common.cli import version
+from ..common.json import strict
 from ..gradients import row_layout
-from ..report.json_report import strict
 
 FORMAT = 1
 """The version of the layout of `--json`."""

@@ -112,8 +112,7 @@ def _parting(case: Case, other: Case, deviating: tuple[Deviation, ...], at: Expl
 
 def _translated(case: Case, b: Dialect) -> Case:
     """The case with the settings in the names of another dialect; raises UsageError where that has no such setting."""
-    from ..diff.limits import Refused
-    from ..diff.transfer import Wanted, in_names_of
+    from ..dialects.translate import Refused, Wanted, in_names_of
 
     a = dialect(case.dialect)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..arithmetic import CPU_CLASS
 from ..backends.outcome import End, Outcome
 from ..case import Golden
 from .evidence import Judged
@@ -13,7 +14,7 @@ from .verdict import CaseVerdict, Diagnosis, Status
 
 
 def diagnose(
-    goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: Sequence[CaseVerdict], required: str = "tensor-faithful"
+    goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: Sequence[CaseVerdict], required: str = CPU_CLASS
 ) -> tuple[Diagnosis, ...]:
     """The named causes of the failures, best explanation first; empty where nothing known computes these numbers.
 
@@ -32,7 +33,7 @@ def leads_of(
     outcomes: Sequence[Outcome],
     verdicts: Sequence[CaseVerdict],
     diagnoses: Sequence[Diagnosis],
-    required: str = "tensor-faithful",
+    required: str = CPU_CLASS,
 ) -> tuple[str, ...]:
     """What can be said of the failures that no diagnosis explains; a sentence each, dialect by dialect."""
     failures, passed = judged_cases(goldens, outcomes, verdicts, required)

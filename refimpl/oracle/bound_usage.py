@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arithmetic import CLASSES, Arithmetic, Float
+from ..arithmetic import CLASSES, CPU_CLASS, Arithmetic, Float
 from ..arithmetic.perturbed import Perturbed
 from ..arithmetic.wide import Wide
 from ..case import ARRAYS, Case, Expected, ratios
@@ -57,7 +57,7 @@ def computations(case: Case, rng: np.random.Generator, per_class: int = 2) -> It
     def drawn() -> Forms:
         return forms[rng.integers(len(forms))]
 
-    for tensor_scalars, numerics_class in ((False, "exact-ieee"), (True, "tensor-faithful")):
+    for tensor_scalars, numerics_class in ((False, CLASSES[0]), (True, CPU_CLASS)):
         for reverse in (False, True):
             options = {"tensor_scalars": tensor_scalars, "reverse": reverse}
             name = ", ".join(["float", *(option.replace("_", " ") for option, chosen in options.items() if chosen)])

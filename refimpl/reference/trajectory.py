@@ -14,6 +14,7 @@ from ..case import ALWAYS_KEPT, ARRAYS, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
 from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Touch
 from ..gradients import Array, Gradient, Occurrences, is_element_gradient, occurrences, row_layout
+from .counters import counts_call
 from .forms import ONE, Forms
 from .hooks import NO_HOOKS, Hooks, Resolved, Tick, Updated
 from .scalars import scalars
@@ -58,7 +59,7 @@ def trajectory(
             history.append(history[-1] if same else [table.resolve(hyper, deviations) for hyper in hypers])
             before = hypers
             resolved = hooks.read(history) if hooks.read else history[-1]
-            calls += any(_counts_call(pick, step) for _, pick in resolved)
+            calls += any(counts_call(pick, step) for _, pick in resolved)
             gradients = {name: _laid_out(track, step.gradients[name]) for name, track in tracks.items() if _is_given(step, name)}
             for group in {tracks[name].param.group for name in gradients}:
                 group_calls[group] += 1
@@ -192,18 +193,6 @@ def _as_elements(given: Occurrences, layout: tuple[int, int]) -> Occurrences:
 
 def _keeps_step(picks: list[Picks]) -> bool:
     return all(pick.resume is not Resume.STEP_DROPPED for pick in picks)
-
-
-def _is_empty(gradient: Any) -> bool:
-    if gradient is None:
-        return True
-    if is_element_gradient(gradient):
-        return len(gradient.data) == 0
-    return hasattr(gradient, "indices") and len(gradient.indices) == 0
-
-
-def _counts_call(picks: Picks, step: Step) -> bool:
-    return picks.counter is not Counter.CALL_NONEMPTY or not all(map(_is_empty, step.gradients.values()))
 
 
 def _count(track: Track, given: Occurrences, picks: Picks) -> None:

@@ -8,11 +8,11 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..common.text import explaining
 from ..judging.verdict import CaseVerdict, Mismatch, Profile, Report, Status
 from .causes import Cause
 from .conclusion import FAILURES
 from .grid import ORDER, TONES, loosest
+from .mismatch import explain_command
 from .plots import Plot, over_elements, over_steps
 
 PLOTTED = 60
@@ -106,4 +106,4 @@ def _commands(verdict: CaseVerdict, report: Report) -> Iterator[tuple[str, str]]
     if "command" in report.environment:
         yield "run this case alone", f"{report.environment['command']} --case {shlex.quote(verdict.case_id)}"
     if verdict.mismatch:
-        yield "work its first wrong element through", explaining(verdict, report)
+        yield "work its first wrong element through", explain_command(verdict, report)

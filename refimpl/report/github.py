@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..common.cli import printable
-from ..common.text import counted, facts, place
+from ..common.text import counted, printable
 from ..judging.verdict import CaseVerdict, Report, Status
 from .conclusion import FAILURES, by_dialect, conclude
+from .mismatch import facts, place
 
 SHOWN = 10
 """Annotations of one step that GitHub shows."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ..arithmetic import CLASSES
 from ..case import ARRAYS
-from ..common.text import ratio, worst
+from ..common.text import ratio
 from ..judging.verdict import CaseVerdict, Report, Status
 from .conclusion import FAILURES, by_dialect
+from .mismatch import worst
 
 
 @dataclass(frozen=True)

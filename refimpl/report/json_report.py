@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ..common.cli import version
+from ..common.json import strict
 from ..judging.verdict import CaseVerdict, Report, Status
 from .conclusion import conclude
 from .coverage import coverage
@@ -46,14 +45,3 @@ def _case(verdict: CaseVerdict) -> dict[str, Any]:
     arrays = [{"param": one.param, "array": one.array, "worst": dict(one.worst), "attained": one.attained} for one in verdict.arrays]
     mismatch = None if verdict.mismatch is None else asdict(verdict.mismatch)
     return {"id": verdict.case_id, "status": verdict.status.value, **fields, "arrays": arrays, "mismatch": mismatch}
-
-
-def strict(value: Any) -> Any:
-    """The same data without what JSON cannot say: a float that is not finite becomes "nan", "+inf" or "-inf", a tuple a list."""
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else "nan" if math.isnan(value) else f"{value:+}"
-    if isinstance(value, Mapping):
-        return {str(key): strict(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [strict(one) for one in value]
-    return value

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable
 from xml.etree import ElementTree as Xml
 
-from ..common.text import facts, place
 from ..judging.verdict import CaseVerdict, Report, Status
 from .coverage import coverage
+from .mismatch import facts, place
 
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

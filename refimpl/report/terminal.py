@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..case import ALWAYS_KEPT, ARRAYS
-from ..common.cli import printable
-from ..common.text import WIDTH, counted, explaining, facts, first_few, joined, paragraph, place, ratio, worst
+from ..common.text import WIDTH, counted, first_few, joined, paragraph, printable, ratio
 from ..judging.verdict import CaseVerdict, Diagnosis, Report, Status
 from .conclusion import FAILURES, by_dialect, conclude
+from .mismatch import explain_command, facts, place, worst
 
 SHOWN = 5
 """Failures that are shown in full unless all are asked for."""
@@ -109,7 +109,7 @@ def failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
         yield from paragraph(f"worst: {first_few(outside)}", "  ", "    ")
     if "command" in report.environment:
         yield from _command("rerun", report.environment["command"], f"--case {shlex.quote(verdict.case_id)}")
-    command, step, where = explaining(verdict, report).partition(" --step")
+    command, step, where = explain_command(verdict, report).partition(" --step")
     if command:
         yield from _command("explain", command, (step + where).strip())
 

@@ -10,7 +10,8 @@ from importlib import resources
 from jinja2 import BaseLoader, ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..cli import printable, version
+from ..cli import version
+from ..text import printable
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; script-src {script}"
 """Content-Security-Policy: nothing is fetched, nothing is sent; of scripts, only the page's own, known by its hash."""
