@@ -7,13 +7,13 @@ import pytest
 from refimpl import diff
 from refimpl.__main__ import main as refimpl_main
 from refimpl.dialects import dialect, dialects
-from refimpl.diff.blocks import to_markdown, to_text
+from refimpl.diff.adapters import in_words
 from refimpl.diff.comparison import compared, to_json
+from refimpl.diff.document import to_markdown, to_text
 from refimpl.diff.measured import cases_of, measured, measured_cases
 from refimpl.diff.page import conclusion, page
-from refimpl.diff.preparations import in_words
 from refimpl.diff.recipes import agrees
-from refimpl.diff.transfer import Target
+from refimpl.diff.replay import Target
 from refimpl.oracle import expectations
 
 SOME = ("/duplicates/pair", "/counters/missing-in-turn", "/eps/eps-near-small", "/options/weight-decay")

@@ -3,12 +3,12 @@
 import pytest
 
 from refimpl.dialects import dialect
-from refimpl.diff.blocks import to_text
 from refimpl.diff.comparison import compared
 from refimpl.diff.conditions import condition, in_words, traits_of
+from refimpl.diff.distances import Distance, Refusal
+from refimpl.diff.document import to_text
 from refimpl.diff.measured import measured_cases
 from refimpl.diff.page import conclusion, page
-from refimpl.diff.sizes import Distance, Refusal
 
 AGREES, DIFFERS = Distance(0.0, 0.5), Distance(1.0, 100.0)
 

@@ -9,12 +9,12 @@ from numpy.testing import assert_array_less
 from refimpl.case import ARRAYS, Case, Group, Param, Step
 from refimpl.dialects import dialect, dialects
 from refimpl.dialects.translate import Wanted
+from refimpl.diff.adapters import prepared
+from refimpl.diff.distances import CLASS
 from refimpl.diff.measured import measured
 from refimpl.diff.mixtures import mixtures
-from refimpl.diff.preparations import prepared
 from refimpl.diff.recipes import agrees, search
-from refimpl.diff.sizes import CLASS
-from refimpl.diff.transfer import Target, calls_of
+from refimpl.diff.replay import Target, calls_of
 from refimpl.gradients import RowGradient, is_element_gradient
 from refimpl.oracle import expectations
 

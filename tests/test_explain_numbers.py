@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from refimpl.errors import InvalidHyper, UsageError
-from refimpl.explain.explaining import explain
+from refimpl.explain.api import explain
 from refimpl.explain.numbers import Numbers, case_of
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from refimpl.errors import UsageError
 from refimpl.explain import plot
-from refimpl.explain.explaining import against, explain
+from refimpl.explain.api import against, explain
 from refimpl.explain.numbers import Numbers, case_of
 
 pytest.importorskip("matplotlib")

@@ -1,7 +1,7 @@
-from refimpl.explain.beside import beside
-from refimpl.explain.choosing import DEFAULT
-from refimpl.explain.explaining import against, explain
+from refimpl.explain.api import against, explain
 from refimpl.explain.numbers import Numbers, case_of
+from refimpl.explain.selection import DEFAULT
+from refimpl.explain.side_by_side import beside
 from refimpl.explain.text import MANY, to_text
 
 SCREEN = (40, 100)

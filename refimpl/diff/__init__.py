@@ -12,8 +12,8 @@ from ..common.cli import guarded, output_file, write_text
 from ..common.progress import watched
 from ..dialects import dialect, dialects
 from ..errors import OK
-from .blocks import to_markdown, to_text
 from .comparison import compared, to_json
+from .document import to_markdown, to_text
 from .measured import measured_cases
 from .page import page
 

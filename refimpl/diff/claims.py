@@ -12,12 +12,12 @@ from ..case import Case, Group, Param, Step
 from ..dialects import Dialect, deviations, dialect
 from ..gradients import RowGradient
 from ..oracle import Recorded, expectations, recorded
-from .blocks import Block, Code, Items, Table, Text
 from .comparison import Comparison
+from .distances import Distance, compare, distance
+from .document import Block, Code, Items, Table, Text
 from .limits import limits
 from .measured import Measured, measured
-from .sizes import Distance, compare, distance
-from .transfer import DOUBLE, Target
+from .replay import DOUBLE, Target
 
 PAGE = "https://gitee.com/mindspore/docs/blob/r2.3/docs/mindspore/source_en/note/api_mapping/pytorch_diff/SparseAdam.md"
 TORCH, LAZY, DEFAULT = "torch.SparseAdam", "mindspore.LazyAdam", "mindspore.LazyAdam.default-target"

@@ -11,15 +11,15 @@ from typing import Any
 from ..dialects import Deviation, Dialect, Parameter, differing_stages
 from ..dialects.stages import Touch
 from ..dialects.translate import Wanted, in_names_of
+from .adapters import in_words, prepared
 from .conditions import Condition, condition
 from .conditions import in_words as in_conditions
+from .distances import Distance, Outcome, Refusal, Rounding, alone, compare, farthest, rounding
 from .measured import Measured
 from .parameters import Row, side_by_side
-from .preparations import in_words, prepared
 from .recipes import Recipe, agrees, search
-from .sizes import Distance, Outcome, Refusal, Rounding, alone, compare, farthest, rounding
+from .replay import Target, Transfer
 from .stages import Form, StageDifference, Switched, differences, forms, is_dense, switched
-from .transfer import Target, Transfer
 
 
 @dataclass(frozen=True)

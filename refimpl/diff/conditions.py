@@ -12,8 +12,8 @@ from ..case import Case, Golden, Param
 from ..cases.coverage import table
 from ..cases.features import features
 from ..gradients import laid_out
+from .distances import Distance, Outcome
 from .measured import Measured
-from .sizes import Distance, Outcome
 
 Trait = frozenset[str]
 """A feature of a parameter in a case, or two that meet in one."""

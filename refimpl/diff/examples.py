@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..dialects import Dialect
-from .blocks import Block, Code, Text
+from .document import Block, Code, Text
 from .words import words
 
 

@@ -21,7 +21,7 @@ from ..oracle import Expectations, expectations
 from ..reference import scheduled
 from .limits import check_gradients, check_settings
 from .mixtures import mixtures
-from .transfer import Transfer, check_forms, transfer
+from .replay import Transfer, check_forms, transfer
 
 LARGEST, LONGEST = 4_000, 100
 """Cases above this many elements times steps, or steps, are left out: they are about indices and horizons, not about semantics."""

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 from ..common.text import counted, listed, ratio
 from ..dialects import Dialect, Parameter
-from .blocks import Block, Code, Items, Page, Section, Table, Text
+from .adapters import in_words
 from .claims import corrections
 from .comparison import Comparison, Size
 from .conditions import Condition
 from .conditions import in_words as in_conditions
+from .distances import Distance, Refusal
+from .document import Block, Code, Items, Page, Section, Table, Text
 from .examples import examples
 from .limits import KINDS
 from .parameters import Row, accepted, typed
-from .preparations import in_words
-from .sizes import Distance, Refusal
+from .replay import Target
 from .stages import StageDifference
-from .transfer import Target
 from .words import class_path, stage_title
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from ..dialects import Dialect, differing_stages
 from ..dialects.translate import paired_switches
+from .adapters import PREPARATIONS, prepared
+from .distances import Distance, Outcome, Refusal, compare
 from .measured import Measured
-from .preparations import PREPARATIONS, prepared
-from .sizes import Distance, Outcome, Refusal, compare
-from .transfer import Target
+from .replay import Target
 
 
 @dataclass(frozen=True)

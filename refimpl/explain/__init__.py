@@ -16,11 +16,11 @@ from ..arithmetic import CLASSES, CPU_CLASS
 from ..case import Golden
 from ..common.cli import guarded, output_file, say, write_text
 from ..errors import NOT_CONFORMANT, OK, UsageError
-from .beside import beside
-from .choosing import DEFAULT, find, place
+from .api import against, explain, stored
 from .data import Explanation, to_json
-from .explaining import against, explain, stored
 from .numbers import WORDS, Numbers, case_of
+from .selection import DEFAULT, find, place
+from .side_by_side import beside
 from .text import to_text
 
 __all__ = ["Explanation", "Numbers", "against", "case_of", "explain", "main"]

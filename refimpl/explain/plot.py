@@ -18,9 +18,9 @@ from ..dialects import Deviation, dialect
 from ..errors import UsageError
 from ..gradients import Array, row_layout
 from ..reference import FIELDS, trajectory
-from .beside import title
+from .api import Counterpart
 from .data import Explanation, index_of
-from .explaining import Counterpart
+from .side_by_side import title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from ..case import Param
 from ..common.text import counted, listed
 from ..dialects.stages import Counter, Decay, Touch
 from ..gradients import Array, row_layout
-from .listening import Heard
+from .tracing import Heard
 
 LISTED = 8
 """Row numbers are listed up to here, and counted beyond."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..common.text import WIDTH, counted, joined, paragraph, position
 from .data import Explanation, Line, Value
-from .words import HYPER
+from .labels import HYPER
 
 NAME, EXACT = 8, 28
 COMPUTED = {"float64": 25}

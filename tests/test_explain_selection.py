@@ -1,8 +1,8 @@
 import pytest
 
 from refimpl.errors import UsageError
-from refimpl.explain.choosing import DEFAULT, find, place
 from refimpl.explain.numbers import Numbers, case_of
+from refimpl.explain.selection import DEFAULT, find, place
 from refimpl.vectors import places
 
 

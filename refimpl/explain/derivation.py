@@ -19,9 +19,9 @@ from ..oracle import expectations, stored_bounds
 from ..reference import FIELDS, kept_arrays
 from .data import Explanation, Line, Value, flat_of, index_of
 from .formulas import Element, Expression, element, spelled, written
-from .listening import Heard, heard
+from .labels import about
 from .rows import touched
-from .words import about
+from .tracing import Heard, heard
 
 DIGITS = 20
 """Significant digits of an exact value: three more than a double needs."""

@@ -13,7 +13,7 @@ from ..dialects.translate import Wanted
 from ..gradients import RowGradient, laid_out, row_layout
 from ..reference.counters import is_empty, tick
 from ..reference.scalars import CLOCK
-from .transfer import Call, Target, Transfer
+from .replay import Call, Target, Transfer
 
 DECOUPLED = (Decay.DECOUPLED_ALL, Decay.DECOUPLED_TOUCHED)
 

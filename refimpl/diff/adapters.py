@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ..dialects import Dialect, Picks
 from ..dialects.stages import Centralization, Counter, Decay, DecayRate, Eps, Objective, Touch, Unscale
-from .on_calls import DECOUPLED, decay_by_hand, drop_empty, fill, own_optimizers, rescale, skip_empty_calls
-from .on_gradients import (
+from .call_adapters import DECOUPLED, decay_by_hand, drop_empty, fill, own_optimizers, rescale, skip_empty_calls
+from .gradient_adapters import (
     Prepare,
     add_decay,
     centralize,
@@ -23,8 +23,8 @@ from .on_gradients import (
     store_every_row,
     unscale,
 )
+from .replay import Target, Transfer
 from .stages import where
-from .transfer import Target, Transfer
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from ..common.text import WIDTH, joined, paragraph, ratio
+from .api import Counterpart
 from .data import Explanation, Line
-from .explaining import Counterpart
+from .labels import HYPER
 from .text import heading
-from .words import HYPER
 
 MARK = ">"
 

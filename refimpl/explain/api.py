@@ -13,9 +13,9 @@ from ..dialects import Deviation, Dialect, deviations, dialect, dialects
 from ..errors import InvalidGradient, InvalidHyper, UsageError, did_you_mean
 from ..reference import FIELDS, scheduled, trajectory
 from ..reference.inputs import Given
-from .choosing import Place, place
 from .data import Explanation, Value
-from .working import Working
+from .derivation import Working
+from .selection import Place, place
 
 
 def explain(

@@ -15,8 +15,8 @@ from ..dialects.translate import Refused
 from ..gradients import Array
 from ..oracle import recorded
 from .measured import Measured
+from .replay import DOUBLE, Results, Target, Transfer, run
 from .stages import StageDifference
-from .transfer import DOUBLE, Results, Target, Transfer, run
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ..oracle import bounded, leaves_range
 from ..reference import ALL, ONE, Forms, State, scheduled, trajectory
 from ..reference.forms import Scale
 from ..reference.scalars import Scalars
-from .words import HYPER
+from .labels import HYPER
 
 SYMBOLS = {
     "lr": "lr",

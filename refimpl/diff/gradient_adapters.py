@@ -17,7 +17,7 @@ from ..dialects.stages import Centralization, Decay, Merge, Objective, Touch, Un
 from ..dialects.translate import Wanted
 from ..gradients import Array, RowGradient, is_element_gradient, laid_out, row_layout
 from ..reference.gradient import merge
-from .transfer import DOUBLE, Call, Target, Transfer
+from .replay import DOUBLE, Call, Target, Transfer
 
 Prepare = Callable[[Transfer, Target], Transfer]
 One = Callable[[Any, Wanted, Call, str], "tuple[Any, Wanted] | None"]
