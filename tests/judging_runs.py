@@ -12,11 +12,11 @@ from refimpl.backends.outcome import Outcome
 from refimpl.backends.reference import factory
 from refimpl.case import Case, Golden
 from refimpl.dialects import dialect
+from refimpl.judging._evidence import Judged
+from refimpl.judging._hypothesis import Hypothesis, predict
 from refimpl.judging.compare import judge
 from refimpl.judging.diagnose import diagnose, judged_cases
-from refimpl.judging.evidence import Judged
 from refimpl.judging.families import library
-from refimpl.judging.hypothesis import Hypothesis, predict
 from refimpl.judging.verdict import CaseVerdict, Diagnosis
 from refimpl.reference import FIELDS, ONE, Forms, kept_arrays
 

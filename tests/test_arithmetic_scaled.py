@@ -5,7 +5,7 @@ import operator
 import numpy as np
 import pytest
 
-from refimpl.arithmetic.scaled import Doubles, Scaled, larger, smaller, where
+from refimpl.arithmetic._scaled import Doubles, Scaled, larger, smaller, where
 
 NUMBERS = np.array([0.0, 1.0, -1.5, 3e300, -2e-300, 0.1, -7.0, 5e-324])
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from backend_cases import Toy, case, elements, golden, rows, table
 
+from refimpl.backends._layouts import handed_out
 from refimpl.backends.execute import execute
-from refimpl.backends.layouts import handed_out
 from refimpl.backends.outcome import End
 from refimpl.case import LAYOUTS
 from refimpl.errors import Unsupported

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from backend_cases import case, dies, golden, rows, table, with_slug
 
+from refimpl.backends._program import judge_program, read_results, run_program
 from refimpl.backends.outcome import End
-from refimpl.backends.program import judge_program, read_results, run_program
 from refimpl.errors import HarnessError, UsageError
 
 STATE = np.arange(24, dtype=np.float32).reshape(2, 4, 3)

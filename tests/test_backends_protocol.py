@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from backend_cases import case, elements, rows, table
 
+from refimpl.backends._protocol import Capabilities, claims, outside_claim
 from refimpl.backends.features import FEATURES, needed_features
-from refimpl.backends.protocol import Capabilities, claims, outside_claim
 from refimpl.errors import UsageError
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from backend_cases import case, dies, elements, golden, is_alive, rows, with_slug
 
-from refimpl.backends import BUILTIN, lane
+from refimpl.backends import BUILTIN
+from refimpl.backends import _lane as lane
+from refimpl.backends._runner import run_backend
 from refimpl.backends.outcome import End
-from refimpl.backends.runner import run_backend
 from refimpl.errors import BAD_INPUT, HARNESS_FAILED, HarnessError, UsageError
 
 TESTS = Path(__file__).parent
@@ -125,7 +126,7 @@ def test_the_worker_is_gone_when_the_run_is_forgotten():
 def test_the_worker_dies_with_its_parent():
     program = textwrap.dedent("""
         import os
-        from refimpl.backends.runner import run_backend
+        from refimpl.backends._runner import run_backend
         run = run_backend("toy_backends:process_id", [])
         print(run.version, flush=True)
         os._exit(0)

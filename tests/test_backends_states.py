@@ -1,4 +1,4 @@
-"""refimpl.backends.states, layouts and watch: all four arrays of a state, each in a dtype of its own."""
+"""refimpl.backends._states, layouts and watch: all four arrays of a state, each in a dtype of its own."""
 
 from dataclasses import replace
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from backend_cases import case, rows, table
 
-from refimpl.backends.layouts import handed_out
-from refimpl.backends.snapshots import Watch
-from refimpl.backends.states import problems
+from refimpl.backends._layouts import handed_out
+from refimpl.backends._snapshots import Watch
+from refimpl.backends._states import problems
 from refimpl.case import ARRAYS, LAYOUTS
 
 PLAIN = table()

@@ -5,7 +5,7 @@ import pytest
 from browser import DESKTOP, PHONE, fits, opened
 
 from refimpl import guide
-from refimpl.guide.chapter import chapters
+from refimpl.guide._chapter import chapters
 
 PATIENCE = 180
 """Seconds that a worker waits for the guide of another."""

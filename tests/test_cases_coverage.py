@@ -10,9 +10,9 @@ from conftest import VECTORS
 
 from refimpl.case import Golden
 from refimpl.cases import SUITES, coverage
+from refimpl.cases._measures import MEASURES
 from refimpl.cases.coverage import Coverage, Ladder, gaps, requirements
 from refimpl.cases.features import features
-from refimpl.cases.measures import MEASURES
 from refimpl.dialects import deviations, dialects
 from refimpl.vectors import read_vectors
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from refimpl.cases._patterns import PERIOD, patterned, patterned_by_row, scattered, spread
 from refimpl.cases.build import Source
-from refimpl.cases.patterns import PERIOD, patterned, patterned_by_row, scattered, spread
 
 
 @pytest.mark.parametrize("shift", [*(2**k for k in range(18)), 96, 192, 384, 640, 1000])

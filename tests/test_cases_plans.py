@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from refimpl.cases import drafts
+from refimpl.cases._plans import CLAIMED, closure, plans
 from refimpl.cases.coverage import requirements
 from refimpl.cases.features import features
-from refimpl.cases.plans import CLAIMED, closure, plans
 from refimpl.dialects import dialect, dialects
 
 NAMES = list(dialects())

@@ -7,7 +7,7 @@ import pytest
 
 from refimpl.case import Case
 from refimpl.cases import drafts
-from refimpl.cases.measures import MEASURES
+from refimpl.cases._measures import MEASURES
 from refimpl.dialects import dialect
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from refimpl.dialects import STAGES, Dialect, Picks, deviations, dialect, dialects, differing_stages
+from refimpl.dialects._table import Deviation, Interval, Parameter, _picks
 from refimpl.dialects.stages import Amsgrad, Decay, DecayRate, Direction, Objective, Unscale
-from refimpl.dialects.table import Deviation, Interval, Parameter, _picks
 from refimpl.errors import InvalidHyper, UsageError
 
 REAL = {"torch.SparseAdam": torch.optim.SparseAdam, "torch.Adam": torch.optim.Adam}

@@ -7,13 +7,14 @@ import pytest
 from refimpl import diff
 from refimpl.__main__ import main as refimpl_main
 from refimpl.dialects import dialect, dialects
-from refimpl.diff.adapters import in_words
-from refimpl.diff.comparison import compared, to_json
-from refimpl.diff.document import to_markdown, to_text
-from refimpl.diff.measured import cases_of, measured, measured_cases
-from refimpl.diff.page import conclusion, page
-from refimpl.diff.recipes import agrees
-from refimpl.diff.replay import Target
+from refimpl.diff._adapters import in_words
+from refimpl.diff._comparison import compared, to_json
+from refimpl.diff._document import to_markdown, to_text
+from refimpl.diff._measured import cases_of, measured, measured_cases
+from refimpl.diff._page import conclusion, page
+from refimpl.diff._parameters import side_by_side
+from refimpl.diff._recipes import agrees
+from refimpl.diff._replay import Target
 from refimpl.oracle import expectations
 
 SOME = ("/duplicates/pair", "/counters/missing-in-turn", "/eps/eps-near-small", "/options/weight-decay")
@@ -52,7 +53,7 @@ def test_every_ordered_pair_of_dialects_makes_a_page(few):
 def test_every_parameter_of_both_stands_in_exactly_one_row():
     for a in dialects("full").values():
         for b in dialects("full").values():
-            rows = diff.comparison.side_by_side(a, b)
+            rows = side_by_side(a, b)
             assert sorted(one.name for row in rows for one in row.a) == sorted(a.parameters)
             assert sorted(one.name for row in rows for one in row.b) == sorted(b.parameters)
 

@@ -1,14 +1,14 @@
-"""refimpl.diff.conditions: the condition under which a recipe holds, and both of its sides."""
+"""refimpl.diff._conditions: the condition under which a recipe holds, and both of its sides."""
 
 import pytest
 
 from refimpl.dialects import dialect
-from refimpl.diff.comparison import compared
-from refimpl.diff.conditions import condition, in_words, traits_of
-from refimpl.diff.distances import Distance, Refusal
-from refimpl.diff.document import to_text
-from refimpl.diff.measured import measured_cases
-from refimpl.diff.page import conclusion, page
+from refimpl.diff._comparison import compared
+from refimpl.diff._conditions import condition, in_words, traits_of
+from refimpl.diff._distances import Distance, Refusal
+from refimpl.diff._document import to_text
+from refimpl.diff._measured import measured_cases
+from refimpl.diff._page import conclusion, page
 
 AGREES, DIFFERS = Distance(0.0, 0.5), Distance(1.0, 100.0)
 

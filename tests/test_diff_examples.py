@@ -6,8 +6,8 @@ import pytest
 from refimpl import LazyAdam, RowGradient
 from refimpl.case import Case, Group, Param, Step, ratios
 from refimpl.dialects import dialect, dialects
-from refimpl.diff.claims import RAISES, WORKS
-from refimpl.diff.examples import examples_of
+from refimpl.diff._claims import RAISES, WORKS
+from refimpl.diff._examples import examples_of
 from refimpl.oracle import expectations
 
 

@@ -1,11 +1,11 @@
-"""refimpl.diff.limits: what a framework takes of the calls that a dialect describes."""
+"""refimpl.diff._limits: what a framework takes of the calls that a dialect describes."""
 
 import numpy as np
 import pytest
 
 from refimpl.dialects import dialect, dialects
 from refimpl.dialects.translate import Refused
-from refimpl.diff.limits import KINDS, check_gradients, check_settings, limits
+from refimpl.diff._limits import KINDS, check_gradients, check_settings, limits
 from refimpl.gradients import RowGradient
 
 DENSE = np.ones((2, 2), np.float32)

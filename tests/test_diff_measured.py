@@ -1,4 +1,4 @@
-"""refimpl.diff.measured: which cases a pair is compared on, and where what is expected of them comes from."""
+"""refimpl.diff._measured: which cases a pair is compared on, and where what is expected of them comes from."""
 
 from dataclasses import replace
 
@@ -8,8 +8,8 @@ import small_vectors
 
 from refimpl.case import Param
 from refimpl.dialects import dialect
-from refimpl.diff import measured as module
-from refimpl.diff.measured import cases_of, is_taken, measured_cases
+from refimpl.diff import _measured as module
+from refimpl.diff._measured import cases_of, is_taken, measured_cases
 from refimpl.reference import scheduled
 
 SPARSE = dialect("torch.SparseAdam")

@@ -1,4 +1,4 @@
-"""refimpl.diff.mixtures: cases in which the features of a dialect meet."""
+"""refimpl.diff._mixtures: cases in which the features of a dialect meet."""
 
 from itertools import combinations
 
@@ -7,8 +7,8 @@ import pytest
 from refimpl.case import Golden
 from refimpl.cases.features import features
 from refimpl.dialects import dialect, dialects
-from refimpl.diff.measured import is_taken
-from refimpl.diff.mixtures import features_of, mixtures
+from refimpl.diff._measured import is_taken
+from refimpl.diff._mixtures import features_of, mixtures
 
 BY_FEATURE = {
     "missing": "missing",

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_less
 
+from refimpl.arithmetic import CPU_CLASS
 from refimpl.case import ARRAYS, Case, Group, Param, Step
 from refimpl.dialects import dialect, dialects
 from refimpl.dialects.translate import Wanted
-from refimpl.diff.adapters import prepared
-from refimpl.diff.distances import CLASS
-from refimpl.diff.measured import measured
-from refimpl.diff.mixtures import mixtures
-from refimpl.diff.recipes import agrees, search
-from refimpl.diff.replay import Target, calls_of
+from refimpl.diff._adapters import prepared
+from refimpl.diff._measured import measured
+from refimpl.diff._mixtures import mixtures
+from refimpl.diff._recipes import agrees, search
+from refimpl.diff._replay import Target, calls_of
 from refimpl.gradients import RowGradient, is_element_gradient
 from refimpl.oracle import expectations
 
@@ -71,7 +71,7 @@ def worst(one, states):
     for name, arrays in one.expected.items():
         for array, expected in arrays.items():
             got = states[name][array].reshape(expected.value.shape).astype(np.float64)
-            bound = expected.bound[CLASS].astype(np.float64)
+            bound = expected.bound[CPU_CLASS].astype(np.float64)
             with np.errstate(divide="ignore", invalid="ignore"):
                 ratio = np.where(got == expected.value, 0.0, np.abs(got - expected.value) / bound)
             found = max(found, float(ratio.max(initial=0.0)))

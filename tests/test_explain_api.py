@@ -8,9 +8,9 @@ import pytest
 
 from refimpl.dialects import deviations
 from refimpl.errors import UsageError
-from refimpl.explain.api import against, explain, stored
-from refimpl.explain.numbers import Numbers, case_of
-from refimpl.explain.selection import find
+from refimpl.explain._api import against, explain, stored
+from refimpl.explain._numbers import Numbers, case_of
+from refimpl.explain._selection import find
 from refimpl.gradients import row_layout
 
 SAMPLE = 60

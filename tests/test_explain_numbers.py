@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from refimpl.errors import InvalidHyper, UsageError
-from refimpl.explain.api import explain
-from refimpl.explain.numbers import Numbers, case_of
+from refimpl.explain._api import explain
+from refimpl.explain._numbers import Numbers, case_of
 
 
 def test_numbers_become_the_update_that_a_learner_would_write():

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from refimpl.errors import UsageError
-from refimpl.explain import plot
-from refimpl.explain.api import against, explain
-from refimpl.explain.numbers import Numbers, case_of
+from refimpl.explain import _plot as plot
+from refimpl.explain._api import against, explain
+from refimpl.explain._numbers import Numbers, case_of
 
 pytest.importorskip("matplotlib")
 

@@ -1,8 +1,8 @@
 import pytest
 
 from refimpl.errors import UsageError
-from refimpl.explain.numbers import Numbers, case_of
-from refimpl.explain.selection import DEFAULT, find, place
+from refimpl.explain._numbers import Numbers, case_of
+from refimpl.explain._selection import DEFAULT, find, place
 from refimpl.vectors import places
 
 

@@ -1,8 +1,8 @@
-from refimpl.explain.api import against, explain
-from refimpl.explain.numbers import Numbers, case_of
-from refimpl.explain.selection import DEFAULT
-from refimpl.explain.side_by_side import beside
-from refimpl.explain.text import MANY, to_text
+from refimpl.explain._api import against, explain
+from refimpl.explain._numbers import Numbers, case_of
+from refimpl.explain._selection import DEFAULT
+from refimpl.explain._side_by_side import beside
+from refimpl.explain._text import MANY, to_text
 
 SCREEN = (40, 100)
 """Lines and columns of a terminal."""

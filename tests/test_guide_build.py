@@ -2,9 +2,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from refimpl.guide import build
-from refimpl.guide.chapter import Chapter, broken_links
-from refimpl.guide.fences import same_output
+from refimpl.guide import _build as build
+from refimpl.guide._chapter import Chapter, broken_links
+from refimpl.guide._fences import same_output
 
 WHOLE = """# A chapter
 
@@ -102,7 +102,7 @@ def test_a_chapter_that_holds_becomes_html(made):
         ("Up and down, **twice**.", "## Up", 38, "must be followed by its caption"),
         ("```python run", "```python", 7, "every snippet runs"),
         ("Text with", "<b>Text</b> with", 3, "HTML that is no claim"),
-        ("Text with", "[this](refimpl/guide/build.py)", 3, "the pages stand alone"),
+        ("Text with", "[this](refimpl/guide/_build.py)", 3, "the pages stand alone"),
         ("](#numbers)", "](other.md)", 3, "which is not there"),
     ],
 )

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from refimpl.guide.claims import Claim, agrees, parse, trailing_number
+from refimpl.guide._claims import Claim, agrees, parse, trailing_number
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from refimpl import guide
-from refimpl.guide import chapter
+from refimpl.guide import _chapter as chapter
 
 GOOD = "# One\n\nTwo is 2<!--= 1 + 1 -->.\n"
 

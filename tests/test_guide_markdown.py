@@ -1,6 +1,6 @@
 import pytest
 
-from refimpl.guide.markdown import mathml, parser, slug
+from refimpl.guide._markdown import mathml, parser, slug
 
 
 def inline(text):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from refimpl.guide.snippets import SnippetFailed, workshop
+from refimpl.guide._snippets import SnippetFailed, workshop
 
 
 @pytest.fixture

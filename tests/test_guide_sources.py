@@ -1,7 +1,7 @@
 import pytest
 
-from refimpl.guide import sources
-from refimpl.guide.sources import NotFound, line_of
+from refimpl.guide import _sources as sources
+from refimpl.guide._sources import NotFound, line_of
 
 
 @pytest.fixture

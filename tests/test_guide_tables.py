@@ -2,7 +2,7 @@ import re
 
 from refimpl.cases.coverage import table as requirements
 from refimpl.dialects import deviations, dialects
-from refimpl.guide.tables import choices, features, known_deviations, parameters, sizes, sources
+from refimpl.guide._tables import choices, features, known_deviations, parameters, sizes, sources
 
 
 def row(table, choice):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from refimpl.arithmetic import Bound, Float
-from refimpl.arithmetic.bounded import tensor_rounding
-from refimpl.arithmetic.interface import FORMATS
-from refimpl.judging.altered import Altered, to_format
+from refimpl.arithmetic._bounded import tensor_rounding
+from refimpl.arithmetic._interface import FORMATS
+from refimpl.judging._altered import Altered, to_format
 
 NUMBERS = np.array([[0.1, -1.0 / 3.0, 1e-9, 70000.0, 0.0, np.inf, np.nan]])
 

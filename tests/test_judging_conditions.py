@@ -6,8 +6,8 @@ from judging_runs import Core, some
 
 from refimpl.backends.execute import execute
 from refimpl.backends.reference import factory
-from refimpl.judging.conditions import condition_of, holding
-from refimpl.judging.evidence import Judged
+from refimpl.judging._conditions import condition_of, holding
+from refimpl.judging._evidence import Judged
 
 
 def judged(core: Core, *slugs: str) -> list[Judged]:

@@ -14,9 +14,9 @@ from refimpl.backends.outcome import Outcome
 from refimpl.backends.reference import factory
 from refimpl.case import Case, Golden, Step
 from refimpl.dialects import dialect
+from refimpl.judging._evidence import prove
+from refimpl.judging._hypothesis import Hypothesis, Plan, together
 from refimpl.judging.diagnose import leads_of
-from refimpl.judging.evidence import prove
-from refimpl.judging.hypothesis import Hypothesis, Plan, together
 from refimpl.reference.forms import Forms, Mean, Square
 
 

@@ -8,9 +8,9 @@ from judging_runs import Core, computed, failing, hypothesis, some
 
 from refimpl.dialects import dialect, dialects
 from refimpl.gradients import RowGradient
-from refimpl.judging.altered import clipped
+from refimpl.judging._altered import clipped
 from refimpl.judging.families import library, read_off
-from refimpl.judging.families.limits import _clips_change, _times
+from refimpl.judging.families._limits import _clips_change, _times
 from refimpl.oracle import bounded
 from refimpl.reference import scheduled
 
@@ -96,7 +96,7 @@ def test_occurrences_are_lost_or_moved_as_the_words_say(words: str, rows: list[i
 
 
 def test_rows_that_collide_get_the_sum_of_all_of_them() -> None:
-    from refimpl.judging.families.collisions import _shared_sum
+    from refimpl.judging.families._collisions import _shared_sum
 
     rows, values = _shared_sum(4)(np.array([1, 5, 2, 1]), np.array([[1.0], [2.0], [4.0], [8.0]]))
     assert rows.tolist() == [1, 1, 1, 2, 5, 5, 5]

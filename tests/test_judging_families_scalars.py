@@ -1,4 +1,4 @@
-"""refimpl.judging.families.scalars: scalars in float32 under float64 tensors, each of its own, as frameworks hold them."""
+"""refimpl.judging.families._scalars: scalars in float32 under float64 tensors, each of its own, as frameworks hold them."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from refimpl.backends.outcome import End, Outcome
 from refimpl.cases import drafts
 from refimpl.dialects import dialect
 from refimpl.gen import complete
+from refimpl.judging._hypothesis import predict
 from refimpl.judging.compare import judge
 from refimpl.judging.diagnose import diagnose
-from refimpl.judging.families.scalars import SITES, hypotheses
-from refimpl.judging.hypothesis import predict
+from refimpl.judging.families._scalars import SITES, hypotheses
 from refimpl.reference import FIELDS
 
 KERAS = "lr and the betas of the bias corrections are rounded to float32"

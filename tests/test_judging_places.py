@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refimpl.judging.places import Seen, place_of
+from refimpl.judging._places import Seen, place_of
 
 
 def seen(wrong: list[bool], **coordinates: list[int]) -> Seen:

@@ -11,8 +11,8 @@ from optim_runs import rows
 
 from refimpl import kernels
 from refimpl.optim import LazyAdam
-from refimpl.optim import mindspore_style as style
-from refimpl.optim.tables import Table, held, lock_of
+from refimpl.optim import _mindspore_style as style
+from refimpl.optim._tables import Table, held, lock_of
 
 SHAPE = (4, 3)
 GRADIENT = rows([1, 3], np.ones((2, 3)), SHAPE)

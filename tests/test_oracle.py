@@ -16,7 +16,7 @@ from refimpl.case import KINDS, Case, Expected, Group, Param, Step, ratios
 from refimpl.dialects import deviations, dialect
 from refimpl.errors import HarnessError
 from refimpl.gradients import Array, RowGradient
-from refimpl.oracle.catches import CATCH_DISTANCE
+from refimpl.oracle._catches import CATCH_DISTANCE
 from refimpl.oracle.expectations import round_up
 from refimpl.reference import ONE, each
 
@@ -168,7 +168,7 @@ def test_a_formulation_that_is_another_number_is_refused(monkeypatch: pytest.Mon
     from refimpl.reference import forms
 
     wrong = {**forms.MEAN, forms.Mean.LERP: lambda a, old, new, b, one_minus_b: a.lerp(old, new, b)}
-    monkeypatch.setattr("refimpl.reference.update.MEAN", wrong)
+    monkeypatch.setattr("refimpl.reference._update.MEAN", wrong)
     with pytest.raises(HarnessError, match="not the same real number"):
         oracle.expectations(one_row([1.0, 2.0]))
 

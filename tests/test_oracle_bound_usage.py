@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import refimpl.arithmetic.bounded as bounded_module
+import refimpl.arithmetic._bounded as bounded_module
 from refimpl.arithmetic import CLASSES, Bound, Bounded, Float
 from refimpl.arithmetic.roundings import Rounding
 from refimpl.case import ARRAYS, Case, Group, Param, Step

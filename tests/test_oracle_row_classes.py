@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from refimpl.case import Case, Param
+from refimpl.cases._patterns import patterned, patterned_by_row, scattered
 from refimpl.cases.build import Bench, Source
-from refimpl.cases.patterns import patterned, patterned_by_row, scattered
 from refimpl.dialects import deviations, dialect
 from refimpl.gradients import RowGradient
-from refimpl.oracle import catches, catches_of_reduced, expectations, reduced
+from refimpl.oracle._catches import catches
+from refimpl.oracle import catches_of_reduced, expectations, reduced
 
 ROWS = 2000
 

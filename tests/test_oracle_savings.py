@@ -13,12 +13,13 @@ from refimpl.case import Golden
 from refimpl.cases.claims import candidates
 from refimpl.dialects import Picks, dialect
 from refimpl.gradients import RowGradient
-from refimpl.oracle import Expectations, catches
-from refimpl.oracle.alike import Alike
-from refimpl.oracle.narrowing import WIDE, narrowed
+from refimpl.oracle import Expectations
+from refimpl.oracle._catches import catches
+from refimpl.oracle._alike import Alike
+from refimpl.oracle._narrowing import WIDE, narrowed
 from refimpl.vectors import read_vectors
 
-catching = sys.modules["refimpl.oracle.catches"]  # the package has a function of this name
+catching = sys.modules["refimpl.oracle._catches"]  # the package has a function of this name
 
 
 def expectations(golden: Golden) -> Expectations:

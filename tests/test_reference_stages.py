@@ -40,9 +40,9 @@ from refimpl.dialects.stages import (
 )
 from refimpl.gradients import RowGradient, occurrences
 from refimpl.reference import Forms, State, trajectory
+from refimpl.reference._update import step_parameter
 from refimpl.reference.forms import Scale
 from refimpl.reference.scalars import scalars
-from refimpl.reference.update import step_parameter
 
 HYPER = {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.96, "eps": 0.01, "weight_decay": 0.0, "loss_scale": 1.0}
 

@@ -1,7 +1,7 @@
 from made_reports import array, other, passed, report
 
 from refimpl.judging.verdict import CaseVerdict, Status
-from refimpl.report.coverage import Missing, coverage
+from refimpl.report._coverage import Missing, coverage
 
 
 def judged(slug, *needs, hidden=(), dialect="torch.Adam"):

@@ -11,7 +11,7 @@ from refimpl import check
 from refimpl.arithmetic import CLASSES
 from refimpl.dialects import deviations
 from refimpl.judging.verdict import OF_RUNS, Diagnosis, Profile, Status
-from refimpl.report.cases import PLOTTED
+from refimpl.report._cases import PLOTTED
 from refimpl.report.conclusion import conclude
 from refimpl.report.html import WORDS, to_html
 

@@ -5,7 +5,7 @@ from made_reports import everything, failed, other, passed, report
 
 from refimpl.judging.verdict import Status
 from refimpl.report import to_junit
-from refimpl.report.junit import clean
+from refimpl.report._junit import clean
 
 
 def parsed(one):

@@ -15,7 +15,7 @@ from refimpl.case import ALWAYS_KEPT, Expected, Golden, Param, Step
 from refimpl.gradients import RowGradient
 from refimpl.oracle import expectations
 from refimpl.vectors import read_npz, roundtrip, write_inputs, write_manifest, write_theme
-from refimpl.vectors.members import same_bits
+from refimpl.vectors._members import same_bits
 
 TOOLS = Path(__file__).parent.parent / "tools"
 MAXIMIZING = {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3, "maximize": True}

@@ -1,4 +1,4 @@
-"""refimpl.vectors.encode and decode: a case comes back as it was, and nothing that does not fit together is taken."""
+"""refimpl.vectors._encode and decode: a case comes back as it was, and nothing that does not fit together is taken."""
 
 import builtins
 import contextlib
@@ -17,10 +17,11 @@ from refimpl.arithmetic import CLASSES, numpy_dtype
 from refimpl.case import ARRAYS, LAYOUTS, Expected, Golden, Group, Param, Step
 from refimpl.errors import Unsupported, VectorError
 from refimpl.gradients import RowGradient, is_element_gradient
-from refimpl.vectors import roundtrip, schema
-from refimpl.vectors.decode import decode
-from refimpl.vectors.encode import encode, theme_text
-from refimpl.vectors.members import Members, same_bits
+from refimpl.vectors import _schema as schema
+from refimpl.vectors import roundtrip
+from refimpl.vectors._decode import decode
+from refimpl.vectors._encode import encode, theme_text
+from refimpl.vectors._members import Members, same_bits
 from refimpl.vectors.text import load
 
 

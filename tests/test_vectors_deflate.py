@@ -1,4 +1,4 @@
-"""refimpl.vectors.deflate: any inflate reads it, and its bytes depend on the input alone."""
+"""refimpl.vectors._deflate: any inflate reads it, and its bytes depend on the input alone."""
 
 import zlib
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refimpl.vectors.deflate import deflate
+from refimpl.vectors._deflate import deflate
 
 runs = st.lists(st.tuples(st.binary(min_size=1, max_size=9), st.integers(1, 700)), max_size=8)
 patches = runs.map(lambda pieces: b"".join(piece * count for piece, count in pieces))

@@ -1,4 +1,4 @@
-"""refimpl.vectors.difference: each difference is a sentence that names the file and the place."""
+"""refimpl.vectors._difference: each difference is a sentence that names the file and the place."""
 
 from pathlib import Path
 

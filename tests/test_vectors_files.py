@@ -1,4 +1,4 @@
-"""refimpl.vectors.write, read and manifest: directories that are whole, and what is said of those that are not."""
+"""refimpl.vectors._write, read and manifest: directories that are whole, and what is said of those that are not."""
 
 import os
 import subprocess
@@ -14,8 +14,8 @@ from make_golden import golden, refused
 
 from refimpl.errors import UsageError, VectorError
 from refimpl.vectors import Vectors, read_manifest, read_npz, read_vectors, write_manifest, write_npz, write_theme
-from refimpl.vectors.manifest import Manifest, hash_arrays, hash_bytes
-from refimpl.vectors.roles import roles_of
+from refimpl.vectors._manifest import Manifest, hash_arrays, hash_bytes
+from refimpl.vectors._roles import roles_of
 
 YAML, NPZ = "torch.SparseAdam/basics.yaml", "torch.SparseAdam/basics.npz"
 

@@ -11,7 +11,7 @@ from make_golden import golden, refused
 from refimpl.case import Expected
 from refimpl.errors import VectorError
 from refimpl.vectors import read_manifest, read_npz, read_vectors, write_inputs, write_manifest, write_theme
-from refimpl.vectors.members import same_bits
+from refimpl.vectors._members import same_bits
 
 GOLDENS = [
     golden("one"),
@@ -102,7 +102,7 @@ def test_expectations_among_inputs_are_refused(tmp_path, inputs):
     write_theme(tmp_path / "whole", [golden("one", theme="eps")])
     digest = next(line for line in (inputs / "MANIFEST.yaml").read_text().splitlines() if "eps.npz" in line)
     file.write_bytes((tmp_path / "whole" / "torch.SparseAdam" / "eps.npz").read_bytes())
-    from refimpl.vectors.manifest import hash_arrays
+    from refimpl.vectors._manifest import hash_arrays
 
     text = (inputs / "MANIFEST.yaml").read_text().replace(digest, f'  torch.SparseAdam/eps.npz: "{hash_arrays(read_npz(file))}"')
     (inputs / "MANIFEST.yaml").write_text(text)

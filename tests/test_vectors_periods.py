@@ -1,4 +1,4 @@
-"""refimpl.vectors.periods: what repeats is found, so that a large case with few bit patterns is a small file."""
+"""refimpl.vectors._periods: what repeats is found, so that a large case with few bit patterns is a small file."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from refimpl.vectors.deflate import FARTHEST
+from refimpl.vectors._deflate import FARTHEST
+from refimpl.vectors._periods import distances, period
 from refimpl.vectors.npz import pack
-from refimpl.vectors.periods import distances, period
 
 
 def periodic(count: int, rows: int, width: int, dtype: str = "float32", lead: tuple[int, ...] = ()) -> np.ndarray:

@@ -10,10 +10,10 @@ from make_golden import golden
 
 from refimpl.arithmetic import CLASSES
 from refimpl.case import ARRAYS
-from refimpl.vectors import schema
-from refimpl.vectors.encode import encode
-from refimpl.vectors.manifest import parse_manifest
-from refimpl.vectors.roles import roles_of
+from refimpl.vectors import _schema as schema
+from refimpl.vectors._encode import encode
+from refimpl.vectors._manifest import parse_manifest
+from refimpl.vectors._roles import roles_of
 from refimpl.vectors.text import load
 
 README = (resources.files("refimpl.vectors") / "README.md").read_text(encoding="utf-8")

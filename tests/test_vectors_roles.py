@@ -1,4 +1,4 @@
-"""refimpl.vectors.roles: the manifest tells what a hyper-parameter is, in the words of the reference."""
+"""refimpl.vectors._roles: the manifest tells what a hyper-parameter is, in the words of the reference."""
 
 from dataclasses import fields
 
@@ -6,8 +6,8 @@ import pytest
 
 from refimpl.dialects import Hyper, dialects
 from refimpl.errors import UsageError, VectorError
-from refimpl.vectors import schema
-from refimpl.vectors.roles import NONE, SWITCH, check_roles, roles_of
+from refimpl.vectors import _schema as schema
+from refimpl.vectors._roles import NONE, SWITCH, check_roles, roles_of
 
 
 def test_the_roles_of_the_schema_are_the_numbers_of_the_reference():

@@ -1,4 +1,4 @@
-"""refimpl.vectors.schema: the interpreter says what jsonschema says, and names the key."""
+"""refimpl.vectors._schema: the interpreter says what jsonschema says, and names the key."""
 
 import copy
 
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from refimpl.case import LAYOUTS
 from refimpl.errors import VectorError
-from refimpl.vectors import schema
-from refimpl.vectors.decode import STEP_LIMIT
-from refimpl.vectors.members import GRADIENT_MEMBERS, STORED
+from refimpl.vectors import _schema as schema
+from refimpl.vectors._decode import STEP_LIMIT
+from refimpl.vectors._members import GRADIENT_MEMBERS, STORED
 
 THEME = {
     "format": 2,

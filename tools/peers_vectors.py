@@ -20,11 +20,12 @@ SOURCES = (
     "case.py",
     "gen.py",
     "gradients.py",
-    "oracle.py",
     "arithmetic/*.py",
     "cases/**/*",
+    "common/arrays.py",
     "dialects/*.py",
     "dialects/deviations.yaml",
+    "oracle/*.py",
     "reference/*.py",
     "vectors/**/*",
 )

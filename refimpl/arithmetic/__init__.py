@@ -1,9 +1,9 @@
 """The number systems in which the one text of the reference runs. Ball needs python-flint and is imported where it is used."""
 
-from .bound import Bound
-from .bounded import Bounded
-from .floats import Float
-from .interface import FORMATS, Arithmetic, Format, Number, numpy_dtype
+from ._bound import Bound
+from ._bounded import Bounded
+from ._floats import Float
+from ._interface import FORMATS, Arithmetic, Format, Number, numpy_dtype
 from .roundings import ACCELERATOR_CLASS, CLASSES, CPU_CLASS
 
 __all__ = [

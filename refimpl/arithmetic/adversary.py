@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..gradients import Array
-from .interface import FORMATS, Number
+from ._interface import FORMATS, Number
 from .perturbed import HABITS, LONGEST_PRODUCT
 
 Backward = Callable[[Array], Array]

@@ -10,7 +10,7 @@ from flint import arb, ctx
 
 from ..errors import HarnessError
 from ..gradients import Array
-from .interface import Number
+from ._interface import Number
 
 _arb = np.frompyfunc(arb, 1, 1)
 _max = np.frompyfunc(arb.max, 2, 1)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..gradients import Array
-from .interface import FORMATS, Format, Number
+from ._interface import FORMATS, Format, Number
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from ..gradients import Array
-from .bounded import Bounded
-from .interface import Number
+from ._bounded import Bounded
+from ._interface import Number
+from ._scaled import Doubles, Scaled, larger, smaller, where
 from .roundings import INFLATE
 from .scalar_bounds import ScalarBound
-from .scaled import Doubles, Scaled, larger, smaller, where
 
 Ends = Any  # Scaled or Doubles
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..gradients import Array
-from .interface import FORMATS, Format
+from ._interface import FORMATS, Format
 
 CLASSES = ("exact-ieee", "exact-faithful", "tensor-faithful", "tensor-approx")
 """The numerics classes, tightest first: how scalars are rounded, and how operations are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .interface import FORMATS, Format, binary_power
+from ._interface import FORMATS, Format, binary_power
 from .roundings import CLASSES, INFLATE, conversion_error, is_power_of_two
 
 Errors = tuple[float, ...]

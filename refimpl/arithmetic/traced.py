@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..gradients import Array
-from .interface import Arithmetic, Number
+from ._interface import Arithmetic, Number
 
 _SERIAL = count()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .floats import Float
-from .interface import Number, numpy_dtype
+from ._floats import Float
+from ._interface import Number, numpy_dtype
 
 
 class Wide(Float):

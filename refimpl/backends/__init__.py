@@ -3,11 +3,11 @@
 from ..case import Case, Group, Param, Step
 from ..errors import Unsupported
 from ..gradients import RowGradient
+from ._load import BUILTIN
+from ._program import ProgramRun, judge_program, read_results, run_program
+from ._protocol import Backend, Capabilities, Run
+from ._runner import BackendRun, run_backend
 from .features import FEATURES
-from .load import BUILTIN
-from .program import ProgramRun, judge_program, read_results, run_program
-from .protocol import Backend, Capabilities, Run
-from .runner import BackendRun, run_backend
 
 __all__ = [
     "BUILTIN",

@@ -12,11 +12,11 @@ from typing import Any
 from ..case import Case, Golden
 from ..errors import Unsupported
 from ..vectors.inputs import without_answers
-from .layouts import handed_out
+from ._layouts import handed_out
+from ._protocol import Backend, Run, claims, outside_claim
+from ._snapshots import Snapshot, Watch
+from ._states import States, copied, inconsistencies, problems, stacked
 from .outcome import End, Outcome, Raised
-from .protocol import Backend, Run, claims, outside_claim
-from .snapshots import Snapshot, Watch
-from .states import States, copied, inconsistencies, problems, stacked
 
 FRAMES = 4
 """How many frames of a backend's traceback a message carries: the call into it and what went wrong are among them."""

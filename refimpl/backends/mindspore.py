@@ -26,7 +26,7 @@ from mindspore.common.sparse_tensor import RowTensorInner  # noqa: E402  # as ab
 from ..case import ARRAYS, Case, Step  # noqa: E402  # as above
 from ..errors import Unsupported, UsageError  # noqa: E402  # as above
 from ..gradients import Array, gradient_form  # noqa: E402  # as above
-from .protocol import Capabilities  # noqa: E402  # as above
+from ._protocol import Capabilities  # noqa: E402  # as above
 
 LAZY, DEFAULT_TARGET, ADAM = "mindspore.LazyAdam", "mindspore.LazyAdam.default-target", "mindspore.Adam"
 

@@ -16,7 +16,7 @@ from ..errors import Unsupported
 from ..gradients import Array
 from ..reference import kept_arrays
 from ..reference.inputs import Given, at_start
-from .protocol import Capabilities
+from ._protocol import Capabilities
 
 
 @dataclass

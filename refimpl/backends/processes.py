@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from . import supervisor
+from . import _supervisor as supervisor
 
 SUPERVISOR = str(Path(supervisor.__file__).resolve())
 

@@ -20,7 +20,7 @@ from ..gradients import Array
 from ..reference import FIELDS, Forms, State, kept_arrays, trajectory
 from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
 from ..reference.inputs import Given, at_start
-from .protocol import Capabilities
+from ._protocol import Capabilities
 
 
 @dataclass(frozen=True)

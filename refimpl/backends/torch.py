@@ -17,7 +17,7 @@ from ..case import Case, Param, Step
 from ..errors import Unsupported, UsageError
 from ..gradients import Array, Gradient, gradient_form
 from ..reference import kept_arrays
-from .protocol import Capabilities
+from ._protocol import Capabilities
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here
 

@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterator
 
 from ..case import Golden
 from ..dialects import Dialect
-from .basics import basics, betas, eps
+from ._basics import basics, betas, eps
+from ._large import large
+from ._options import options
+from ._pairs import pairs
+from ._refused import refused
+from ._resumed import resumed
+from ._rows import duplicates, elements, row_numbers, touched
+from ._shapes import half, layouts, ranges, shapes
+from ._sizes import sizes
+from ._state import counters, groups, horizons, schedules
+from ._training import training
 from .build import Bench
-from .large import large
-from .options import options
-from .pairs import pairs
-from .refused import refused
-from .resumed import resumed
-from .rows import duplicates, elements, row_numbers, touched
-from .shapes import half, layouts, ranges, shapes
-from .sizes import sizes
-from .state import counters, groups, horizons, schedules
-from .training import training
 
 THEMES: dict[str, Callable[[Bench], Iterator[Golden]]] = {
     "basics": basics,

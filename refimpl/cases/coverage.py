@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from ..case import Golden
+from ._measures import MEASURES
 from .features import features
-from .measures import MEASURES
 
 Pair = frozenset[str]
 

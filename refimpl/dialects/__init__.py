@@ -1,7 +1,7 @@
 """A dialect is data: the stages of an Adam step, and the tables of dialects and deviations that pick from them."""
 
+from ._table import Deviation, Dialect, Hyper, Parameter, deviations, dialect, dialects, differing_stages
 from .stages import STAGES, Picks
-from .table import Deviation, Dialect, Hyper, Parameter, deviations, dialect, dialects, differing_stages
 
 __all__ = [
     "STAGES",

@@ -12,10 +12,10 @@ from ..common.cli import guarded, output_file, write_text
 from ..common.progress import watched
 from ..dialects import dialect, dialects
 from ..errors import OK
-from .comparison import compared, to_json
-from .document import to_markdown, to_text
-from .measured import measured_cases
-from .page import page
+from ._comparison import compared, to_json
+from ._document import to_markdown, to_text
+from ._measured import measured_cases
+from ._page import page
 
 __all__ = ["main"]
 

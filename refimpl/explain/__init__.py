@@ -1,8 +1,8 @@
-"""`python -m refimpl.explain`: one element's update worked through, stage by stage, in the notation of the paper.
+"""`python -m refimpl.explain`: the update of one element, stage by stage, in the notation of the paper.
 
-The way of an explanation: `choosing` says which element (`numbers` makes a case of numbers), `listening` runs the reference and hears
-what it computes, `formulas` reads expressions back out of that trace, `working` and `rows` put one element's lines together as `data`,
-`explaining` knows refusals and counterparts; `text`, `beside` and `plot` show it.
+In order: `_selection` chooses the element (`_numbers` makes a case of numbers), `_tracing` runs the reference and records what it
+computes, `_formulas` reads expressions back from that trace, `_derivation` and `_rows` put the lines of one element together as
+`_data`, `_api` handles refusals and the dialect to compare with; `_text`, `_side_by_side` and `_plot` print the result.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ..arithmetic import CLASSES, CPU_CLASS
 from ..case import Golden
 from ..common.cli import guarded, output_file, say, write_text
 from ..errors import NOT_CONFORMANT, OK, UsageError
-from .api import against, explain, stored
-from .data import Explanation, to_json
-from .numbers import WORDS, Numbers, case_of
-from .selection import DEFAULT, find, place
-from .side_by_side import beside
-from .text import to_text
+from ._api import against, explain, stored
+from ._data import Explanation, to_json
+from ._numbers import WORDS, Numbers, case_of
+from ._selection import DEFAULT, find, place
+from ._side_by_side import beside
+from ._text import to_text
 
 __all__ = ["Explanation", "Numbers", "against", "case_of", "explain", "main"]
 
@@ -121,7 +121,7 @@ def _column(text: str) -> tuple[int, ...]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    golden = Golden(case_of(_numbers(options)), {}) if options.grad else find(options.case or DEFAULT, options.vectors)
+    golden = Golden(case_of(_numbers_given(options)), {}) if options.grad else find(options.case or DEFAULT, options.vectors)
     at = place(golden.case, options.param, options.step, options.row, options.col)
     if at.step > LONG:
         say(f"running {at.step} steps in floats, balls and bounds: some seconds")
@@ -129,7 +129,7 @@ def _run(options: argparse.Namespace) -> int:
     other = against(golden.case, one, options.against) if options.against else None
     same = stored(golden, one)
     if options.plot:
-        from .plot import draw
+        from ._plot import draw
 
         if one.refused:
             raise UsageError(f"--plot: there is nothing to draw: {one.refused}", "leave --plot out, or choose another case")
@@ -144,6 +144,6 @@ def _run(options: argparse.Namespace) -> int:
     return OK
 
 
-def _numbers(options: argparse.Namespace) -> Numbers:
+def _numbers_given(options: argparse.Namespace) -> Numbers:
     given = {name: getattr(options, name) for name in ("dialect", "dtype", "lr", "p", "m", "v", "t")}
     return Numbers(options.grad, settings=options.set or (), **{name: value for name, value in given.items() if value is not None})

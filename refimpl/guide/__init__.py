@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..common.cli import guarded, say
 from ..errors import NOT_CONFORMANT, OK, UsageError
-from .chapter import TEXT, Built, Chapter, broken_links, chapters
+from ._chapter import TEXT, Built, Chapter, broken_links, chapters
 
 __all__ = ["main"]
 
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
     every = chapters(options.text)
     _require(every, options.without_torch)
     if not options.check:
-        from .pages import check_target
+        from ._pages import check_target
 
         check_target(options.out)
     built = tuple(_watched(_built(every, options), len(every)))
@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.check:
         say(f"everything in {len(built)} chapters holds")
         return OK
-    from .pages import pages, write
+    from ._pages import pages, write
 
     write(options.out, pages(built))
     say(f"wrote {len(built)} pages; open {options.out / 'index.html'}")
@@ -91,7 +91,7 @@ def _require(every: Sequence[Chapter], without_torch: bool) -> None:
 
 
 def _built(every: Sequence[Chapter], options: argparse.Namespace) -> Iterator[Built]:
-    work = partial(_build, directory=options.text.resolve(), without=("torch",) if options.without_torch else ())
+    work = partial(_build_chapters, directory=options.text.resolve(), without=("torch",) if options.without_torch else ())
     if options.jobs == 1:
         yield from map(work, every)
         return
@@ -100,8 +100,8 @@ def _built(every: Sequence[Chapter], options: argparse.Namespace) -> Iterator[Bu
         yield from pool.map(work, every)
 
 
-def _build(chapter: Chapter, directory: Path, without: tuple[str, ...]) -> Built:
-    from .build import built, left_out
+def _build_chapters(chapter: Chapter, directory: Path, without: tuple[str, ...]) -> Built:
+    from ._build import built, left_out
 
     missing = tuple(name for name in chapter.needs if name in without)
     return left_out(chapter, missing) if missing else built(chapter, directory)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ..arithmetic import CPU_CLASS
 from ..backends.outcome import End, Outcome
 from ..case import Golden
-from .evidence import Judged
-from .leads import leads
-from .search import Finding, loosest_class, search
+from ._evidence import Judged
+from ._leads import leads
+from ._search import Finding, loosest_class, search
 from .verdict import CaseVerdict, Diagnosis, Status
 
 

@@ -3,8 +3,8 @@
 They are code of their own, not the text of the reference, and are checked against it like any other backend.
 """
 
+from ._validation import DTYPES, check
 from .merging import merge
 from .stepping import Prepared, prepare, step
-from .validation import DTYPES, check
 
 __all__ = ["DTYPES", "Prepared", "check", "merge", "prepare", "step"]

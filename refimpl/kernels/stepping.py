@@ -13,10 +13,10 @@ from ..dialects import Hyper, Picks
 from ..dialects.stages import Amsgrad, Centralization, Merge, Touch
 from ..errors import UsageError
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_out, row_layout
+from ._validation import check
 from .merging import NONE, Groups, group
 from .scalars import check_picks, scalars, without_gradient
 from .updating import update_rows
-from .validation import check
 
 BLOCK = 4096
 """Elements of a dense parameter that the kernel takes as a row, and of the zeros that rows without a gradient are given."""

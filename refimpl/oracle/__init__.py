@@ -1,8 +1,8 @@
 """The oracle: the exact result of a case, how far a correct implementation may be from it, and which mistakes a case catches."""
 
-from .catches import catches, catches_of_reduced, changes
+from ._catches import catches, catches_of_reduced, changes
+from ._row_classes import Reduced, reduced
 from .expectations import Expectations, Recorded, bounded, expectations, leaves_range, recorded, stored_bounds
-from .row_classes import Reduced, reduced
 
 __all__ = [
     "Expectations",

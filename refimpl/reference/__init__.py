@@ -1,7 +1,7 @@
-"""The reference: one step written once, as a text that runs in every number system. Start with `update`."""
+"""The reference: one step written once, as a text that runs in every number system. Start with `_update`."""
 
+from ._update import FIELDS, State
 from .forms import ALL, ONE, Forms, each
 from .trajectory import States, kept_arrays, scheduled, trajectory
-from .update import FIELDS, State
 
 __all__ = ["ALL", "FIELDS", "ONE", "Forms", "State", "States", "each", "kept_arrays", "scheduled", "trajectory"]

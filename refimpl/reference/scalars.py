@@ -12,7 +12,7 @@ import numpy as np
 from ..arithmetic import Arithmetic, Number
 from ..dialects import Hyper, Picks
 from ..dialects.stages import Amsgrad, Betas, Bias, Clock, DecayRate, Direction, Precision
-from .trace import altered
+from ._trace import altered
 
 
 @dataclass(frozen=True)

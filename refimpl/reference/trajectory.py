@@ -14,11 +14,11 @@ from ..case import ALWAYS_KEPT, ARRAYS, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
 from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Touch
 from ..gradients import Array, Gradient, Occurrences, is_element_gradient, occurrences, row_layout
+from ._update import State, step_parameter
 from .counters import counts_call
 from .forms import ONE, Forms
 from .hooks import NO_HOOKS, Hooks, Resolved, Tick, Updated
 from .scalars import scalars
-from .update import State, step_parameter
 
 States = Mapping[str, State]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..common.text import counted, listed
 from ..errors import HARNESS_FAILED, NOT_CONFORMANT, OK
 from ..judging.verdict import OF_RUNS, CaseVerdict, Report, Status
-from .coverage import Coverage, coverage
+from ._coverage import Coverage, coverage
 
 FAILURES = (Status.FAILED, Status.ERROR)
 

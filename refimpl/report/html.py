@@ -10,10 +10,11 @@ from ..arithmetic import CLASSES
 from ..common import text
 from ..common.html import environment, page
 from ..judging.verdict import Report, Status
-from . import cases
-from .causes import KINDS, MEANING, causes
+from . import _cases as cases
+from ._causes import KINDS, MEANING, causes
+from ._grid import ORDER, TONES, grid
 from .conclusion import conclude
-from .grid import ORDER, TONES, grid
+from .mismatch import place
 
 TONE = {0: "good", 1: "bad", 3: "fair"}
 """The tone of the verdict, by exit code."""
@@ -57,6 +58,7 @@ def to_html(report: Report) -> str:
             arrays_plotted=cases.ARRAYS_PLOTTED,
             undrawn=sum(bool(one.undrawn and not one.drawn) for one in entries),
             text=text,
+            place=place,
             failed=Status.FAILED,
         )
     )

@@ -1,11 +1,11 @@
 """The file format of golden vectors: write, read, validate. README.md beside this is the format's own description."""
 
-from .difference import compare_directories
+from ._difference import compare_directories
+from ._manifest import Manifest, read_manifest
+from ._read import Vectors, read_vectors
+from ._write import PackedTheme, pack_theme, refuse_foreign, roundtrip, write_manifest, write_theme, write_themes
 from .inputs import write_inputs
-from .manifest import Manifest, read_manifest
 from .npz import pack, read_npz, write_npz
-from .read import Vectors, read_vectors
-from .write import PackedTheme, pack_theme, refuse_foreign, roundtrip, write_manifest, write_theme, write_themes
 
 __all__ = [
     "Manifest",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..case import Golden
 from ..errors import VectorError
-from .manifest import Manifest, hash_arrays, hash_bytes
+from ._manifest import Manifest, hash_arrays, hash_bytes
+from ._roles import roles_of_themes
+from ._write import VERSION, serialise, write_files, write_pages
 from .npz import pack
-from .roles import roles_of_themes
-from .write import VERSION, serialise, write_files, write_pages
 
 
 def write_inputs(directory: Path, goldens: Sequence[Golden]) -> None:

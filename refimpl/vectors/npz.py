@@ -19,8 +19,8 @@ import numpy as np
 from ..common.files import replace_file
 from ..errors import VectorError
 from ..gradients import Array
-from .deflate import FARTHEST, deflate
-from .periods import distances
+from ._deflate import FARTHEST, deflate
+from ._periods import distances
 from .text import read_bytes
 
 MEMBER_LIMIT = 64 << 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .manifest import NAME
+from ._manifest import NAME
 
 LOCAL = Path("vectors")
 

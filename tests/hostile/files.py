@@ -19,7 +19,7 @@ from refimpl.judging.compare import judge
 from refimpl.judging.verdict import Status
 from refimpl.judging.waivers import read_waivers
 from refimpl.vectors import read_vectors
-from refimpl.vectors.manifest import hash_arrays, hash_bytes
+from refimpl.vectors._manifest import hash_arrays, hash_bytes
 from refimpl.vectors.npz import read_npz
 
 from . import Entry

@@ -10,7 +10,7 @@ A backend is a file NAME_backend.py beside this one. It maps each way to use the
 
     factory = peer_factory("paddlepaddle", {"lazy": LazyRun})
 
-refimpl/backends/protocol.py says what each of them must do. With PYTHONPATH=tools/peers it is checked as every backend is:
+refimpl/backends/_protocol.py says what each of them must do. With PYTHONPATH=tools/peers it is checked as every backend is:
 
     refimpl check paddle_backend:factory --option route=lazy --python .peers/paddle/venv/bin/python
 """

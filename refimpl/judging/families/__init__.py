@@ -6,10 +6,21 @@ from collections.abc import Iterator
 from functools import cache
 
 from ...dialects import Dialect, dialect
-from ..evidence import Judged
-from ..hypothesis import Hypothesis
-from . import averages, calls, collisions, conditional, counters, formats, limits, merging, order, picks, scalars, settings
-from .fits import fitted
+from .._evidence import Judged
+from .._hypothesis import Hypothesis
+from . import _averages as averages
+from . import _calls as calls
+from . import _collisions as collisions
+from . import _conditional as conditional
+from . import _counters as counters
+from . import _formats as formats
+from . import _limits as limits
+from . import _merging as merging
+from . import _order as order
+from . import _picks as picks
+from . import _scalars as scalars
+from . import _settings as settings
+from ._fits import fitted
 
 __all__ = ["fitted", "library", "read_off"]
 

@@ -1,0 +1,111 @@
+"""A worker process as its runner sees it: asked with a time limit, and ended with everything that it has started."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import threading
+import time
+import weakref
+from typing import Any, BinaryIO, cast
+
+from ._channel import CODEC
+from ._codec import ChannelError
+from ._interpreter import Interpreter
+from .outcome import End
+from .processes import end, in_words, start
+
+FAREWELL = 3.0
+"""Seconds that an idle worker has for what it does at its exit, before it is killed."""
+
+DELIVERY = 1.0
+"""Seconds for an answer that was sent before its worker ended: a child may hold the channel open, so its end is not waited for."""
+
+POLL = 0.05
+"""Seconds between two looks whether a worker that has not answered is still there."""
+
+
+class GoneError(Exception):
+    """The worker ended, or was ended, instead of answering. end: how the case ended."""
+
+    def __init__(self, end: End, message: str) -> None:
+        super().__init__(message)
+        self.end, self.message = end, message
+
+
+class WorkerProcess:
+    """A worker process and the two ends of its channel."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        command = [interpreter.path, "-m", "refimpl.backends._worker"]
+        self.process = start(command, subprocess.PIPE, subprocess.PIPE, interpreter.environment)
+        self.requests = cast(BinaryIO, self.process.stdin)
+        self.replies = cast(BinaryIO, self.process.stdout)
+        self._messages: queue.SimpleQueue[tuple[object, int] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        # A thread talks to the worker: it may block for as long as any process holds the other end of a pipe.
+        talking = (self.requests, self.replies, self._messages, self._answers)
+        threading.Thread(target=_talk, args=talking, daemon=True).start()
+        self.finalizer = weakref.finalize(self, _farewell, self.process, self.requests, self.replies, self._messages)
+
+    def ask(self, message: object, seconds: float, limit: int) -> Any:
+        """Send a message and wait for its answer of at most so many bytes; where none comes in time, end the worker and raise GoneError."""
+        self._messages.put((message, limit))
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                answer = self._answers.get(timeout=max(min(POLL, deadline - time.monotonic()), 0.001))
+                break
+            except queue.Empty:
+                if self.process.poll() is not None:
+                    deadline = min(deadline, time.monotonic() + DELIVERY)
+                if time.monotonic() >= deadline:
+                    raise self._gone(End.HUNG, f"no answer within {seconds:g} s; the worker was stopped") from None
+        if isinstance(answer, ChannelError):
+            raise self._gone(End.MISBEHAVED, f"what came on the worker's channel is no message: {answer}", whatever=True)
+        if isinstance(answer, Exception):
+            raise self._gone(End.CRASHED, "the worker closed its channel")
+        return answer
+
+    def _gone(self, how: End, message: str, whatever: bool = False) -> GoneError:
+        """Ends the worker. If it has ended by itself, that is what became of the case, unless it is the message that matters."""
+        if not whatever and how is End.CRASHED:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(FAREWELL)
+        by_itself = self.process.poll() is not None
+        end(self.process)
+        self.close()
+        if by_itself and not whatever:
+            return GoneError(End.CRASHED, in_words(self.process.returncode))
+        return GoneError(how, message)
+
+    def close(self) -> None:
+        self.finalizer()
+
+
+def _talk(
+    requests: BinaryIO, replies: BinaryIO, messages: queue.SimpleQueue[tuple[object, int] | None], answers: queue.SimpleQueue[Any]
+) -> None:
+    """Send each message and read its answer, until there are no more or the first that fails."""
+    while (asked := messages.get()) is not None:
+        message, limit = asked
+        try:
+            CODEC.send(requests, message)
+            answers.put(CODEC.receive(replies, limit))
+        except Exception as error:  # whatever it is, the asking thread has to hear of it
+            answers.put(error if isinstance(error, (ChannelError, TypeError)) else EOFError(str(error)))
+            return
+
+
+def _farewell(
+    process: subprocess.Popen[bytes], requests: BinaryIO, replies: BinaryIO, messages: queue.SimpleQueue[tuple[object, int] | None]
+) -> None:
+    """Close the channel, upon which an idle worker ends by itself, and leave no process behind."""
+    messages.put(None)
+    with contextlib.suppress(OSError):  # what was not sent to a worker that is gone
+        requests.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(FAREWELL)
+    end(process)
+    replies.close()

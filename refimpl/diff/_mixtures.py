@@ -1,0 +1,183 @@
+"""Cases that mix the features of a dialect, two and many at a time: what a recipe must hold for, beside the vectors' own cases.
+
+Options, schedules, groups, a resumed state, late, missing and empty gradients come together at random, from a fixed seed. Dialects
+of the core suite have a theme `pairs`, in which every two features meet; of the others, and of those whose framework does not take
+half of that theme, every two options make a case here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ..case import Case, Param
+from ..cases.build import Bench, Source, row_gradient
+from ..dialects import Dialect
+from ..dialects.stages import Counter
+from ..gradients import Array
+from ._limits import limits
+
+CALLS, DRAWS = 5, 200
+TABLE, NARROW = (4, 16), (3, 2)
+"""Shapes: MindSpore centralizes rows of a multiple of 16."""
+
+BASE: Mapping[str, float] = {"lr": 0.05, "beta1": 0.8, "beta2": 0.9, "eps": 0.02}
+"""Short memories and a large eps, so that what differs is far above rounding after a call or two."""
+
+ON: Mapping[str, tuple[float, float]] = {"weight_decay": (0.3, 0.05), "loss_scale": (12.0, 12.0), "eps_root": (0.03, 0.03)}
+"""Role to its value in each group, where it is on."""
+
+OTHER: Mapping[str, float] = {"lr": 0.02, "beta1": 0.6, "beta2": 0.8, "eps": 0.1}
+"""Role to its value in the second group."""
+
+OVER: Mapping[str, tuple[Any, ...]] = {
+    "lr": (0.02, 0.08, 0.03, 0.11),
+    "beta1": (0.7, 0.5, 0.85, 0.6),
+    "beta2": (0.95, 0.8, 0.97, 0.93),
+    "eps": (0.06, 0.005, 0.1, 0.03),
+    "weight_decay": (0.1, 0.5, 0.02, 0.4),
+    "maximize": (True, False, True, True),
+}
+"""Role or switch to its values from the second call on, where it has a schedule."""
+
+TRAITS = ("missing", "late", "empty", "duplicates")
+MISSING, EMPTY = 3, (0, 4)
+"""Calls, from 0, without a gradient, and with one that is empty."""
+
+STEPS_BEFORE = (2, 1, 3)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What a case has: features of the whole case, and per parameter the form of its gradients with what else they have."""
+
+    whole: frozenset[str]
+    forms: tuple[str, ...]
+    traits: tuple[frozenset[str], ...]
+
+    def pairs(self) -> set[frozenset[str]]:
+        """The features that meet in one parameter."""
+        every = [self.whole | {form} | traits for form, traits in zip(self.forms, self.traits)]
+        return {frozenset(pair) for own in every for pair in combinations(sorted(own), 2)}
+
+
+def mixtures(a: Dialect) -> list[Case]:
+    """The mixed cases of a dialect; the same on every machine."""
+    rng = random.Random(f"mixtures/{a.name}")
+    twos = [_draw(a, rng, frozenset(pair)) for pair in combinations(features_of(a), 2)] if a.suite != "core" or limits(a).none else []
+    return [_case(Bench(a, "mixtures"), number, mixture) for number, mixture in enumerate((*twos, *_many(a, rng)), start=1)]
+
+
+def _many(a: Dialect, rng: random.Random) -> list[Mixture]:
+    """Of the draws the fewest, greedily, in which every two features meet that meet in any."""
+    drawn = [_draw(a, rng, _some(features_of(a), rng)) for _ in range(DRAWS)]
+    missing = set[frozenset[str]]().union(*(mixture.pairs() for mixture in drawn))
+    kept = []
+    while missing:
+        best = max(drawn, key=lambda mixture: len(mixture.pairs() & missing))
+        missing -= best.pairs()
+        kept.append(best)
+    return kept
+
+
+def features_of(a: Dialect) -> tuple[str, ...]:
+    """What a whole case of the dialect may have: options, groups, a resumed state, schedules that its framework provides for."""
+    limit = limits(a)
+    roles = {role for one in a.parameters.values() for role in one.roles}
+    options = [name for name, one in a.parameters.items() if one.when_true] + [role for role in ON if role in roles]
+    schedules = [f"schedule of {name}" for name in OVER if name in limit.per_step and name in {*roles, *a.parameters}]
+    return (*options, *schedules, "resume", *(("groups",) if limit.per_group & {*OTHER} else ()))
+
+
+def _some(names: tuple[str, ...], rng: random.Random) -> frozenset[str]:
+    return frozenset(name for name in names if rng.random() < 0.4)
+
+
+def _draw(a: Dialect, rng: random.Random, whole: frozenset[str]) -> Mixture:
+    """Features at random, within what the framework takes; the first parameter always has a gradient where some parameter must."""
+    limit = limits(a)
+    possible = ("dense",) if limit.decayed_rows and "weight_decay" in whole else a.gradients
+    forms = tuple(possible[int(rng.random() * len(possible))] for _ in STEPS_BEFORE)
+    barred = {*(("missing", "late") if limit.none else ()), *(("empty",) if limit.empty else ())}
+    traits = [_some(TRAITS if form != "dense" else TRAITS[:2], rng) - barred for form in forms]
+    if limit.idle:
+        traits[0] -= {"missing", "late"}
+    return Mixture(whole - ({"groups"} if limit.one_schedule and "schedule of lr" in whole else set()), forms, tuple(traits))
+
+
+def _case(bench: Bench, number: int, mixture: Mixture) -> Case:
+    source = bench.source(f"{bench.dialect.name}/{number}")
+    count = 2 if "groups" in mixture.whole else 1
+    shapes = (TABLE, NARROW, NARROW)
+    params = [_param(bench, source, k, shape, mixture, k % count) for k, shape in enumerate(shapes)]
+    gradients: list[dict[str, Any]] = [{} for _ in range(CALLS)]
+    for k, (form, traits) in enumerate(zip(mixture.forms, mixture.traits)):
+        for call in range(CALLS):
+            if not (("late" in traits and call <= min(k, 1)) or ("missing" in traits and call == MISSING)):
+                gradients[call]["abc"[k]] = _gradient(source, form, traits, shapes[k], call)
+    hypers = [_hyper(bench, mixture, index) for index in range(count)]
+    schedule = {call: [_change(bench, mixture, call, index) for index in range(count)] for call in range(2, CALLS + 1)}
+    words = sorted({*mixture.whole, *mixture.forms}.union(*mixture.traits))
+    return bench.golden(f"mixed-{number}", f"Mixed: {', '.join(words)}.", params, gradients, hypers, schedule=schedule).case
+
+
+def _param(bench: Bench, source: Source, k: int, shape: tuple[int, ...], mixture: Mixture, group: int) -> Param:
+    value = source.normal(shape, 0.5)
+    if "resume" not in mixture.whole:
+        return Param("abc"[k], value, group)
+    shared = bench.dialect.picks.counter in (Counter.CALL, Counter.CALL_NONEMPTY)
+    exp_avg = source.normal(shape, 0.5)
+    exp_avg_sq = (0.5 * exp_avg**2 + 0.1 * source.uniform(shape)).astype(np.float32)
+    maximum = (exp_avg_sq * source.uniform(shape, 1.0, 3.0)).astype(np.float32)
+    keeps = any(bench.has(name) and name in mixture.whole for name in ("amsgrad", "use_amsgrad"))
+    steps = STEPS_BEFORE[0 if shared else k]
+    return Param("abc"[k], value, group, exp_avg, exp_avg_sq, steps, maximum if keeps else None)
+
+
+def _hyper(bench: Bench, mixture: Mixture, index: int) -> dict[str, Any]:
+    """The settings of a group; the second has those of its own that the framework lets a group have."""
+    per_group = limits(bench.dialect).per_group
+    roles: dict[str, Any] = {**BASE, **({role: value for role, value in OTHER.items() if role in per_group} if index else {})}
+    for role, values in ON.items():
+        if role in mixture.whole or (role == "weight_decay" and "schedule of weight_decay" in mixture.whole):
+            roles[role] = values[index if role in per_group else 0]
+    switches = {name: not one.default for name, one in bench.dialect.parameters.items() if one.when_true and name in mixture.whole}
+    return bench.hyper(**roles, **switches)
+
+
+def _change(bench: Bench, mixture: Mixture, call: int, index: int) -> dict[str, Any]:
+    """What changes before a call (from 2); the second group is a call behind."""
+    at = call - 2 - index
+    changes = {name: values[at] for name, values in OVER.items() if f"schedule of {name}" in mixture.whole and at >= 0}
+    both = {beta: BASE[beta] for beta in ("beta1", "beta2") if changes.keys() & {"beta1", "beta2"}}  # which may be one parameter
+    return {name: value for name, value in bench.hyper(**{**both, **changes}).items() if changes and _sets(bench, name, changes)}
+
+
+def _sets(bench: Bench, name: str, changes: Mapping[str, Any]) -> bool:
+    return name in changes or bool(changes.keys() & set(bench.dialect.parameters[name].roles))
+
+
+def _gradient(source: Source, form: str, traits: frozenset[str], shape: tuple[int, ...], call: int) -> Any:
+    if form == "dense":
+        return source.normal(shape)
+    if form == "elements":
+        return _elements(source, traits, shape, call)
+    first, second = (call + 1) % shape[0], call % shape[0]
+    rows = [first, second, first] if "duplicates" in traits else [first, second]
+    rows = [] if "empty" in traits and call in EMPTY else rows
+    return row_gradient(rows, source.normal((len(rows), *shape[1:])), shape)
+
+
+def _elements(source: Source, traits: frozenset[str], shape: tuple[int, ...], call: int) -> Any:
+    from scipy.sparse import coo_array
+
+    flat: Array = (np.array([4, 1, 3]) + call) % (shape[0] * shape[1])
+    flat = np.r_[flat, flat[:1]] if "duplicates" in traits else flat
+    flat = flat[:0] if "empty" in traits and call in EMPTY else flat
+    coords: Any = np.unravel_index(flat, shape)
+    return coo_array((source.normal((len(flat),)), coords), shape=shape)

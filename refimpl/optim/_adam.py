@@ -1,0 +1,36 @@
+"""Adam of either framework under one name."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..errors import UsageError
+from ._optimizer import Optimizer
+
+
+class Adam(Optimizer):
+    """Dense Adam: that of torch.optim, or with dialect="mindspore.Adam" that of mindspore.nn.
+
+    Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None, maximize=False,
+    capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False)
+
+    Adam(params, learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, use_locking=False, use_nesterov=False, weight_decay=0.0,
+    loss_scale=1.0, use_amsgrad=False, use_lazy=False, dialect="mindspore.Adam")
+
+    The former is a `TorchAdam`, the latter a `MindSporeAdam`; what each does is said there.
+    """
+
+    _DIALECTS: ClassVar[dict[str, type[Adam]]] = {}
+
+    def __init_subclass__(cls, dialect: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if dialect:
+            Adam._DIALECTS[dialect] = cls
+
+    def __new__(cls, *args: Any, dialect: str = "torch.Adam", **options: Any) -> Adam:
+        if cls is not Adam:
+            return super().__new__(cls)
+        # Each framework's module names its class when it is imported, which importing `refimpl.optim` does.
+        if dialect not in Adam._DIALECTS:
+            raise UsageError(f"Adam has no dialect {dialect!r}", f"choose from {', '.join(Adam._DIALECTS)}")
+        return super().__new__(Adam._DIALECTS[dialect])

@@ -1,0 +1,172 @@
+"""What the optimizers of both frameworks share: one call, made whole or not at all, and the exchange of states."""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..dialects import Dialect, Hyper, Picks, dialect
+from ..dialects.stages import Amsgrad
+from ..gradients import Array, Gradient, RowGradient, gradient_form
+from ._states import Loaded, load, pack
+from ._tables import Moments, Table, held
+
+if TYPE_CHECKING:
+    from ..kernels import Prepared
+
+Gradients = Sequence[Any] | Mapping[str, Any]
+Setting = tuple[Hyper, Picks]
+
+
+@dataclass(frozen=True)
+class _Update:
+    """A table that a call will update. moments: those to keep; t: its new count; prepared: the step, which cannot fail any more."""
+
+    table: Table
+    moments: Moments
+    t: int
+    prepared: Prepared
+
+
+class Optimizer(ABC):
+    """Parameters that are NumPy arrays, updated in place by `step`.
+
+    A parameter is C-contiguous, writeable, float32 or float64; anything else is refused by the first step that has a gradient
+    for it. A gradient is a `RowGradient`, a dense array, or a scipy.sparse array: COO stands for single elements, every other
+    format for the rows that it stores (see `RowGradient.from_scipy`).
+    """
+
+    def __init__(self) -> None:
+        self._tables: list[Table] = []
+        self._counting = threading.Lock()
+
+    @property
+    @abstractmethod
+    def dialect(self) -> str:
+        """The name of the dialect that a step computes."""
+
+    @property
+    def parameters(self) -> list[Any]:
+        """The arrays that are updated, in the order in which `step` takes their gradients."""
+        return [table.param for table in self._tables]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the parameters, in the same order; those that were given none are called param0, param1 and so on."""
+        return [table.name for table in self._tables]
+
+    def step(self, gradients: Gradients) -> None:
+        """One call of the optimizer: a gradient or None per parameter, as a list in their order or as a mapping by name.
+
+        An error in any gradient, setting or schedule leaves every parameter, moment and counter as it was: everything is checked
+        and all memory is taken before the first write. The real ones do not: torch.optim.SparseAdam has counted the parameters
+        before the faulty one, and mindspore.nn.LazyAdam its global step and beta powers.
+        Raises InvalidGradient for a gradient that does not fit its parameter (a row number out of range is refused, where
+        PyTorch raises IndexError or corrupts memory and MindSpore drops it), UsageError for an array that cannot be updated in
+        place, and what the real one raises for a form that it refuses.
+        """
+        given = [pair for pair in zip(self._tables, _in_order(gradients, self._tables)) if pair[1] is not None]
+        with held(table for table, _ in given) if self._locks() else nullcontext():
+            with self._counting:
+                updates = list(self._planned(given))
+                self._count([(update.table, update.t) for update in updates])
+                for update in updates:
+                    update.table.kept = update.moments
+            for update in updates:
+                update.prepared.run()
+
+    def state_dict(self, array: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+        """A copy of the state, laid out as torch.optim lays it out: {'state': {i: {...}}, 'param_groups': [...]}.
+
+        array: what every array is turned into; `state_dict(torch.from_numpy)` is what a real torch.optim loads.
+        """
+        return pack(self._saved_groups(), self._tables, self._packed_step, array)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state from `state_dict`, or from a real torch.optim: tensors are read as arrays, and everything is copied.
+
+        Raises ValueError for groups or shapes that do not fit, and for a setting that this optimizer does not have and that
+        would change what is computed; nothing has been taken over then.
+        """
+        groups = self._saved_groups()
+        loaded = load(state_dict, [(set(settings), members) for settings, members in groups])
+        self._take_over(loaded)
+
+    def _planned(self, given: Sequence[tuple[Table, Any]]) -> Iterator[_Update]:
+        from .. import kernels  # numba is slow to import, so the first step does it
+
+        row = dialect(self.dialect)
+        settings = self._settings()
+        moments: dict[int, Moments] = {}  # a parameter that is given twice has one state
+        written: list[Array] = []
+        for (table, gradient), t in zip(given, self._next_counts([table for table, _ in given])):
+            hyper, picks = settings[id(table)]
+            accepted = _accepted(gradient, table, row)
+            kept = moments.setdefault(id(table), table.moments(picks.amsgrad is not Amsgrad.OFF))
+            maximum = None if picks.amsgrad is Amsgrad.OFF else kept.max_exp_avg_sq
+            state = (table.param, kept.exp_avg, kept.exp_avg_sq, maximum)
+            yield _Update(table, kept, t, kernels.prepare(*state, accepted, hyper, picks, t, table.name, written))
+            written.append(table.param)
+
+    def _locks(self) -> bool:
+        return False
+
+    @abstractmethod
+    def _settings(self) -> Mapping[int, Setting]:
+        """What this call computes, by the id of the table."""
+
+    @abstractmethod
+    def _next_counts(self, tables: Sequence[Table]) -> list[int]:
+        """At which t each of these tables is updated by this call; changes nothing."""
+
+    @abstractmethod
+    def _count(self, counts: Sequence[tuple[Table, int]]) -> None:
+        """Count this call: these tables are updated at these t."""
+
+    @abstractmethod
+    def _saved_groups(self) -> list[tuple[dict[str, Any], list[Table]]]:
+        """The settings of each group as `state_dict` shows them, and its tables."""
+
+    @abstractmethod
+    def _packed_step(self, table: Table) -> Any:
+        """The step count of a table as `state_dict` shows it."""
+
+    @abstractmethod
+    def _take_over(self, loaded: Loaded) -> None:
+        """Check what has been read and make it the state."""
+
+
+def _in_order(gradients: Gradients, tables: Sequence[Table]) -> list[Any]:
+    """A gradient or None for each table."""
+    names = [table.name for table in tables]
+    if isinstance(gradients, Mapping):
+        unknown = [name for name in gradients if name not in names]
+        if unknown or len(set(names)) < len(names):
+            what = f"no parameter is called {unknown[0]!r}" if unknown else "two parameters have the same name"
+            raise ValueError(f"gradients by name: {what}; the parameters are {', '.join(names)}")
+        return [gradients.get(name) for name in names]
+    if not isinstance(gradients, (list, tuple)):
+        raise TypeError(
+            f"gradients must be a list in the order of the parameters, or a mapping by name, but got {type(gradients).__name__}; "
+            f"for a single parameter: step([gradient])"
+        )
+    if len(gradients) != len(tables):
+        raise ValueError(f"{len(gradients)} gradients for {len(tables)} parameters; give None for a parameter without a gradient")
+    return list(gradients)
+
+
+def _accepted(gradient: Any, table: Table, row: Dialect) -> Gradient:
+    """The gradient in a form that the kernels take; a form that the dialect refuses raises what the real one raises."""
+    if not isinstance(gradient, np.ndarray) and getattr(gradient, "format", "coo") != "coo":
+        gradient = RowGradient.from_scipy(gradient, np.shape(table.param), table.name)
+    form = gradient_form(gradient)
+    if form in row.refuses:
+        raise getattr(builtins, row.refuses[form]["error"])(row.refusal(form))
+    return gradient

@@ -1,0 +1,199 @@
+"""The update of one parameter by one gradient: this is the algorithm, read it first.
+
+    m <- b1 m + (1 - b1) g
+    v <- b2 v + (1 - b2) g^2
+    p <- p - lr m_hat / (sqrt(v_hat) + eps)
+
+Kingma and Ba, Adam (2015), algorithm 1. Restricted to the rows that a gradient stores, it is the lazy variant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import Arithmetic, Number
+from ..case import ARRAYS
+from ..dialects import Picks
+from ..dialects.stages import Amsgrad, Decay, DecayOrder, Direction, Eps, Merge, Moments, Objective, Touch, Update
+from ..gradients import Array, Occurrences
+from ._trace import altered, tell
+from .forms import CHANGE, MEAN, SHRINK, SQUARE, Forms, admissible
+from .gradient import Merged, merge, occurrence_rounds, prepare
+from .scalars import Scalars
+
+
+@dataclass
+class State:
+    """A parameter and its moments, laid out as (rows, width): the one thing that a step changes."""
+
+    p: Number
+    m: Number
+    v: Number
+    v_max: Number
+
+    def take(self, rows: Any) -> State:
+        return State(self.p[rows], self.m[rows], self.v[rows], self.v_max[rows])
+
+    def put(self, a: Arithmetic, rows: Any, new: State) -> None:
+        self.p[rows], self.m[rows] = a.store(new.p), a.store(new.m)
+        self.v[rows], self.v_max[rows] = a.store(new.v), a.store(new.v_max)
+
+
+FIELDS = dict(zip(ARRAYS, ("p", "m", "v", "v_max")))
+"""The name of an array, as vectors have it, to the field of State that holds it."""
+
+
+def step_parameter(
+    a: Arithmetic, state: State, given: Occurrences, picks: Picks, s: Scalars, forms: Forms, centralize: bool = False
+) -> None:
+    """One optimizer step of a parameter with one gradient; changes `state` in place.
+
+    centralize: whether the shape of the parameter qualifies for MindSpore's rule.
+    """
+    tell(a, "begins", state=state, given=given, picks=picks, s=s)
+    first = picks.decay_order is DecayOrder.BEFORE
+    if picks.decay is Decay.DECOUPLED_ALL and first:
+        state.p = a.store(shrink(a, state.p, s, forms))
+    g = prepare(a, given, state.p[given.indices], picks, s, forms, centralize)
+    tell(a, "prepared", g=g)
+    merged = touch(a, merge(a, given.indices, g, picks.merge), given, picks)
+    if picks.decay is Decay.DECOUPLED_TOUCHED and first:
+        shrink_rows(a, state, merged.rows, s, forms)
+    if picks.decay in (Decay.COUPLED_MERGED, Decay.COUPLED_ALL):
+        g = merged.g + state.p[merged.rows] * s.weight_decay
+        merged = Merged(merged.rows, -g if picks.objective is Objective.MAXIMIZE_LAST else g, merged.square)
+    if picks.merge is Merge.OLD_STATE:
+        update_from_old_state(a, state, merged, picks, s, forms)
+    elif picks.merge is Merge.SEQUENTIAL:
+        for positions in occurrence_rounds(merged.rows):
+            update_rows(a, state, merged.at(positions), picks, s, forms)
+    else:
+        update_rows(a, state, merged, picks, s, forms)
+    if picks.decay in (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL) and not first:
+        shrink_rows(a, state, merged.rows if picks.decay is Decay.DECOUPLED_TOUCHED else np.arange(len(state.p)), s, forms)
+
+
+def shrink_rows(a: Arithmetic, state: State, rows: Array, s: Scalars, forms: Forms) -> None:
+    rows = np.unique(rows)
+    state.p[rows] = a.store(shrink(a, state.p[rows], s, forms))
+
+
+def touch(a: Arithmetic, merged: Merged, given: Occurrences, picks: Picks) -> Merged:
+    """Which rows the update works on: those that are stored, those that are not all zero, or all of them."""
+    if given.dense:
+        return replace(merged, stored=len(merged.rows))
+    if picks.touch in (Touch.NONZERO, Touch.NONZERO_SUM):
+        total = np.zeros((given.layout[0], given.layout[1]))
+        np.add.at(total, given.indices, given.values)
+        rows = total[merged.rows]
+        return merged.at(np.flatnonzero((rows != 0).any(axis=1) if picks.touch is Touch.NONZERO else rows.sum(axis=1) != 0))
+    if picks.touch is Touch.ALL_UNLESS_EMPTY and not len(given.indices):
+        return merged
+    if picks.touch in (Touch.ALL, Touch.ALL_UNLESS_EMPTY, Touch.MOMENTS_OF_ALL) or picks.decay is Decay.COUPLED_ALL:
+        missing = np.setdiff1d(np.arange(given.layout[0]), merged.rows)
+        rows = np.r_[merged.rows, missing]
+        padded = a.load(np.zeros((len(rows), given.layout[1])))
+        square = None if merged.square is None else a.load(np.zeros((len(rows), given.layout[1])))
+        padded[: len(merged.rows)] = merged.g
+        if square is not None:
+            square[: len(merged.rows)] = merged.square
+        return Merged(rows, padded, square, len(merged.rows))
+    return merged
+
+
+def update_rows(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> None:
+    """The update of rows that occur once each."""
+    if picks.eps is Eps.PAPER_STORED:
+        stored = np.arange(len(merged.rows)) < merged.stored
+        for eps, some in ((Eps.PAPER, stored), (Eps.HAT, ~stored)):
+            update_rows(a, state, merged.at(np.flatnonzero(some)), replace(picks, eps=eps), s, forms)
+        return
+    old = state.take(merged.rows)
+    new, change = advance(a, old, merged, picks, s, forms)
+    new.p = old.p - change
+    if picks.update is Update.TWICE:
+        new.p = new.p - change
+    if picks.touch is Touch.MOMENTS_OF_ALL:
+        new.p[merged.stored :] = old.p[merged.stored :]
+    state.put(a, merged.rows, new)
+
+
+def update_from_old_state(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> None:
+    """Every occurrence starts from the old state; the changes add up, and the last occurrence's moments win."""
+    new, change = advance(a, state.take(merged.rows), merged, picks, s, forms)
+    for positions in occurrence_rounds(merged.rows):
+        rows = merged.rows[positions]
+        later = new.take(positions)
+        later.p = state.p[rows] - change[positions]
+        if picks.update is Update.TWICE:
+            later.p = later.p - change[positions]
+        state.put(a, rows, later)
+
+
+def advance(a: Arithmetic, old: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> tuple[State, Number]:
+    """The new moments (with the old p) and the change of p, for rows that are taken out of the table."""
+    g = merged.g
+    m = altered(a, "m", first_moment(a, old.m, g, picks, s, forms))
+    v = altered(a, "v", second_moment(a, old.v, g, merged.square, s, forms))
+    v_max, v_used = running_maximum(a, old.v_max, v, picks, s)
+    d = direction(a, old.m, m, g, picks, s, forms)
+    if picks.direction in (Direction.OLD_MOMENTS, Direction.OLD_V):
+        v_used = old.v
+    formulas = CHANGE[picks.eps]
+    change = a.join([formulas[form](a, d, v_used, s) for form in forms.scale if form in formulas] or [_only(formulas)(a, d, v_used, s)])
+    change = altered(a, "change", change, s.lr)
+    tell(a, "advanced", rows=merged.rows, g=g, m=m, v=v, v_max=v_max, d=d, change=change)
+    if picks.moments in (Moments.CORRECTED, Moments.BOTH_CORRECTED):
+        m = m / s.correction1
+        v = v / s.correction2 if picks.moments is Moments.BOTH_CORRECTED else v
+    return State(old.p, m, v, v_max), change
+
+
+def first_moment(a: Arithmetic, m: Number, g: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
+    """m <- b1 m + (1 - b1) g."""
+    if picks.moments is Moments.DIVIDED:
+        return (m + g * s.one_minus_beta1 / s.beta1) * s.beta1
+    if picks.moments is Moments.UNWEIGHTED:
+        return m * s.beta1 + g
+    return moving_average(a, m, g, s, forms)
+
+
+def second_moment(a: Arithmetic, v: Number, g: Number, square: Number | None, s: Scalars, forms: Forms) -> Number:
+    """v <- b2 v + (1 - b2) g^2, or with a square of its own where duplicates were squared apart."""
+    if square is not None:
+        return a.join([MEAN[form](a, v, square, s.beta2, s.one_minus_beta2) for form in admissible(forms.mean, s.betas[1])])
+    return a.join([SQUARE[form](a, v, g, s.beta2, s.one_minus_beta2) for form in admissible(forms.square, s.betas[1])])
+
+
+def moving_average(a: Arithmetic, old: Number, new: Number, s: Scalars, forms: Forms) -> Number:
+    return a.join([MEAN[form](a, old, new, s.beta1, s.one_minus_beta1) for form in admissible(forms.mean, s.betas[0])])
+
+
+def running_maximum(a: Arithmetic, v_max: Number, v: Number, picks: Picks, s: Scalars) -> tuple[Number, Number]:
+    """amsgrad (Reddi et al. 2018): the maximum that is kept, and the v that the step divides by."""
+    if picks.amsgrad is Amsgrad.OFF:
+        return v_max, v
+    candidate = v / s.v_hat_divisor if picks.amsgrad is Amsgrad.MAX_V_HAT else v
+    largest = a.maximum(v_max, candidate)
+    return {Amsgrad.MAX_LOST: v_max, Amsgrad.LAST_V: candidate}.get(picks.amsgrad, largest), largest
+
+
+def direction(a: Arithmetic, m_old: Number, m: Number, g: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
+    """What the step moves along: m, or a look ahead."""
+    if picks.direction is Direction.NESTEROV:
+        return moving_average(a, m, g, s, forms)
+    if picks.direction is Direction.NADAM:
+        return m * s.nesterov_old + g * s.nesterov_new
+    return {Direction.RAW: g, Direction.OLD_MOMENTS: m_old, Direction.OLD_M: m_old}.get(picks.direction, m)
+
+
+def shrink(a: Arithmetic, p: Number, s: Scalars, forms: Forms) -> Number:
+    """Decoupled weight decay (Loshchilov and Hutter 2019): p <- p - rate wd p."""
+    return a.join([SHRINK[form](p, s.decay, s.one_minus_decay) for form in forms.shrink])
+
+
+def _only(formulas: dict[Any, Any]) -> Any:
+    return next(iter(formulas.values()))

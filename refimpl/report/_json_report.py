@@ -1,0 +1,47 @@
+"""The report for programs: strict JSON whose layout report.schema.json fixes; nan and infinities are written as strings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from ..common.cli import version
+from ..common.json import strict
+from ..judging.verdict import CaseVerdict, Report, Status
+from ._coverage import coverage
+from .conclusion import conclude
+
+FORMAT = 1
+"""The version of the layout; a reader refuses one that it does not know."""
+
+
+def to_json(report: Report) -> str:
+    """The whole report; keys may be added within a version of the layout only together with the schema."""
+    conclusion = conclude(report)
+    document = {
+        "format": FORMAT,
+        "refimpl": version(),
+        "backend": {"name": report.backend, "version": report.version, "device": report.device},
+        "vectors": report.vectors,
+        "required": report.required,
+        "attained": report.attained,
+        "exit_code": conclusion.exit_code,
+        "verdict": conclusion.sentence,
+        "coverage": {**asdict(coverage(report)), "narrowed": report.narrowed, "strict": report.strict, "not_run": report.not_run},
+        "counts": {status.value: report.count(status) for status in Status},
+        "cases": [_case(verdict) for verdict in report.verdicts],
+        "causes": [asdict(diagnosis) for diagnosis in report.diagnoses],
+        "leads": list(report.leads),
+        "rerun": None if report.rerun is None else asdict(report.rerun),
+        "problems": list(report.problems),
+        "environment": dict(report.environment),
+    }
+    return json.dumps(strict(document), indent=1, allow_nan=False) + "\n"
+
+
+def _case(verdict: CaseVerdict) -> dict[str, Any]:
+    fields = {name: getattr(verdict, name) for name in ("about", "attained", "reason", "waiver", "seconds", "not_shown")}
+    arrays = [{"param": one.param, "array": one.array, "worst": dict(one.worst), "attained": one.attained} for one in verdict.arrays]
+    mismatch = None if verdict.mismatch is None else asdict(verdict.mismatch)
+    return {"id": verdict.case_id, "status": verdict.status.value, **fields, "arrays": arrays, "mismatch": mismatch}
