@@ -3,7 +3,7 @@ import pytest
 
 from refimpl.arithmetic import Bounded
 from refimpl.arithmetic.balls import Ball
-from refimpl.guide._lab import run
+from refimpl.guide.lab import run
 from refimpl.reference import ALL
 
 

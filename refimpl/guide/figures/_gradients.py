@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .._drawing import figure
-from .._lab import run
-from .._problems import SCALE, centralized, decayed_rows, resting_decay, unscaled
+from ..lab import run
+from ..problems import SCALE, centralized, decayed_rows, resting_decay, unscaled
 
 
 def objective() -> Figure:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .._drawing import figure
-from .._rounding import MEASURED, trained
+from ..rounding import MEASURED, trained
 
 
 def bound() -> Figure:

@@ -1,4 +1,4 @@
-"""Figures about which rows an update touches: rest, and duplicates."""
+"""Figures about which rows an update touches: untouched rows, and duplicates."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .._drawing import figure
-from .._lab import Given, run
-from .._problems import bowl, letters_touched
+from ..lab import run
+from ..problems import TOUCHED_TWICE, bowl, letters_touched
 
 
 def descent() -> Figure:
@@ -33,15 +33,11 @@ def letters() -> Figure:
     return made
 
 
-RESTING: list[Given] = [[(0, 1.0)], *[[] for _ in range(10)], [(0, 1.0)]]
-"""A row that is touched, rests for ten steps, and is touched again."""
-
-
 def rest() -> Figure:
     """A row that rests for ten steps, under three choices of what happens meanwhile."""
     made, (p, m) = figure(2, height=2.2, sharex=True)
     for label, pick in (("stored rows only", "stored"), ("all rows", "all"), ("catches up when touched", "catch_up")):
-        history = run(RESTING, lr=0.1, change={"touch": pick})
+        history = run(TOUCHED_TWICE, lr=0.1, change={"touch": pick})
         p.plot(history.p[:, 0], label=label)
         m.plot(history.m[:, 0])
     p.set_title("The parameter p")

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .._drawing import figure
-from .._lab import run
-from .._problems import COUNTEREXAMPLE, by_schedule, corrected_in_float32, counterexample, first_steps, resumed, turning
+from ..lab import run
+from ..problems import COUNTEREXAMPLE, by_schedule, corrected_in_float32, counterexample, first_steps, resumed, turning
 
 
 def late_row() -> Figure:

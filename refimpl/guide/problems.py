@@ -15,7 +15,7 @@ from ..case import Case, Group, Param, Step
 from ..dialects import dialect
 from ..gradients import Array, RowGradient
 from ..reference import trajectory
-from ._lab import Given, History, run
+from .lab import Given, History, run
 
 STEEP = 100.0
 
@@ -72,6 +72,9 @@ def centralized() -> tuple[Array, Array]:
     (states,) = trajectory(case, Float("float64"), table)
     return row, np.asarray(states["w"].m)[0] / (1 - hyper["beta1"])
 
+
+TOUCHED_TWICE: list[Given] = [[(0, 1.0)], *[[] for _ in range(10)], [(0, 1.0)]]
+"""A row that is touched, left out for ten steps, and touched again."""
 
 SCALE = 1024.0
 

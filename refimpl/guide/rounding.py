@@ -11,7 +11,7 @@ import numpy as np
 from ..arithmetic import CLASSES, FORMATS, Bounded, Float
 from ..gradients import Array
 from ..reference import ALL, ONE, Forms, each
-from ._lab import Given, History, run
+from .lab import Given, History, run
 
 MEASURED = ("exact-ieee", "tensor-faithful")
 """The numerics classes that are drawn: the tightest, and the one that conformance asks of a CPU."""
