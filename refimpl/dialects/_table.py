@@ -282,17 +282,18 @@ def dialects(suite: str = "core") -> Mapping[str, Dialect]:
         return {name: one for name, one in dialects("full").items() if one.suite == "core"}
     return {
         name: _dialect(name, row, rows, suite)
-        for suite, files in TABLES.items()
+        for suite, files in (("core", CORE), ("full", _peer_tables()))
         for rows in [{name: row for file in files for name, row in _read(file).items()}]
         for name, row in rows.items()
     }
 
 
-TABLES = {
-    "core": ("torch.yaml", "mindspore.yaml"),
-    "full": tuple(f"peers/{file}.yaml" for file in ("tensorflow", "keras", "paddle", "jax", "mxnet", "dgl", "onnx")),
-}
-"""Suite to the tables that it adds."""
+CORE = ("torch.yaml", "mindspore.yaml")
+"""The tables of the suite core; those of the suite full are every file in peers/."""
+
+
+def _peer_tables() -> tuple[str, ...]:
+    return tuple(sorted(f"peers/{file.name}" for file in (resources.files(__package__) / "peers").iterdir() if file.name.endswith(".yaml")))
 
 
 def dialect(name: str) -> Dialect:

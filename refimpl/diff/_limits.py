@@ -42,8 +42,14 @@ class Limits:
 def limits(dialect: Dialect) -> Limits:
     """The limits of a dialect's framework."""
     table = words("limits")
-    row = dict(table.get(dialect.name) or table[dialect.framework])
+    row = dict(table.get(dialect.name) or table.get(dialect.framework) or _unlimited(dialect))
     return Limits(frozenset(row.pop("per_group")), frozenset(row.pop("per_step")), **row)
+
+
+def _unlimited(dialect: Dialect) -> dict[str, list[str]]:
+    """The limits of a framework that the table does not have: every parameter per group and per step, as the vectors set them."""
+    names = [name for parameter in dialect.parameters.values() for name in (parameter.roles or (parameter.name,))]
+    return {"per_group": names, "per_step": names}
 
 
 def check_gradients(b: Dialect, gradients: Sequence[Mapping[str, Any]], settings: Sequence[Sequence[Mapping[str, Any]]]) -> None:
