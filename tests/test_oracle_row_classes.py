@@ -12,8 +12,8 @@ from refimpl.cases._patterns import patterned, patterned_by_row, scattered
 from refimpl.cases.build import Bench, Source
 from refimpl.dialects import deviations, dialect
 from refimpl.gradients import RowGradient
-from refimpl.oracle._catches import catches
 from refimpl.oracle import catches_of_reduced, expectations, reduced
+from refimpl.oracle._catches import catches
 
 ROWS = 2000
 

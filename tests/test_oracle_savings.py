@@ -14,8 +14,8 @@ from refimpl.cases.claims import candidates
 from refimpl.dialects import Picks, dialect
 from refimpl.gradients import RowGradient
 from refimpl.oracle import Expectations
-from refimpl.oracle._catches import catches
 from refimpl.oracle._alike import Alike
+from refimpl.oracle._catches import catches
 from refimpl.oracle._narrowing import WIDE, narrowed
 from refimpl.vectors import read_vectors
 

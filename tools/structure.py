@@ -1,7 +1,7 @@
 """The structure of the package: its layers, what breaks them, and a picture of it made from the imports.
 
-    python tools/structure.py                 list what breaks the layers; exit code 1 if anything does
-    python tools/structure.py --write         write the picture into CONTRIBUTING.md
+python tools/structure.py                 list what breaks the layers; exit code 1 if anything does
+python tools/structure.py --write         write the picture into CONTRIBUTING.md
 """
 
 from __future__ import annotations

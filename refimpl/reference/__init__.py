@@ -1,7 +1,21 @@
 """The reference: one step written once, as a text that runs in every number system. Start with `_update`."""
 
-from ._update import FIELDS, State
+from ._merged import occurrence_rounds
+from ._update import EVERY_ROW, FIELDS, State
 from .forms import ALL, ONE, Forms, each
 from .trajectory import States, kept_arrays, scheduled, trajectory
 
-__all__ = ["ALL", "FIELDS", "ONE", "Forms", "State", "States", "each", "kept_arrays", "scheduled", "trajectory"]
+__all__ = [
+    "ALL",
+    "EVERY_ROW",
+    "FIELDS",
+    "ONE",
+    "Forms",
+    "State",
+    "States",
+    "each",
+    "kept_arrays",
+    "occurrence_rounds",
+    "scheduled",
+    "trajectory",
+]

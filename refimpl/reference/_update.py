@@ -17,11 +17,13 @@ import numpy as np
 from ..arithmetic import Arithmetic, Number
 from ..case import ARRAYS
 from ..dialects import Picks
-from ..dialects.stages import Amsgrad, Decay, DecayOrder, Direction, Eps, Merge, Moments, Objective, Touch, Update
+from ..dialects.stages import Amsgrad, Decay, DecayOrder, Direction, Merge, Objective, Touch, Update
 from ..gradients import Array, Occurrences
+from . import _mistakes
+from ._merged import Merged, occurrence_rounds
 from ._trace import altered, tell
 from .forms import CHANGE, MEAN, SHRINK, SQUARE, Forms, admissible
-from .gradient import Merged, merge, occurrence_rounds, prepare
+from .gradient import merge, prepare
 from .scalars import Scalars
 
 
@@ -85,14 +87,13 @@ def touch(a: Arithmetic, merged: Merged, given: Occurrences, picks: Picks) -> Me
     """Which rows the update works on: those that are stored, those that are not all zero, or all of them."""
     if given.dense:
         return replace(merged, stored=len(merged.rows))
-    if picks.touch in (Touch.NONZERO, Touch.NONZERO_SUM):
-        total = np.zeros((given.layout[0], given.layout[1]))
+    if picks.touch in _mistakes.UPDATED_ROWS:
+        total = np.zeros(given.layout)
         np.add.at(total, given.indices, given.values)
-        rows = total[merged.rows]
-        return merged.at(np.flatnonzero((rows != 0).any(axis=1) if picks.touch is Touch.NONZERO else rows.sum(axis=1) != 0))
+        return merged.at(np.flatnonzero(_mistakes.UPDATED_ROWS[picks.touch](total[merged.rows])))
     if picks.touch is Touch.ALL_UNLESS_EMPTY and not len(given.indices):
         return merged
-    if picks.touch in (Touch.ALL, Touch.ALL_UNLESS_EMPTY, Touch.MOMENTS_OF_ALL) or picks.decay is Decay.COUPLED_ALL:
+    if picks.touch in EVERY_ROW or picks.decay is Decay.COUPLED_ALL:
         missing = np.setdiff1d(np.arange(given.layout[0]), merged.rows)
         rows = np.r_[merged.rows, missing]
         padded = a.load(np.zeros((len(rows), given.layout[1])))
@@ -104,11 +105,15 @@ def touch(a: Arithmetic, merged: Merged, given: Occurrences, picks: Picks) -> Me
     return merged
 
 
+EVERY_ROW = (Touch.ALL, Touch.ALL_UNLESS_EMPTY, Touch.MOMENTS_OF_ALL)
+"""Picks under which a step works on every row of a parameter."""
+
+
 def update_rows(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> None:
     """The update of rows that occur once each."""
-    if picks.eps is Eps.PAPER_STORED:
+    if picks.eps in _mistakes.EPS_OF_ROWS:
         stored = np.arange(len(merged.rows)) < merged.stored
-        for eps, some in ((Eps.PAPER, stored), (Eps.HAT, ~stored)):
+        for eps, some in zip(_mistakes.EPS_OF_ROWS[picks.eps], (stored, ~stored)):
             update_rows(a, state, merged.at(np.flatnonzero(some)), replace(picks, eps=eps), s, forms)
         return
     old = state.take(merged.rows)
@@ -140,24 +145,21 @@ def advance(a: Arithmetic, old: State, merged: Merged, picks: Picks, s: Scalars,
     v = altered(a, "v", second_moment(a, old.v, g, merged.square, s, forms))
     v_max, v_used = running_maximum(a, old.v_max, v, picks, s)
     d = direction(a, old.m, m, g, picks, s, forms)
-    if picks.direction in (Direction.OLD_MOMENTS, Direction.OLD_V):
+    if picks.direction in _mistakes.DIVIDES_BY_OLD_V:
         v_used = old.v
     formulas = CHANGE[picks.eps]
     change = a.join([formulas[form](a, d, v_used, s) for form in forms.scale if form in formulas] or [_only(formulas)(a, d, v_used, s)])
     change = altered(a, "change", change, s.lr)
     tell(a, "advanced", rows=merged.rows, g=g, m=m, v=v, v_max=v_max, d=d, change=change)
-    if picks.moments in (Moments.CORRECTED, Moments.BOTH_CORRECTED):
-        m = m / s.correction1
-        v = v / s.correction2 if picks.moments is Moments.BOTH_CORRECTED else v
+    if picks.moments in _mistakes.KEPT_MOMENTS:
+        m, v = _mistakes.KEPT_MOMENTS[picks.moments](m, v, s)
     return State(old.p, m, v, v_max), change
 
 
 def first_moment(a: Arithmetic, m: Number, g: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
     """m <- b1 m + (1 - b1) g."""
-    if picks.moments is Moments.DIVIDED:
-        return (m + g * s.one_minus_beta1 / s.beta1) * s.beta1
-    if picks.moments is Moments.UNWEIGHTED:
-        return m * s.beta1 + g
+    if picks.moments in _mistakes.FIRST_MOMENT:
+        return _mistakes.FIRST_MOMENT[picks.moments](m, g, s)
     return moving_average(a, m, g, s, forms)
 
 
@@ -178,7 +180,8 @@ def running_maximum(a: Arithmetic, v_max: Number, v: Number, picks: Picks, s: Sc
         return v_max, v
     candidate = v / s.v_hat_divisor if picks.amsgrad is Amsgrad.MAX_V_HAT else v
     largest = a.maximum(v_max, candidate)
-    return {Amsgrad.MAX_LOST: v_max, Amsgrad.LAST_V: candidate}.get(picks.amsgrad, largest), largest
+    kept = _mistakes.KEPT_MAXIMUM[picks.amsgrad](v_max, candidate) if picks.amsgrad in _mistakes.KEPT_MAXIMUM else largest
+    return kept, largest
 
 
 def direction(a: Arithmetic, m_old: Number, m: Number, g: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
@@ -187,7 +190,7 @@ def direction(a: Arithmetic, m_old: Number, m: Number, g: Number, picks: Picks, 
         return moving_average(a, m, g, s, forms)
     if picks.direction is Direction.NADAM:
         return m * s.nesterov_old + g * s.nesterov_new
-    return {Direction.RAW: g, Direction.OLD_MOMENTS: m_old, Direction.OLD_M: m_old}.get(picks.direction, m)
+    return _mistakes.DIRECTION[picks.direction](m_old, m, g) if picks.direction in _mistakes.DIRECTION else m
 
 
 def shrink(a: Arithmetic, p: Number, s: Scalars, forms: Forms) -> Number:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..arithmetic import Arithmetic, Number
 from ..dialects.stages import Eps
+from . import _mistakes
 from .scalars import Scalars
 
 
@@ -175,33 +176,7 @@ CHANGE: dict[Eps, dict[Scale, Change]] = {
         Scale.LR_FIRST: lambda a, d, v, s: ((d * s.lr) / s.correction1) / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps),
         Scale.LR_ON_M_HAT: lambda a, d, v, s: ((d / s.correction1) * s.lr) / (a.sqrt(v / s.correction2 + s.eps_root) + s.eps),
     },
-    Eps.INSIDE_HAT: {
-        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / a.sqrt(v + s.eps),
-        Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v + s.eps)) * s.hat_step,
-    },
-    Eps.SQUARED_INSIDE: {
-        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / a.sqrt(v + s.eps * s.eps),
-        Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v + s.eps * s.eps)) * s.hat_step,
-    },
-    Eps.SQUARED_INSIDE_PAPER: {
-        Scale.FOLDED: lambda a, d, v, s: (d * s.step) / a.sqrt(v / s.correction2 + s.eps * s.eps),
-        Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v / s.correction2 + s.eps * s.eps)) * s.step,
-    },
-    Eps.AS_MAXIMUM: {
-        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / a.maximum(a.sqrt(v), s.eps),
-        Scale.LATE: lambda a, d, v, s: (d / a.maximum(a.sqrt(v), s.eps)) * s.hat_step,
-    },
-    Eps.SUBTRACTED: {
-        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / (a.sqrt(v) - s.eps),
-        Scale.LATE: lambda a, d, v, s: (d / (a.sqrt(v) - s.eps)) * s.hat_step,
-    },
-    Eps.DROPPED: {
-        Scale.FOLDED: lambda a, d, v, s: (d * s.hat_step) / a.sqrt(v),
-        Scale.LATE: lambda a, d, v, s: (d / a.sqrt(v)) * s.hat_step,
-    },
-    Eps.OVER_STEP_SIZE: {
-        Scale.FOLDED: lambda a, d, v, s: d / (a.sqrt(v) / s.root2 / s.step + s.eps / s.step),
-    },
+    **{eps: dict(zip((Scale.FOLDED, Scale.LATE), formulas)) for eps, formulas in _mistakes.CHANGE.items()},
 }
 
 CHANGE[Eps.PAPER_STORED] = CHANGE[Eps.PAPER]  # of the rows that are stored; the update takes the others apart

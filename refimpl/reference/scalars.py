@@ -12,6 +12,7 @@ import numpy as np
 from ..arithmetic import Arithmetic, Number
 from ..dialects import Hyper, Picks
 from ..dialects.stages import Amsgrad, Betas, Bias, Clock, DecayRate, Direction, Precision
+from . import _mistakes
 from ._trace import altered
 
 
@@ -48,31 +49,20 @@ class Scalars:
     betas: tuple[float, float]
 
 
-CLOCK = {
+CLOCK: dict[Clock, Callable[[int], int]] = {
     Clock.T: lambda t: t,
-    Clock.T_PLUS_1: lambda t: t + 1,
-    Clock.T_MINUS_1: lambda t: max(t - 1, 0),
-    Clock.T_MINUS_1_OR_NONE: lambda t: max(t - 1, 0),
-    Clock.TWICE_T: lambda t: 2 * t,
+    **_mistakes.CLOCK,
 }
+"""The count after this call to the t that the bias corrections read."""
 
-DECAY_RATE = {
+DECAY_RATE: dict[DecayRate, Callable[[Number, Number, Number], Number]] = {
     DecayRate.LR: lambda decay, lr, hat_step: decay * lr,
-    DecayRate.ONE: lambda decay, lr, hat_step: decay,
-    DecayRate.STEP_SIZE: lambda decay, lr, hat_step: decay * hat_step,
+    **_mistakes.DECAY_RATE,
 }
 
 
 def _as_they_are(c1: Number, c2: Number, one: Number) -> tuple[Number, Number]:
     return c1, c2
-
-
-CORRECTIONS: dict[Bias, Callable[[Number, Number, Number], tuple[Number, Number]]] = {
-    Bias.EXCHANGED: lambda c1, c2, one: (c2, c1),
-    Bias.MULTIPLIED: lambda c1, c2, one: (one / c1, one / c2),
-    Bias.UNROOTED: lambda c1, c2, one: (c1, c2 * c2),
-}
-"""What divides m and v where that is not c1 and c2."""
 
 
 @lru_cache(maxsize=4096)  # the same few steps are evaluated again under every deviation
@@ -97,7 +87,8 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     # NAdam's terms carry their own corrections of m, and a maximum over v_hat has been corrected already.
     corrects_m = picks.bias not in (Bias.NONE, Bias.SECOND) and picks.direction is not Direction.NADAM
     corrects_v = picks.bias not in (Bias.NONE, Bias.FIRST) and picks.amsgrad is not Amsgrad.MAX_V_HAT
-    correction1, correction2 = CORRECTIONS.get(picks.bias, _as_they_are)(c1 if corrects_m else one, c2 if corrects_v else one, one)
+    divisors = _mistakes.CORRECTIONS.get(picks.bias, _as_they_are)
+    correction1, correction2 = divisors(c1 if corrects_m else one, c2 if corrects_v else one, one)
     root2 = altered(a, "root2", a.sqrt(correction2))
     step = altered(a, "step", lr / correction1)
     hat_step = altered(a, "step", lr * root2 / correction1)

@@ -13,7 +13,7 @@ from ...arithmetic import FORMATS, Number
 from ...case import Case, Param
 from ...dialects import Dialect
 from ...gradients import Array
-from ...reference.gradient import occurrence_rounds
+from ...reference import occurrence_rounds
 from ...reference.hooks import Hooks, Updated
 from .._altered import Alter, to_format
 from .._hypothesis import Hypothesis, Plan, Planner

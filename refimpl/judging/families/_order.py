@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...dialects import Dialect
-from ...dialects.stages import Touch
+from ...reference import EVERY_ROW
 from ...reference.hooks import Hooks, Updated
 from .._hypothesis import Hypothesis, Plan, Planner
 
@@ -44,6 +44,3 @@ def _corrects_v(updated: Updated) -> None:
     correction = a.meet(a.scalar(1.0) - a.power(a.scalar(updated.hyper.beta2), updated.tick.t))
     rows = np.arange(len(updated.new.v)) if updated.picks.touch in EVERY_ROW else np.unique(updated.rows)
     updated.new.v[rows] = a.store(updated.new.v[rows] / correction)
-
-
-EVERY_ROW = (Touch.ALL, Touch.ALL_UNLESS_EMPTY, Touch.MOMENTS_OF_ALL)
