@@ -1,4 +1,6 @@
+import html
 import os
+import re
 import time
 
 import pytest
@@ -6,6 +8,7 @@ from browser import DESKTOP, PHONE, fits, opened
 
 from refimpl import guide
 from refimpl.guide._chapter import chapters
+from refimpl.guide._pages import CHARACTERS
 
 PATIENCE = 180
 """Seconds that a worker waits for the guide of another."""
@@ -38,11 +41,11 @@ def built(tmp_path_factory):
 def test_everything_in_the_guide_holds(built):
     code, out = built
     assert code == 0
-    assert sorted(one.name for one in out.iterdir()) == sorted(PAGES)
+    assert sorted(one.name for one in out.iterdir()) == sorted([*PAGES, "search.html"])
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "search.html"])
 def test_a_page_is_quiet_and_fits_its_window(chromium, built, name, size, scheme):
     with opened(chromium, built[1] / name, size, color_scheme=scheme) as page:
         assert fits(page)
@@ -55,6 +58,46 @@ def test_one_can_read_from_the_first_page_to_the_last(chromium, built):
             page.locator("a[rel=next]").last.click()
             assert page.url.endswith(name)
         assert page.locator("a[rel=next]").count() == 0
+
+
+def test_the_sidebar_shows_every_chapter_on_a_desktop_and_opens_on_a_phone(chromium, built):
+    with opened(chromium, built[1] / "03-touch.html", DESKTOP) as page:
+        contents = page.get_by_role("navigation", name="The guide")
+        assert contents.get_by_role("link", name="Weight decay").is_visible()
+        assert contents.locator("[aria-current=page]").inner_text() == "Which rows are touched"
+    with opened(chromium, built[1] / "03-touch.html", PHONE) as page:
+        link = page.get_by_role("navigation", name="The guide").get_by_role("link", name="Weight decay")
+        assert not link.is_visible()
+        page.get_by_text("The guide", exact=True).click()
+        link.click()
+        assert page.url.endswith("06-decay.html")
+
+
+def test_the_search_finds_sections_by_their_words_and_leads_there(chromium, built):
+    with opened(chromium, built[1] / "search.html", PHONE) as page:
+        page.keyboard.type("folded step size")  # the field has the focus
+        assert page.get_by_role("status").inner_text().split()[1] in ("section", "sections")
+        page.locator("#results a").first.click()
+        assert "step size" in page.locator("article").inner_text()
+    with opened(chromium, built[1] / "search.html") as page:
+        page.locator("#words").fill("no such word anywhere")
+        assert page.get_by_role("status").inner_text() == "0 sections"
+
+
+def test_equations_use_the_font_that_the_page_carries(chromium, built):
+    with opened(chromium, built[1] / "01-adam.html") as page:
+        assert page.evaluate("document.fonts.ready.then(() => [...document.fonts].map((font) => font.status))") == ["loaded"]
+
+
+def test_every_character_of_an_equation_is_in_the_font(built):
+    known: set[int] = set()
+    for part in CHARACTERS.split(","):
+        first, _, last = part.removeprefix("U+").partition("-")
+        known.update(range(int(first, 16), int(last or first, 16) + 1))
+    for name in PAGES:
+        for equation in re.findall(r"<math.*?</math>", (built[1] / name).read_text(encoding="utf-8"), flags=re.DOTALL):
+            shown = html.unescape(re.sub(r"<[^>]+>", "", equation))
+            assert {character for character in shown if ord(character) not in known and not character.isspace()} == set(), (name, shown)
 
 
 def test_figures_take_their_colours_from_the_page(chromium, built):

@@ -34,7 +34,7 @@ def test_pages_are_written_and_other_files_stay(command, tmp_path):
     code, printed, progress = command("--out", str(out))
     assert (code, printed) == (0, "")
     assert "[2/2] 01-one: " in progress
-    assert sorted(one.name for one in out.iterdir()) == ["01-one.html", "index.html", "mine.txt"]
+    assert sorted(one.name for one in out.iterdir()) == ["01-one.html", "index.html", "mine.txt", "search.html"]
     page = (out / "01-one.html").read_text()
     assert "<title>One · the refimpl guide</title>" in page
     assert 'href="index.html"' in page
@@ -67,7 +67,7 @@ def test_a_check_writes_nothing(command, tmp_path):
 def test_several_processes_build_the_same(text, tmp_path, capsys):
     assert guide.main(["--text", str(text), "--jobs", "2", "--out", str(tmp_path / "two")]) == 0
     assert guide.main(["--text", str(text), "--jobs", "1", "--out", str(tmp_path / "one")]) == 0
-    for name in ("index.html", "01-one.html"):
+    for name in ("index.html", "01-one.html", "search.html"):
         assert (tmp_path / "two" / name).read_text() == (tmp_path / "one" / name).read_text()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -20,6 +21,7 @@ __all__ = ["main"]
 EXAMPLES = """examples:
   python -m refimpl.guide --out guide                    write guide/index.html and a page per chapter
   python -m refimpl.guide --out guide --without-torch    leave out the chapters that run torch; their pages say so
+  python -m refimpl.guide --serve                        build the pages and show them at http://127.0.0.1:8000
   python -m refimpl.guide --check                        run and compute everything, write nothing
 
 exit codes: 0 all well; 1 something in the text does not hold; 2 usage, or a package is missing
@@ -33,8 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = _parser()
     options = parser.parse_args(argv)
-    if options.out is None and not options.check:
-        parser.error("say where the pages go (--out DIR), or only --check the text")
+    if options.out is None and not options.check and options.serve is None:
+        parser.error("say where the pages go (--out DIR), show them (--serve), or only --check the text")
+    if options.check and options.serve is not None:
+        parser.error("--check writes no pages that --serve could show")
     return guarded("refimpl guide", lambda: _run(options))
 
 
@@ -47,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the pages go; what else is there stays")
+    parser.add_argument(
+        "--serve", nargs="?", const=8000, type=_port, metavar="PORT", help="show the pages in a browser until Ctrl-C (default port: 8000)"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing; say whether everything in the text holds")
     parser.add_argument("--without-torch", action="store_true", help="leave out the chapters that need torch")
     parser.add_argument("--text", type=Path, default=TEXT, metavar="DIR", help="chapters of your own, instead of the guide's")
@@ -54,7 +61,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number up to 65535; 0 takes a free one")
+    return int(text)
+
+
 def _run(options: argparse.Namespace) -> int:
+    if options.serve is None:
+        return _build_pages(options)
+    from ._serving import listening, serve
+
+    with tempfile.TemporaryDirectory(prefix="refimpl-guide-") as temporary, listening(options.serve) as server:
+        options.out = options.out or Path(temporary)
+        return _build_pages(options) or serve(server, options.out)
+
+
+def _build_pages(options: argparse.Namespace) -> int:
     every = chapters(options.text)
     _require(every, options.without_torch)
     if not options.check:
@@ -74,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
     from ._pages import pages, write
 
     write(options.out, pages(built))
-    say(f"wrote {len(built)} pages; open {options.out / 'index.html'}")
+    say(f"wrote {len(built)} pages and the search; open {options.out / 'index.html'}")
     return OK
 
 

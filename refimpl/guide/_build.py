@@ -20,7 +20,7 @@ from ._fences import Wrong
 from ._markdown import html, mathml, parser, plain, raw, slug
 from ._snippets import SnippetFailed, Workshop, workshop
 
-RUNS = {("python", "run"), ("python", "raises"), ("python", "file"), ("sh", "run")}
+RUNS = {("python", "run"), ("python", "raises"), ("python", "file"), ("yaml", "file"), ("sh", "run")}
 DIRECTIVE = re.compile(r"^<!-- ?(\w+)(?::\s*(.*?))?\s*-->$|^<!-- ?compute\n(.*?)-->$", re.DOTALL)
 CLOSING = {"figure": "</figcaption></figure>\n"}
 
@@ -163,6 +163,14 @@ class _Build:
             raise Wrong(f"no table {name!r}; there are {', '.join(tables.TABLES)}")
         yield raw(_wide(tables.TABLES[name](*words)) + "\n")
 
+    def _api(self, argument: str, tokens: list[Token], index: int) -> Iterator[Token]:
+        from ._api import api
+
+        try:
+            yield raw(api(argument) + "\n")
+        except (ImportError, LookupError) as error:
+            raise Wrong(f"no API page of {argument!r}: {error}") from None
+
     def _nothing(self, argument: str, tokens: list[Token], index: int) -> Iterator[Token]:
         yield from ()
 
@@ -270,6 +278,7 @@ BLOCKS: dict[str, Walk] = {
 DIRECTIVES: dict[str, Callable[[_Build, str, list[Token], int], Iterator[Token]]] = {
     "figure": _Build._figure,
     "table": _Build._table,
+    "api": _Build._api,
     "needs": _Build._nothing,
 }
 

@@ -29,8 +29,9 @@ class Chapter:
 
     @property
     def title(self) -> str:
+        """The heading of the first level, as plain text; the name of the file where there is none."""
         found = re.search(r"^# (.+)$", self.text, re.MULTILINE)
-        return found.group(1) if found else self.name
+        return found.group(1).replace("`", "") if found else self.name
 
 
 @dataclass(frozen=True)

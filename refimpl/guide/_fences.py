@@ -4,7 +4,7 @@ math             an equation; lines of the source must follow it. `math step`: o
 python source F  lines of refimpl's file F, which must be there as they are written here
 python run       a snippet; what it prints must stand in a fence `text output` behind it
 python raises E  a snippet that must raise an error of class E
-python file F    a file that later commands use
+python file F    a file that later commands use; `yaml file F` likewise
 sh run [CODE]    commands, a line each, the last of which must end with CODE (0 if left out)
 text output      what the fence before it printed; a line `...` stands for any lines, `...` in a line for any words
 """

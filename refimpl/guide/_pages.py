@@ -1,11 +1,15 @@
-"""The pages of the guide: a chapter in its frame, with the way to the others, and all of them written at once."""
+"""The pages of the guide: a chapter in its frame, with links to the others, the search, and all of them written at once."""
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from html import unescape
 from importlib import resources
 from pathlib import Path
 
@@ -15,12 +19,22 @@ from ..common.html import environment, page
 from ..errors import UsageError
 from ._chapter import INDEX, Built
 
+SEARCH = "search.html"
+"""The page that searches the others."""
+
+CHARACTERS = (
+    "U+20-7E,U+A0,U+B1,U+B7,U+D7,U+F7,U+302-308,U+391-3A9,U+3B1-3C9,U+3D1,U+3D5,U+3F5,U+2016,U+2026,U+2032,U+2190-2194,U+21A6,U+2200,"
+    "U+2202,U+2203,U+2206-2208,U+2211,U+220F,U+2212,U+2215,U+2217,U+2218,U+221A,U+221D,U+221E,U+2223,U+2225,U+2227-222B,U+2248,U+2260,U+2261,"
+    "U+2264,U+2265,U+226A,U+226B,U+2282-2287,U+2299,U+22C5,U+2308-230B,U+27E8,U+27E9,U+1D434-1D467,U+210E,U+1D6E2-1D71B"
+)
+"""What the font of the equations holds (see font/README.md)."""
+
 
 def pages(built: Sequence[Built]) -> dict[str, str]:
-    """File name to document, for chapters in their order, the index first."""
+    """File name to document, for chapters in their order, the index first; the last one searches them."""
     order = [one.chapter for one in built]
-    style = Markup("<style>\n{}</style>").format(Markup((resources.files(__package__) / "guide.css").read_text(encoding="utf-8")))
-    frame = environment(__package__).get_template("chapter.html.j2")
+    style = Markup("<style>\n{}{}</style>").format(Markup(_font()), Markup(_read("guide.css")))
+    templates = environment(__package__)
     made = {}
     for number, one in enumerate(built):
         around = {
@@ -28,10 +42,46 @@ def pages(built: Sequence[Built]) -> dict[str, str]:
             "next": order[number + 1] if number + 1 < len(order) else None,
             "is_index": one.chapter.name == INDEX,
         }
-        body = frame.render(one=one, body=Markup(one.body), chapters=order, **around)
+        body = templates.get_template("chapter.html.j2").render(one=one, body=Markup(one.body), chapters=order, **around)
         title = one.chapter.title if around["is_index"] else f"{one.chapter.title} · the refimpl guide"
         made[one.chapter.page] = page(title, Markup(body), head=style)
+    search = f"const INDEX = {_as_script(list(_index(built)))};\n{_read('search.js')}"
+    made[SEARCH] = page("Search · the refimpl guide", Markup(templates.get_template("search.html.j2").render()), head=style, script=search)
     return made
+
+
+def _font() -> str:
+    """The font as a part of the page: a page asks for nothing from elsewhere."""
+    content = base64.b64encode((resources.files(__package__) / "font" / "stix-two-math.woff2").read_bytes()).decode("ascii")
+    return f'@font-face {{ font-family: "STIX Two Math"; src: url(data:font/woff2;base64,{content}) format("woff2"); }}\n'
+
+
+def _read(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _as_script(value: object) -> str:
+    """JSON that may stand in a script: nothing in it can end the script's element or start a comment."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _index(built: Sequence[Built]) -> Iterator[tuple[str, str, str, str, str]]:
+    """Page, chapter, anchor, section and text of each section; the text before the first heading belongs to the chapter itself."""
+    for one in built:
+        title = one.chapter.title
+        anchor, section = "", title
+        for part in re.split(r'(<h2[^>]* id="[^"]*"[^>]*>.*?</h2>)', one.body, flags=re.DOTALL):
+            heading = re.match(r'<h2[^>]* id="([^"]*)"', part)
+            if heading:
+                anchor, section = heading.group(1), _words(part)
+            elif part.strip():
+                yield one.chapter.page, title, anchor, section, _words(part)
+
+
+def _words(markup: str) -> str:
+    """The text of HTML as a reader sees it, without figures and equations."""
+    without = re.sub(r"<(svg|math|style)\b.*?</\1>", " ", markup, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", without)).split())
 
 
 def check_target(directory: Path) -> None:

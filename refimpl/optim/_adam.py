@@ -11,13 +11,16 @@ from ._optimizer import Optimizer
 class Adam(Optimizer):
     """Dense Adam: that of torch.optim, or with dialect="mindspore.Adam" that of mindspore.nn.
 
-    Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None, maximize=False,
-    capturable=False, differentiable=False, fused=None, decoupled_weight_decay=False)
+        Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *,
+             foreach=None, maximize=False, capturable=False, differentiable=False, fused=None,
+             decoupled_weight_decay=False)
 
-    Adam(params, learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, use_locking=False, use_nesterov=False, weight_decay=0.0,
-    loss_scale=1.0, use_amsgrad=False, use_lazy=False, dialect="mindspore.Adam")
+        Adam(params, learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, use_locking=False,
+             use_nesterov=False, weight_decay=0.0, loss_scale=1.0, use_amsgrad=False,
+             use_lazy=False, dialect="mindspore.Adam")
 
-    The former is a `TorchAdam`, the latter a `MindSporeAdam`; what each does is said there.
+    The arguments, their order and the messages of refused values are those of torch.optim.Adam and mindspore.nn.Adam. The first form
+    returns a `TorchAdam`, the second a `MindSporeAdam`.
     """
 
     _DIALECTS: ClassVar[dict[str, type[Adam]]] = {}

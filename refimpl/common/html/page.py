@@ -13,7 +13,17 @@ from markupsafe import Markup
 from ..cli import version
 from ..text import printable
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; script-src {script}"
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "font-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "script-src {script}",
+    )
+)
 """Content-Security-Policy: nothing is fetched, nothing is sent; of scripts, only the page's own, known by its hash."""
 
 
