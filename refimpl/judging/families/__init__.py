@@ -24,7 +24,20 @@ from ._fits import fitted
 
 __all__ = ["fitted", "library", "read_off"]
 
-FAMILIES = (picks, settings, counters, order, calls, formats, scalars, merging, collisions, averages, conditional)
+FAMILIES = (
+    picks,
+    settings,
+    counters,
+    order,
+    calls,
+    formats,
+    scalars,
+    merging,
+    collisions,
+    averages,
+    conditional,
+)
+"""Each has a function `hypotheses(table)`, which yields what a dialect can have; in the order in which they are tried."""
 
 
 @cache
