@@ -175,3 +175,32 @@ def test_a_usage_error_of_a_command_exits_with_2():
     ended = run("check")
     assert ended.returncode == 2
     assert "give one of BACKEND, --program and --results" in ended.stderr
+
+
+def shell(command):
+    return subprocess.run(["sh", "-c", command.replace("refimpl", f"{sys.executable} -m refimpl")], capture_output=True, text=True)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux")
+@pytest.mark.parametrize("command", ["gen --list --dialect torch.Adam", "explain", "check --list --dialect torch.Adam"])
+def test_a_full_disk_is_said_in_one_sentence_and_exits_with_2(command):
+    ended = shell(f"refimpl {command} > /dev/full")
+    assert ended.returncode == 2
+    assert "standard output cannot be written: No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_change_no_exit_code(closed):
+    ended = shell(f"refimpl check reference --dialect torch.SparseAdam --case '*/duplicates/pair' {closed}")
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    if ">&-" not in closed.replace("2>&-", ""):
+        assert "conforms to torch.SparseAdam" in ended.stdout
+
+
+def test_a_package_that_is_missing_is_named_with_the_command_that_installs_it():
+    hidden = "import sys; sys.modules['flint'] = None; from refimpl.explain import main; sys.exit(main([]))"
+    ended = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr == "refimpl explain: this needs the Python package python-flint\n  hint: pip install python-flint\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from ..errors import HARNESS_FAILED, RefimplError, UsageError
+from ..errors import BAD_INPUT, HARNESS_FAILED, RefimplError, UsageError
 from .files import replace_file
 from .text import printable
 
@@ -20,12 +21,24 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 """What a shell reports for a process that SIGINT or SIGPIPE ended."""
 
+UNFORESEEN = "this is an error of refimpl or of its surroundings; set REFIMPL_DEBUG=1 for the traceback"
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a write to a full disk raises; without the name of a file it was standard output, which is not opened by name."""
+
+PACKAGES = {
+    **{name: name for name in ("jinja2", "jsonschema", "markupsafe", "matplotlib", "ml_dtypes", "numba", "rich", "scipy", "torch")},
+    "flint": "python-flint",
+}
+"""Module to the package that brings it, of those that not every command needs: an installation may have NumPy and PyYAML alone."""
+
 
 def guarded(name: str, body: Callable[[], int]) -> int:
     """Run the body of a command and return its exit code; an exception becomes a message on stderr and a code of its own.
 
     With REFIMPL_DEBUG=1 in the environment the traceback is printed too.
     """
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a message must not fail for want of a character
@@ -40,9 +53,33 @@ def guarded(name: str, body: Callable[[], int]) -> int:
     except BrokenPipeError:
         _discard_stdout()
         return PIPE_CLOSED
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
+            return _failed(name, f"{type(error).__name__}: {error}", UNFORESEEN, HARNESS_FAILED)
+        return _failed(name, f"this needs the Python package {PACKAGES[error.name]}", f"pip install {PACKAGES[error.name]}", BAD_INPUT)
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            return _failed(name, f"{type(error).__name__}: {error}", UNFORESEEN, HARNESS_FAILED)
+        _discard_stdout()
+        return _failed(name, f"standard output cannot be written: {error.strerror}", "free some space, or write elsewhere", BAD_INPUT)
     except Exception as error:
-        hint = "this is an error of refimpl or of its surroundings; set REFIMPL_DEBUG=1 for the traceback"
-        return _failed(name, f"{type(error).__name__}: {error}", hint, HARNESS_FAILED)
+        return _failed(name, f"{type(error).__name__}: {error}", UNFORESEEN, HARNESS_FAILED)
+
+
+def _open_closed_streams() -> None:
+    """Put the null device where a standard stream is closed: else the next file that is opened takes its number, and its messages."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null == descriptor:
+                os.set_inheritable(null, True)
+            else:
+                os.dup2(null, descriptor)
+                os.close(null)
+        if getattr(sys, name) is None:  # as Python leaves it where it was closed at the start
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w", closefd=False))
 
 
 def _failed(name: str, message: str, hint: str, code: int) -> int:
