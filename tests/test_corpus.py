@@ -1,6 +1,6 @@
 """Implementations that refimpl has never seen: right ones conform; wrong ones are refused, and named as their rows say or not at all.
 
-`tools/corpus.py` runs all on all, and names every row. Here each row runs on the cases that matter to it and a few others, and a sample
+`tools/try_corpus.py` runs all on all, and names every row. Here each row runs on the cases that matter to it and a few others, and a sample
 of the rows is named as well.
 """
 

@@ -1,4 +1,4 @@
-"""Backends, programs and files that do what they should not: a part of the corpus; `tools/hostile.py` runs all of it."""
+"""Backends, programs and files that do what they should not: a part of the corpus; `tools/try_hostile.py` runs all of it."""
 
 import sys
 

@@ -173,7 +173,7 @@ def lazy_contestants(cell: Cell, rng: np.random.Generator) -> dict[str, Run]:
     return {
         "limit": partial(limit, flat, values.reshape(-1), *chained, cell.width, groups.rows),
         "kernel": partial(update_rows, (*flat, None), values.reshape(-1), *chained, numbers, cell.width, groups.rows),
-        "step": partial(kernels.step, *arrays, None, gradient, hyper, picks, 3),
+        "step": partial(kernels.step, *arrays, None, gradient, hyper, picks, 3),  # type: ignore[call-arg]  # mypy does not count *arrays
         "optimizer": partial(optimizer.step, [gradient]),
         **streamed,
         **torch_sparse(arrays, indices, values),
@@ -186,11 +186,11 @@ def dense_contestants(cell: Cell, rng: np.random.Generator) -> dict[str, Run]:
     hyper, picks = dialect("torch.Adam").resolve({})
     numbers = scalars(hyper, picks, 3, arrays[0].dtype)
     whole = len(gradient) // BLOCK
-    optimizer = refimpl.Adam([arrays[0]])
+    optimizer = refimpl.Adam([arrays[0]])  # type: ignore[abstract]  # it returns the class of a framework, which is not
     return {
         "limit": partial(limit, arrays, gradient, NO_INDICES, NONE, NONE, BLOCK, whole),
         "kernel": partial(update_rows, (*arrays, None), gradient, NO_INDICES, NONE, NONE, numbers, BLOCK, whole),
-        "step": partial(kernels.step, *arrays, None, gradient, hyper, picks, 3),
+        "step": partial(kernels.step, *arrays, None, gradient, hyper, picks, 3),  # type: ignore[call-arg]  # mypy does not count *arrays
         "optimizer": partial(optimizer.step, [gradient]),
         **torch_dense(arrays, gradient),
     }
@@ -227,7 +227,8 @@ def torch_dense(arrays: Sequence[Any], gradient: Any) -> dict[str, Run]:
         optimizer = torch.optim.Adam([parameter], **form)
         moments = {"exp_avg": torch.from_numpy(arrays[1]), "exp_avg_sq": torch.from_numpy(arrays[2])}
         optimizer.state[parameter] = {"step": torch.tensor(3.0), **moments}
-        return optimizer.step
+        step: Run = optimizer.step
+        return step
 
     return {"torch fused": contestant(fused=True), "torch foreach": contestant(foreach=True)}
 

@@ -141,7 +141,8 @@ class Marking:
 
     def resolve(self, given: Mapping[str, Any], deviations: tuple[Deviation, ...] = ()) -> tuple[Hyper, Picks]:
         hyper, picks = self.table.resolve(given, deviations)
-        return replace(hyper, **{self.role: Marked(getattr(hyper, self.role))}), picks
+        marked: dict[str, Any] = {self.role: Marked(getattr(hyper, self.role))}
+        return replace(hyper, **marked), picks
 
 
 def exact(case: Case, role: str, error: float) -> Exact:

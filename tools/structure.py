@@ -112,7 +112,7 @@ def picture(found: tuple[Import, ...]) -> str:
     for name in LAYERS:  # in this order every import of a layer was reached before it
         reached[name] = uses[name].union(*(reached[other] for other in uses[name]))
     direct = {name: [other for other in uses[name] if not any(other in reached[via] for via in uses[name])] for name in LAYERS}
-    arrows = [f"  {_node(name)} --> {_node(other)}" for name in reversed(LAYERS) for other in sorted(direct[name])]
+    arrows = [f"  {_node(name)} --> {_node(other)}" for name in reversed(list(LAYERS)) for other in sorted(direct[name])]
     rows = [f"| `{name}` | {about} | {', '.join(other for other in LAYERS if other in uses[name])} |" for name, about in LAYERS.items()]
     drawing = ["```mermaid", "flowchart TD", *arrows, "```"]
     return "\n".join([*drawing, "", "| layer | what lives there | imports |", "|---|---|---|", *rows])

@@ -1,6 +1,6 @@
 """The corpus of hostile input: what a backend, a program, a file, a gradient or a state does that nobody should do.
 
-A module per kind gives `entries()`. The tests run a part of them in the suite; `tools/hostile.py` runs all and prints the table.
+A module per kind gives `entries()`. The tests run a part of them in the suite; `tools/try_hostile.py` runs all and prints the table.
 """
 
 from __future__ import annotations

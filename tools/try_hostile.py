@@ -1,8 +1,8 @@
 """Run the corpus of hostile input (tests/hostile) and print what held: backends, programs, files, gradients, settings and states.
 
-    python tools/hostile.py                          everything, with 50,000 changed files
-    python tools/hostile.py --kind backend --kind program
-    python tools/hostile.py --mutations 5000 --jobs 4
+    python tools/try_hostile.py                          everything, with 50,000 changed files
+    python tools/try_hostile.py --kind backend --kind program
+    python tools/try_hostile.py --mutations 5000 --jobs 4
 
 Exit code 1 where something did not hold.
 """

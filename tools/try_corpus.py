@@ -1,6 +1,6 @@
 """Run the corpus of wrong and right implementations: all on all, and what the last line of the verdict names of each.
 
-    python tools/corpus.py [--only GLOB]... [--dialect NAME]... [--case GLOB]... [--failing N | --refusals] [--jobs 2] [--verbose]
+    python tools/try_corpus.py [--only GLOB]... [--dialect NAME]... [--case GLOB]... [--failing N | --refusals] [--jobs 2] [--verbose]
 
 Prints a line per row and dialect: how many cases refuse it, whether the causes that the verdict's last line names are those of the table
 (right), say where it is wrong (placed), are missing (none) or others (WRONG), and the causes; below, the totals. Right implementations are

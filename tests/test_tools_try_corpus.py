@@ -12,7 +12,7 @@ import pytest
 
 from refimpl.errors import BAD_INPUT, NOT_CONFORMANT, OK, UsageError
 
-TOOL = Path(__file__).resolve().parent.parent / "tools" / "corpus.py"
+TOOL = Path(__file__).resolve().parent.parent / "tools" / "try_corpus.py"
 PAIR = ["--dialect", "torch.SparseAdam", "--case", "torch.SparseAdam/duplicates/pair", "--jobs", "1"]
 """One case, in which a row occurs twice."""
 
