@@ -9,7 +9,7 @@ import pytest
 
 from refimpl.case import Case, Golden
 from refimpl.cases import SUITES, THEMES, drafts
-from refimpl.cases.build import Bench, Source
+from refimpl.cases.build import CaseBuilder, Source
 from refimpl.dialects import dialect, dialects
 from refimpl.errors import InvalidHyper
 from refimpl.gradients import RowGradient, is_element_gradient
@@ -105,7 +105,7 @@ def test_a_theme_is_the_same_each_time(theme: str) -> None:
 
 
 def test_a_bench_names_hyper_parameters_as_the_dialect_does() -> None:
-    torch, mindspore = Bench(dialect("torch.SparseAdam"), "t"), Bench(dialect("mindspore.LazyAdam"), "t")
+    torch, mindspore = CaseBuilder(dialect("torch.SparseAdam"), "t"), CaseBuilder(dialect("mindspore.LazyAdam"), "t")
     assert torch.hyper(lr=0.5, beta2=0.25)["betas"] == (0.9, 0.25)
     assert mindspore.hyper(lr=0.5, beta2=0.25)["learning_rate"] == 0.5
     assert mindspore.changed(beta2=0.25) == {"beta2": 0.25}

@@ -29,11 +29,11 @@ def test_the_history_begins_with_the_start_and_has_gaps_where_a_row_rests():
 
 def test_the_row_that_rests_most_stands_beside_the_one_that_is_explained(core):
     found = plot.history(pair(core), "w")
-    other = plot.resting(found, 4 * 3, 3)
+    other = plot.untouched(found, 4 * 3, 3)
     assert other is not None
     assert other % 3 == 0
     assert not found.touched[:, other].any()
-    assert plot.resting(plot.history(numbers(), "w"), 0, 1) is None
+    assert plot.untouched(plot.history(numbers(), "w"), 0, 1) is None
 
 
 @pytest.mark.parametrize("suffix", plot.SUFFIXES)

@@ -9,7 +9,7 @@ import pytest
 
 from refimpl.case import Case, Param
 from refimpl.cases._patterns import patterned, patterned_by_row, scattered
-from refimpl.cases.build import Bench, Source
+from refimpl.cases.build import CaseBuilder, Source
 from refimpl.dialects import deviations, dialect
 from refimpl.gradients import RowGradient
 from refimpl.oracle import catches_of_reduced, expectations, reduced
@@ -28,15 +28,15 @@ def by_rows(dialect_name: str, width: int = 1, resumed: bool = False) -> Case:
         gradients.append({"w": RowGradient(rows, patterned_by_row(source, rows, width, after=call), shape)})
     start = patterned(source, shape)
     moments = {"exp_avg": patterned(source, shape), "exp_avg_sq": patterned(source, shape) ** 2, "step": 3} if resumed else {}
-    bench = Bench(dialect(dialect_name), "t")
-    return bench.golden("c", "a case.", [Param("w", start, **moments)], gradients, bench.hyper(eps=1e-3)).case
+    builder = CaseBuilder(dialect(dialect_name), "t")
+    return builder.golden("c", "a case.", [Param("w", start, **moments)], gradients, builder.hyper(eps=1e-3)).case
 
 
 def dense(shape: tuple[int, ...], **hyper: Any) -> Case:
     source = Source("dense-classes")
-    bench = Bench(dialect("mindspore.Adam"), "t")
+    builder = CaseBuilder(dialect("mindspore.Adam"), "t")
     gradients = [{"w": patterned(source, shape, after=call)} for call in range(2)]
-    return bench.golden("c", "a case.", [Param("w", patterned(source, shape))], gradients, bench.hyper(**hyper)).case
+    return builder.golden("c", "a case.", [Param("w", patterned(source, shape))], gradients, builder.hyper(**hyper)).case
 
 
 def elements() -> Case:
@@ -44,13 +44,13 @@ def elements() -> Case:
 
     source = Source("element-classes")
     shape = (50, 20)
-    bench = Bench(dialect("torch.SparseAdam"), "t")
+    builder = CaseBuilder(dialect("torch.SparseAdam"), "t")
     gradients = []
     for call in range(2):
         flat = scattered(900, 1000, call)
         coords: Any = np.unravel_index(flat, shape)
         gradients.append({"w": coo_array((patterned_by_row(source, flat).reshape(-1), coords), shape=shape)})
-    return bench.golden("c", "a case.", [Param("w", patterned(source, (1000,)).reshape(shape))], gradients).case
+    return builder.golden("c", "a case.", [Param("w", patterned(source, (1000,)).reshape(shape))], gradients).case
 
 
 CASES = {
@@ -99,9 +99,9 @@ def test_rows_of_different_start_history_or_order_are_kept_apart() -> None:
     indices = np.array([1, 2, 3, 1, 2, 4])
     values = np.array([[1], [1], [1], [2], [2], [1]], np.float32)
     values_swapped = np.array([[2], [1], [1], [1], [2], [1]], np.float32)
-    bench = Bench(dialect("torch.SparseAdam"), "t")
+    builder = CaseBuilder(dialect("torch.SparseAdam"), "t")
     gradients = [{"w": RowGradient(indices, given, shape)} for given in (values, values_swapped)]
-    few = reduced(bench.golden("c", "a case.", [Param("w", start)], gradients).case)
+    few = reduced(builder.golden("c", "a case.", [Param("w", start)], gradients).case)
     labels = few.classes["w"]
     assert labels[1] != labels[2]  # the same numbers in another order at the second call
     assert labels[3] == labels[4]
@@ -110,8 +110,8 @@ def test_rows_of_different_start_history_or_order_are_kept_apart() -> None:
 
 
 def test_a_small_case_and_one_without_likeness_stay_whole() -> None:
-    bench = Bench(dialect("torch.SparseAdam"), "t")
-    small = bench.plain("small", "a case.")
+    builder = CaseBuilder(dialect("torch.SparseAdam"), "t")
+    small = builder.plain("small", "a case.")
     assert reduced(small.case).case.params[0] is small.case.params[0]
-    unlike = Bench(dialect("torch.Adam"), "t").plain("unlike", "a case.", shape=(600, 2), steps=1)
+    unlike = CaseBuilder(dialect("torch.Adam"), "t").plain("unlike", "a case.", shape=(600, 2), steps=1)
     assert reduced(unlike.case).whole

@@ -10,7 +10,7 @@ import pytest
 from refimpl.arithmetic import Bounded, Float
 from refimpl.arithmetic.balls import Ball, midpoint, radius
 from refimpl.case import Case, Group, Param, Step
-from refimpl.cases.build import Bench
+from refimpl.cases.build import CaseBuilder
 from refimpl.cases.random_cases import Size, random_case
 from refimpl.dialects import dialect, dialects
 from refimpl.errors import HarnessError, InvalidGradient
@@ -170,7 +170,7 @@ def shared_case(name: str, sparse: bool) -> Case:
     gradient = RowGradient(indices, values, shape) if sparse else rng.normal(size=shape).astype(np.float32) * 1e-3
     m, v = rng.normal(size=shape).astype(np.float32) * 1e-3, rng.random(shape).astype(np.float32) * 1e-6
     param = Param("w", rng.normal(size=shape).astype(np.float32), exp_avg=m, exp_avg_sq=v, step=3)
-    hyper = Bench(dialect(name), "x").hyper(lr=0.1, eps=1e-4)
+    hyper = CaseBuilder(dialect(name), "x").hyper(lr=0.1, eps=1e-4)
     return Case(f"{name}/x/y", "", name, (param,), (Group(hyper),), (Step({"w": gradient}),) * 3, (1, 2, 3))
 
 

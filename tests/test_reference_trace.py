@@ -12,7 +12,7 @@ class Ear(Float):
         super().__init__("float32")
         self.events = []
 
-    def hear(self, event, what):
+    def on_event(self, event, what):
         self.events.append((event, sorted(what)))
 
 
@@ -30,5 +30,5 @@ def test_the_reference_says_what_it_has_computed_in_order(core):
 
 def test_listening_changes_no_number(core):
     *_, deaf = trajectory(case(core), Float("float32"), dialect("torch.SparseAdam"))
-    *_, heard = trajectory(case(core), Ear(), dialect("torch.SparseAdam"))
-    assert np.array_equal(deaf["w"].p, heard["w"].p)
+    *_, trace = trajectory(case(core), Ear(), dialect("torch.SparseAdam"))
+    assert np.array_equal(deaf["w"].p, trace["w"].p)

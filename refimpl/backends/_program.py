@@ -37,7 +37,7 @@ LISTED = 5
 
 @dataclass(frozen=True)
 class ProgramRun:
-    """What a program made of some goldens: an outcome each, in order. failure: how it ended, in words, where that was not well."""
+    """What a program made of some goldens: an outcome each, in order. failure: its exit status or signal in words, empty on success."""
 
     outcomes: Sequence[Outcome]
     failure: str = ""

@@ -30,7 +30,7 @@ class Capabilities:
 
 
 class Run(Protocol):
-    """One optimizer on its way through a case."""
+    """One optimizer while it processes a case."""
 
     def step(self, step: Step) -> None:
         """Make one call of the optimizer; raise, with every array as it was, what the dialect refuses."""

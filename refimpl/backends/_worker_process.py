@@ -16,7 +16,7 @@ from ._interpreter import Interpreter
 from .outcome import End
 from .processes import end, in_words, start
 
-FAREWELL = 3.0
+EXIT_GRACE = 3.0
 """Seconds that an idle worker has for what it does at its exit, before it is killed."""
 
 DELIVERY = 1.0
@@ -47,7 +47,7 @@ class WorkerProcess:
         # A thread talks to the worker: it may block for as long as any process holds the other end of a pipe.
         talking = (self.requests, self.replies, self._messages, self._answers)
         threading.Thread(target=_talk, args=talking, daemon=True).start()
-        self.finalizer = weakref.finalize(self, _farewell, self.process, self.requests, self.replies, self._messages)
+        self.finalizer = weakref.finalize(self, _end_worker, self.process, self.requests, self.replies, self._messages)
 
     def ask(self, message: object, seconds: float, limit: int) -> Any:
         """Send a message and wait for its answer of at most so many bytes; where none comes in time, end the worker and raise GoneError."""
@@ -72,7 +72,7 @@ class WorkerProcess:
         """Ends the worker. If it has ended by itself, that is what became of the case, unless it is the message that matters."""
         if not whatever and how is End.CRASHED:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(FAREWELL)
+                self.process.wait(EXIT_GRACE)
         by_itself = self.process.poll() is not None
         end(self.process)
         self.close()
@@ -93,12 +93,12 @@ def _talk(
         try:
             CODEC.send(requests, message)
             answers.put(CODEC.receive(replies, limit))
-        except Exception as error:  # whatever it is, the asking thread has to hear of it
+        except Exception as error:  # whatever it is, the thread that asked must get it
             answers.put(error if isinstance(error, (ChannelError, TypeError)) else EOFError(str(error)))
             return
 
 
-def _farewell(
+def _end_worker(
     process: subprocess.Popen[bytes], requests: BinaryIO, replies: BinaryIO, messages: queue.SimpleQueue[tuple[object, int] | None]
 ) -> None:
     """Close the channel, upon which an idle worker ends by itself, and leave no process behind."""
@@ -106,6 +106,6 @@ def _farewell(
     with contextlib.suppress(OSError):  # what was not sent to a worker that is gone
         requests.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(FAREWELL)
+        process.wait(EXIT_GRACE)
     end(process)
     replies.close()

@@ -64,7 +64,7 @@ def execute(backend: Backend, golden: Golden) -> Outcome:
 
 
 class _Attempt:
-    """A case on its way through a backend: the run, and what has been recorded so far."""
+    """A case while a backend processes it: the run, and what has been recorded so far."""
 
     def __init__(self, backend: Backend, case: Case, watch: Watch) -> None:
         self.backend, self.case, self.watch = backend, case, watch

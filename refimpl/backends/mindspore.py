@@ -24,6 +24,7 @@ from mindspore import Parameter, Tensor, nn  # noqa: E402  # as above
 from mindspore.common.sparse_tensor import RowTensorInner  # noqa: E402  # as above
 
 from ..case import ARRAYS, Case, Step  # noqa: E402  # as above
+from ..dialects.stages import centralizes  # noqa: E402  # as above
 from ..errors import Unsupported, UsageError  # noqa: E402  # as above
 from ..gradients import Array, gradient_form  # noqa: E402  # as above
 from ._protocol import Capabilities  # noqa: E402  # as above
@@ -197,7 +198,7 @@ def _lacking(case: Case) -> Iterator[str]:
         # dense gradient it calls the operator Centralization, which the CPU lacks, where shape[1] % 16 == 0, and else nothing.
         if gradient_form(gradient) == "rows":
             yield "grad_centralization takes no gradient by rows: it fails to compile, asking for the shape of a RowTensor"
-        elif param.value.ndim >= 2 and param.value.shape[1] % 16 == 0:
+        elif centralizes(param.value.shape):
             yield "grad_centralization needs the operator Centralization, which does not exist on the CPU"
 
 

@@ -15,9 +15,9 @@ from ._shapes import half, layouts, ranges, shapes
 from ._sizes import sizes
 from ._state import counters, groups, horizons, schedules
 from ._training import training
-from .build import Bench
+from .build import CaseBuilder
 
-THEMES: dict[str, Callable[[Bench], Iterator[Golden]]] = {
+THEMES: dict[str, Callable[[CaseBuilder], Iterator[Golden]]] = {
     "basics": basics,
     "eps": eps,
     "betas": betas,
@@ -53,4 +53,4 @@ SUITES: dict[str, tuple[str, ...]] = {
 
 def drafts(dialect: Dialect, theme: str) -> list[Golden]:
     """The vectors of a theme for a dialect, without expectations; empty where the theme does not concern the dialect."""
-    return list(THEMES[theme](Bench(dialect, theme)))
+    return list(THEMES[theme](CaseBuilder(dialect, theme)))

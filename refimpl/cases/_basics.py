@@ -8,80 +8,82 @@ from typing import Any
 import numpy as np
 
 from ..case import Golden, Param
-from .build import VISIBLE_EPS, Bench, row_gradient
+from .build import VISIBLE_EPS, CaseBuilder, row_gradient
 
 
-def basics(bench: Bench) -> Iterator[Golden]:
-    for dtype in bench.dtypes("float32", "float64"):
-        yield bench.plain("one-step", "The first step: bias correction makes it as long as any later one.", steps=1, dtype=dtype)
-        yield bench.plain("five-steps", "Five steps with default hyper-parameters.", steps=5, dtype=dtype)
-        yield bench.plain("from-zero", "Parameters that start at 0 show the change itself, without rounding of p.", start=0.0, dtype=dtype)
-        yield bench.plain(
+def basics(builder: CaseBuilder) -> Iterator[Golden]:
+    for dtype in builder.dtypes("float32", "float64"):
+        yield builder.plain("one-step", "The first step: bias correction makes it as long as any later one.", steps=1, dtype=dtype)
+        yield builder.plain("five-steps", "Five steps with default hyper-parameters.", steps=5, dtype=dtype)
+        yield builder.plain(
+            "from-zero", "Parameters that start at 0 show the change itself, without rounding of p.", start=0.0, dtype=dtype
+        )
+        yield builder.plain(
             "shrinking",
             "Gradients that shrink from 10 to 1e-6, so that v remembers the large ones.",
             scale=[10.0, 1e-1, 1e-3, 1e-6],
             dtype=dtype,
         )
-        yield bench.plain("growing", "Gradients that grow from 1e-6 to 10.", scale=[1e-6, 1e-3, 1e-1, 10.0], dtype=dtype)
-    yield bench.plain("large-lr", "A learning rate of 0.5 makes every term of the change visible in p.", bench.hyper(lr=0.5))
-    yield bench.plain("odd-lr", "A learning rate that no power of ten is near.", bench.hyper(lr=0.0376251))
-    yield bench.plain("tiny-lr", "A learning rate of 1e-9: p barely moves, the moments move as ever.", bench.hyper(lr=1e-9))
-    if bench.accepts(bench.hyper(lr=0.0)):
-        yield bench.plain("zero-lr", "A learning rate of 0: p stays, the moments move.", bench.hyper(lr=0.0))
+        yield builder.plain("growing", "Gradients that grow from 1e-6 to 10.", scale=[1e-6, 1e-3, 1e-1, 10.0], dtype=dtype)
+    yield builder.plain("large-lr", "A learning rate of 0.5 makes every term of the change visible in p.", builder.hyper(lr=0.5))
+    yield builder.plain("odd-lr", "A learning rate that no power of ten is near.", builder.hyper(lr=0.0376251))
+    yield builder.plain("tiny-lr", "A learning rate of 1e-9: p barely moves, the moments move as ever.", builder.hyper(lr=1e-9))
+    if builder.accepts(builder.hyper(lr=0.0)):
+        yield builder.plain("zero-lr", "A learning rate of 0: p stays, the moments move.", builder.hyper(lr=0.0))
         yield _zero(
-            bench, "zero-lr-zero-gradient", "A learning rate of 0 and a gradient of 0: nothing divides by either.", bench.hyper(lr=0.0)
+            builder, "zero-lr-zero-gradient", "A learning rate of 0 and a gradient of 0: nothing divides by either.", builder.hyper(lr=0.0)
         )
-    yield bench.plain("visible-eps", "An eps that is a part of sqrt(v) from the first step on.", bench.hyper(**VISIBLE_EPS))
-    yield _constant(bench)
-    yield _zero(bench, "zero", "A gradient of 0 while v is 0 moves nothing, not by a bit; after a real gradient it lets m carry on.")
-    yield _alternating(bench)
+    yield builder.plain("visible-eps", "An eps that is a part of sqrt(v) from the first step on.", builder.hyper(**VISIBLE_EPS))
+    yield _constant(builder)
+    yield _zero(builder, "zero", "A gradient of 0 while v is 0 moves nothing, not by a bit; after a real gradient it lets m carry on.")
+    yield _alternating(builder)
 
 
-def _constant(bench: Bench) -> Golden:
+def _constant(builder: CaseBuilder) -> Golden:
     shape = (3, 2)
     ones = np.full(shape, 0.25, np.float32)
-    gradient = ones if not bench.sparse else bench.gradient(bench.source("constant"), shape, "float32", rows=[2, 0])
-    return bench.golden(
+    gradient = ones if not builder.sparse else builder.gradient(builder.source("constant"), shape, "float32", rows=[2, 0])
+    return builder.golden(
         "constant",
         "The same gradient six times: each step is as long as the first.",
         [Param("w", ones)],
         [{"w": gradient}] * 6,
-        bench.hyper(lr=0.1),
+        builder.hyper(lr=0.1),
     )
 
 
-def _zero(bench: Bench, slug: str, about: str, hyper: Mapping[str, Any] | None = None) -> Golden:
-    source = bench.source("zero")
+def _zero(builder: CaseBuilder, slug: str, about: str, hyper: Mapping[str, Any] | None = None) -> Golden:
+    source = builder.source("zero")
     shape = (4, 3)
-    gradients = [bench.gradient(source, shape, "float32", scale, rows=[3, 1]) for scale in (0.0, 0.0, 1.0, 0.0)]
-    return bench.golden(slug, about, [Param("w", source.normal(shape))], [{"w": gradient} for gradient in gradients], hyper)
+    gradients = [builder.gradient(source, shape, "float32", scale, rows=[3, 1]) for scale in (0.0, 0.0, 1.0, 0.0)]
+    return builder.golden(slug, about, [Param("w", source.normal(shape))], [{"w": gradient} for gradient in gradients], hyper)
 
 
-def _alternating(bench: Bench) -> Golden:
-    source = bench.source("alternating")
+def _alternating(builder: CaseBuilder) -> Golden:
+    source = builder.source("alternating")
     shape = (4, 2)
     first = source.normal(shape)
     rows = [2, 3, 0]
 
     def gradient(sign: np.float32) -> object:
-        return row_gradient(rows, sign * first[rows], shape) if bench.sparse else sign * first
+        return row_gradient(rows, sign * first[rows], shape) if builder.sparse else sign * first
 
     signs = (1.0, -1.0, 1.0, -1.0, 1.0)
-    return bench.golden(
+    return builder.golden(
         "alternating",
         "Gradients of alternating sign: m nearly cancels, v does not.",
         [Param("w", source.normal(shape))],
         [{"w": gradient(np.float32(sign))} for sign in signs],
-        bench.hyper(beta1=0.5),
+        builder.hyper(beta1=0.5),
     )
 
 
-def eps(bench: Bench) -> Iterator[Golden]:
-    for dtype in bench.dtypes("float32", "float64"):
+def eps(builder: CaseBuilder) -> Iterator[Golden]:
+    for dtype in builder.dtypes("float32", "float64"):
         for slug, value, scale, about in EPS:
-            yield bench.plain(slug, about, bench.hyper(eps=value, lr=0.01), scale=scale, dtype=dtype)
-    if bench.accepts(bench.hyper(eps=0.0)):
-        yield bench.plain("eps-zero", "eps of 0: the step is as long as the gradient is steep, and that alone.", bench.hyper(eps=0.0))
+            yield builder.plain(slug, about, builder.hyper(eps=value, lr=0.01), scale=scale, dtype=dtype)
+    if builder.accepts(builder.hyper(eps=0.0)):
+        yield builder.plain("eps-zero", "eps of 0: the step is as long as the gradient is steep, and that alone.", builder.hyper(eps=0.0))
 
 
 EPS = (
@@ -95,14 +97,14 @@ EPS = (
 )
 
 
-def betas(bench: Bench) -> Iterator[Golden]:
+def betas(builder: CaseBuilder) -> Iterator[Golden]:
     for beta1, beta2, about in BETAS:
-        hyper = bench.hyper(beta1=beta1, beta2=beta2, **VISIBLE_EPS)
-        if not bench.accepts(hyper):
+        hyper = builder.hyper(beta1=beta1, beta2=beta2, **VISIBLE_EPS)
+        if not builder.accepts(hyper):
             continue
-        for dtype in bench.dtypes("float32", "float64"):
+        for dtype in builder.dtypes("float32", "float64"):
             slug = f"beta1-{beta1}-beta2-{beta2}".replace(".", "p")
-            yield bench.plain(slug, about, hyper, steps=5, scale=[1.0, 0.1, 3.0, 0.3, 1.0], dtype=dtype)
+            yield builder.plain(slug, about, hyper, steps=5, scale=[1.0, 0.1, 3.0, 0.3, 1.0], dtype=dtype)
 
 
 BETAS = (

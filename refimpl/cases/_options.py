@@ -8,37 +8,37 @@ from typing import Any
 import numpy as np
 
 from ..case import Golden, Param
-from .build import VISIBLE_EPS, Bench, row_gradient
+from .build import VISIBLE_EPS, CaseBuilder, row_gradient
 
 
-def options(bench: Bench) -> Iterator[Golden]:
+def options(builder: CaseBuilder) -> Iterator[Golden]:
     for needs, slug, changes, about in OPTIONS:
-        if not bench.has(*needs):
+        if not builder.has(*needs):
             continue
-        for dtype in bench.dtypes("float32", "float64"):
-            yield bench.plain(slug, about, bench.hyper(**{"lr": 0.1, "eps": VISIBLE_EPS["eps"], **changes}), steps=4, dtype=dtype)
-    if bench.has("weight_decay") and bench.takes("rows"):
-        yield from _decayed_duplicates(bench)
-    if bench.has("grad_centralization"):
+        for dtype in builder.dtypes("float32", "float64"):
+            yield builder.plain(slug, about, builder.hyper(**{"lr": 0.1, "eps": VISIBLE_EPS["eps"], **changes}), steps=4, dtype=dtype)
+    if builder.has("weight_decay") and builder.takes("rows"):
+        yield from _decayed_duplicates(builder)
+    if builder.has("grad_centralization"):
         for width, about in (
             (16, "Centralized: the mean of each row is subtracted, its width a multiple of 16."),
             (12, "Not centralized: 12 is no multiple of 16."),
             (8, "Not centralized: 8 is no multiple of 16, though 16 is one of 8."),
         ):
-            hyper = bench.hyper(lr=0.1, grad_centralization=True)
-            yield bench.plain(f"centralization-{width}", about, hyper, shape=(3, width), steps=3)
-        hyper = bench.hyper(lr=0.1, grad_centralization=True)
+            hyper = builder.hyper(lr=0.1, grad_centralization=True)
+            yield builder.plain(f"centralization-{width}", about, hyper, shape=(3, width), steps=3)
+        hyper = builder.hyper(lr=0.1, grad_centralization=True)
         about = "Centralized over all axes but the first: the second is a multiple of 16."
-        yield bench.plain("centralization-cube", about, hyper, shape=(2, 16, 2), steps=2)
-        yield bench.plain("centralization-vector", "Not centralized: a vector has no rows.", hyper, shape=(16,), steps=2)
+        yield builder.plain("centralization-cube", about, hyper, shape=(2, 16, 2), steps=2)
+        yield builder.plain("centralization-vector", "Not centralized: a vector has no rows.", hyper, shape=(16,), steps=2)
     for name in ("amsgrad", "use_amsgrad"):
-        if bench.has(name):
-            yield _falling(bench, name)
-            yield _same_shapes(bench, name)
-    if bench.has("decoupled_weight_decay"):
-        hyper = bench.hyper(lr=0.0, weight_decay=0.1, decoupled_weight_decay=True)
+        if builder.has(name):
+            yield _falling(builder, name)
+            yield _same_shapes(builder, name)
+    if builder.has("decoupled_weight_decay"):
+        hyper = builder.hyper(lr=0.0, weight_decay=0.1, decoupled_weight_decay=True)
         about = "A learning rate of 0 with decoupled decay: p stays, and nothing is divided by 0."
-        yield bench.plain("decoupled-zero-lr", about, hyper, steps=3)
+        yield builder.plain("decoupled-zero-lr", about, hyper, steps=3)
 
 
 OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
@@ -94,36 +94,36 @@ OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
 )
 
 
-def _falling(bench: Bench, name: str) -> Golden:
-    hyper = bench.hyper(beta2=0.5, lr=0.1, **{name: True})
+def _falling(builder: CaseBuilder, name: str) -> Golden:
+    hyper = builder.hyper(beta2=0.5, lr=0.1, **{name: True})
     about = "Falling gradients with a short memory: the maximum of v is its first value, and it must be kept."
-    return bench.plain("amsgrad-falling", about, hyper, scale=[10.0, 1.0, 0.1, 0.01, 0.01])
+    return builder.plain("amsgrad-falling", about, hyper, scale=[10.0, 1.0, 0.1, 0.01, 0.01])
 
 
-def _same_shapes(bench: Bench, name: str) -> Golden:
-    source = bench.source("amsgrad-same-shapes")
+def _same_shapes(builder: CaseBuilder, name: str) -> Golden:
+    source = builder.source("amsgrad-same-shapes")
     shape = (2, 3)
     scales = {"a": (10.0, 1.0, 0.1), "b": (0.1, 1.0, 0.3)}
     params = [Param(key, source.normal(shape)) for key in scales]
-    gradients = [{key: bench.gradient(source, shape, "float32", scales[key][call]) for key in scales} for call in range(3)]
+    gradients = [{key: builder.gradient(source, shape, "float32", scales[key][call]) for key in scales} for call in range(3)]
     about = "Two parameters of one shape whose gradients fall and grow: each has a maximum of its own."
-    return bench.golden("amsgrad-same-shapes", about, params, gradients, bench.hyper(beta2=0.5, lr=0.1, **{name: True}))
+    return builder.golden("amsgrad-same-shapes", about, params, gradients, builder.hyper(beta2=0.5, lr=0.1, **{name: True}))
 
 
-def _decayed_duplicates(bench: Bench) -> Iterator[Golden]:
+def _decayed_duplicates(builder: CaseBuilder) -> Iterator[Golden]:
     shape = (5, 2)
     for slug, changes, about in DECAYED:
-        if not bench.has(*changes):
+        if not builder.has(*changes):
             continue
-        source = bench.source(slug)
+        source = builder.source(slug)
         gradients = [{"w": row_gradient(rows, source.normal((len(rows), 2)), shape)} for rows in ([4, 1, 4, 4], [1, 0], [4, 1, 1])]
-        hyper = bench.hyper(lr=0.1, **changes)
-        yield bench.golden(slug, about, [Param("w", source.normal(shape))], gradients, hyper)
-    source = bench.source("decay-of-zero-gradient")
+        hyper = builder.hyper(lr=0.1, **changes)
+        yield builder.golden(slug, about, [Param("w", source.normal(shape))], gradients, hyper)
+    source = builder.source("decay-of-zero-gradient")
     zeros = row_gradient([3, 1], np.zeros((2, 2), np.float32), shape)
     about = "Stored rows of 0: the decay alone is their gradient."
-    yield bench.golden(
-        "decay-of-zero-gradient", about, [Param("w", source.normal(shape))], [{"w": zeros}] * 3, bench.hyper(lr=0.1, weight_decay=0.05)
+    yield builder.golden(
+        "decay-of-zero-gradient", about, [Param("w", source.normal(shape))], [{"w": zeros}] * 3, builder.hyper(lr=0.1, weight_decay=0.05)
     )
 
 

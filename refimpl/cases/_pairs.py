@@ -11,7 +11,7 @@ import numpy as np
 from ..case import Golden, Param
 from ..gradients import Array
 from ._plans import Plan, closure, plans
-from .build import Bench, Source, row_gradient
+from .build import CaseBuilder, Source, row_gradient
 
 CALLS = 5
 SCALES = (3.0, 1.0, 0.3, 1.0, 0.1)
@@ -69,30 +69,30 @@ SETTINGS: Mapping[str, Setting] = {
 }
 
 
-def pairs(bench: Bench) -> Iterator[Golden]:
-    if bench.dialect.suite != "core":
+def pairs(builder: CaseBuilder) -> Iterator[Golden]:
+    if builder.dialect.suite != "core":
         return  # coverage.yaml asks nothing of the dialects of peers
-    for slug, plan in plans(bench.dialect):
-        yield _golden(bench, slug, plan)
+    for slug, plan in plans(builder.dialect):
+        yield _golden(builder, slug, plan)
 
 
-def _golden(bench: Bench, slug: str, plan: Plan) -> Golden:
+def _golden(builder: CaseBuilder, slug: str, plan: Plan) -> Golden:
     shape = WIDE if "centralization" in plan.claims else SQUARE
-    source = bench.source(slug)
+    source = builder.source(slug)
     count = 2 if "groups" in plan.claims else 1
     keeps_maximum = "amsgrad" in plan.claims
     params = []
     gradients: list[dict[str, Any]] = [{} for _ in range(CALLS)]
     for k, (name, form, traits) in enumerate(zip("abc", plan.forms, plan.traits)):
-        params.append(_param(bench, source, name, shape, plan, k % count, k, keeps_maximum))
+        params.append(_param(builder, source, name, shape, plan, k % count, k, keeps_maximum))
         for call in range(CALLS):
             if ("late" in traits and call == 0) or ("missing" in traits and call == 2):
                 continue
             gradients[call][name] = FORMS[_form(form, traits, call)](source, shape, plan.dtype, traits, call)
-    hypers = [_hyper(bench, plan, index) for index in range(count)]
-    schedule = {call: [_change(bench, plan, call, index) for index in range(count)] for call in range(2, CALLS + 1)}
+    hypers = [_hyper(builder, plan, index) for index in range(count)]
+    schedule = {call: [_change(builder, plan, call, index) for index in range(count)] for call in range(2, CALLS + 1)}
     layout = plan.layout
-    return bench.golden(slug, _about(plan), params, gradients, hypers, schedule=schedule, layout=layout)
+    return builder.golden(slug, _about(plan), params, gradients, hypers, schedule=schedule, layout=layout)
 
 
 def _form(form: str, traits: frozenset[str], call: int) -> str:
@@ -102,35 +102,35 @@ def _form(form: str, traits: frozenset[str], call: int) -> str:
 
 
 def _param(
-    bench: Bench, source: Source, name: str, shape: tuple[int, ...], plan: Plan, group: int, number: int, keeps_maximum: bool
+    builder: CaseBuilder, source: Source, name: str, shape: tuple[int, ...], plan: Plan, group: int, number: int, keeps_maximum: bool
 ) -> Param:
     value = source.normal(shape, 0.5, plan.dtype)
     if "resume" not in plan.claims:
         return Param(name, value, group)
-    steps = STEPS_BEFORE[number] if bench.dialect.framework == "torch" else STEPS_BEFORE[0]  # MindSpore counts for all parameters
+    steps = STEPS_BEFORE[number] if builder.dialect.framework == "torch" else STEPS_BEFORE[0]  # MindSpore counts for all parameters
     exp_avg = source.normal(shape, 0.5, plan.dtype)
     exp_avg_sq = (0.5 * exp_avg**2 + 0.1 * source.uniform(shape)).astype(plan.dtype)
     maximum = (exp_avg_sq * source.uniform(shape, 1.0, 3.0)).astype(plan.dtype) if keeps_maximum and group == 0 else None
     return Param(name, value, group, exp_avg, exp_avg_sq, steps, maximum)
 
 
-def _hyper(bench: Bench, plan: Plan, index: int) -> dict[str, Any]:
+def _hyper(builder: CaseBuilder, plan: Plan, index: int) -> dict[str, Any]:
     """The hyper-parameters of a group; in the second, switches that may differ are off."""
     changes: dict[str, Any] = dict(BASE)
     for claim in sorted(closure(plan.claims)):
         setting = SETTINGS[claim]
         changes |= {role: values[index] for role, values in dict(setting.by_group).items()}
-        name = bench.switch(setting.switch) if setting.switch else None
+        name = builder.switch(setting.switch) if setting.switch else None
         if name is not None:
-            changes[name] = index == 0 or not _differs_by_group(bench, name)
-    return bench.hyper(**changes)
+            changes[name] = index == 0 or not _differs_by_group(builder, name)
+    return builder.hyper(**changes)
 
 
-def _differs_by_group(bench: Bench, name: str) -> bool:
-    return bench.dialect.framework == "torch" or bench.dialect.parameters[name].group_only
+def _differs_by_group(builder: CaseBuilder, name: str) -> bool:
+    return builder.dialect.framework == "torch" or builder.dialect.parameters[name].group_only
 
 
-def _change(bench: Bench, plan: Plan, call: int, index: int) -> dict[str, Any]:
+def _change(builder: CaseBuilder, plan: Plan, call: int, index: int) -> dict[str, Any]:
     """What changes in a group before a call (from 2); the second group is a call behind, and rests at the last."""
     changes: dict[str, Any] = {}
     for claim in plan.claims:
@@ -138,7 +138,7 @@ def _change(bench: Bench, plan: Plan, call: int, index: int) -> dict[str, Any]:
         at = call - 2 - index
         if 0 <= at < len(schedule) and not (index and call == CALLS):
             changes |= schedule[at]
-    return bench.named(**changes) if changes else {}
+    return builder.named(**changes) if changes else {}
 
 
 def _value(source: Source, shape: tuple[int, ...], dtype: str, traits: frozenset[str], call: int) -> Array:

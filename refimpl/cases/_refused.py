@@ -7,33 +7,33 @@ from typing import Any
 
 from ..case import Golden, Param
 from ..dialects import Parameter
-from .build import Bench, row_gradient
+from .build import CaseBuilder, row_gradient
 
 
-def refused(bench: Bench) -> Iterator[Golden]:
-    for parameter in bench.dialect.parameters.values():
+def refused(builder: CaseBuilder) -> Iterator[Golden]:
+    for parameter in builder.dialect.parameters.values():
         for word, value in _outside(parameter):
             slug = f"{parameter.name}-{word}".replace("_", "-")
             about = f"{parameter.name} = {value!r} is refused."
-            yield _with_hyper(bench, slug, about, {parameter.name: value}, f"invalid-{parameter.name.replace('_', '-')}")
+            yield _with_hyper(builder, slug, about, {parameter.name: value}, f"invalid-{parameter.name.replace('_', '-')}")
     shape = (4, 3)
-    params = [Param("w", bench.source("refused").normal(shape))]
-    rows = row_gradient([1, 3], bench.source("refused-g").normal((2, 3)), shape)
-    dense = bench.source("refused-d").normal(shape)
-    if not bench.takes("dense"):
-        yield bench.golden("dense-gradient", "A dense gradient is refused.", params, [{"w": dense}], error="dense-gradient")
+    params = [Param("w", builder.source("refused").normal(shape))]
+    rows = row_gradient([1, 3], builder.source("refused-g").normal((2, 3)), shape)
+    dense = builder.source("refused-d").normal(shape)
+    if not builder.takes("dense"):
+        yield builder.golden("dense-gradient", "A dense gradient is refused.", params, [{"w": dense}], error="dense-gradient")
         about = "A dense gradient after a sparse one is refused, and the parameter stays where the first step left it."
-        yield bench.golden("dense-after-sparse", about, params, [{"w": rows}, {"w": dense}], error="dense-gradient")
-    if not bench.takes("rows"):
-        yield bench.golden("sparse-gradient", "A gradient by rows is refused.", params, [{"w": rows}], error="sparse-gradient")
-    if bench.dialect.name == "torch.SparseAdam":  # MindSpore's routes drop such a row, or leave a partial update
+        yield builder.golden("dense-after-sparse", about, params, [{"w": rows}, {"w": dense}], error="dense-gradient")
+    if not builder.takes("rows"):
+        yield builder.golden("sparse-gradient", "A gradient by rows is refused.", params, [{"w": rows}], error="sparse-gradient")
+    if builder.dialect.name == "torch.SparseAdam":  # MindSpore's routes drop such a row, or leave a partial update
         outside = row_gradient([1, 4], rows.values, shape)
-        yield bench.golden(
+        yield builder.golden(
             "row-outside", "A row number equal to the number of rows is refused.", params, [{"w": outside}], error="index-out-of-range"
         )
         negative = row_gradient([1, -1], rows.values, shape)
         about = "A negative row number is refused, and not taken from the end."
-        yield bench.golden("row-negative", about, params, [{"w": negative}], error="index-out-of-range")
+        yield builder.golden("row-negative", about, params, [{"w": negative}], error="index-out-of-range")
 
 
 def _outside(parameter: Parameter) -> Iterator[tuple[str, Any]]:
@@ -56,8 +56,8 @@ def _outside(parameter: Parameter) -> Iterator[tuple[str, Any]]:
         yield "int", 1
 
 
-def _with_hyper(bench: Bench, slug: str, about: str, changes: dict[str, Any], error: str) -> Golden:
-    source = bench.source("refused")
+def _with_hyper(builder: CaseBuilder, slug: str, about: str, changes: dict[str, Any], error: str) -> Golden:
+    source = builder.source("refused")
     param = Param("w", source.normal((3, 2)))
-    gradient = bench.gradient(source, (3, 2), "float32")
-    return bench.golden(slug, about, [param], [{"w": gradient}], {**bench.hyper(), **changes}, error=error)
+    gradient = builder.gradient(source, (3, 2), "float32")
+    return builder.golden(slug, about, [param], [{"w": gradient}], {**builder.hyper(), **changes}, error=error)

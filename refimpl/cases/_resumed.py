@@ -9,35 +9,35 @@ import numpy as np
 
 from ..case import Golden, Param
 from ..dialects.stages import Counter
-from .build import SHAPES, Bench, Source, row_gradient
+from .build import SHAPES, CaseBuilder, Source, row_gradient
 
 
-def resumed(bench: Bench) -> Iterator[Golden]:
-    for dtype in bench.dtypes("float32", "float64"):
+def resumed(builder: CaseBuilder) -> Iterator[Golden]:
+    for dtype in builder.dtypes("float32", "float64"):
         for step in RESUMED_STEPS:
-            source = bench.source(f"resume-{step}")
+            source = builder.source(f"resume-{step}")
             shape = (4, 3)
             param = resumed_param(source, "w", shape, dtype, step)
             slug = f"after-{step}" if dtype == "float32" else f"after-{step}-{dtype}"
             about = f"One step from a given state after {step} steps."
-            yield bench.golden(slug, about, [param], [{"w": bench.gradient(source, shape, dtype)}], bench.hyper(lr=0.01))
+            yield builder.golden(slug, about, [param], [{"w": builder.gradient(source, shape, dtype)}], builder.hyper(lr=0.01))
     for step, beta2, about in LATE_RESUMES:
-        yield _late(bench, step, beta2, about)
-    yield _far_above_root(bench)
-    if bench.switch("amsgrad"):
-        yield _resumed_maximum(bench)
-    yield _resumed_run(bench)
-    if bench.dialect.picks.counter is Counter.PARAMETER:
-        source = bench.source("resume-apart")
+        yield _late(builder, step, beta2, about)
+    yield _far_above_root(builder)
+    if builder.switch("amsgrad"):
+        yield _resumed_maximum(builder)
+    yield _resumed_run(builder)
+    if builder.dialect.picks.counter is Counter.PARAMETER:
+        source = builder.source("resume-apart")
         params = [resumed_param(source, name, SHAPES[name], "float32", step) for name, step in (("a", 3), ("b", 12), ("c", 700))]
-        gradients = [{name: bench.gradient(source, SHAPES[name], "float32") for name in "abc"} for _ in range(2)]
-        yield bench.golden("apart", "Three parameters resumed after different numbers of steps.", params, gradients)
-    if bench.takes("rows"):
-        source = bench.source("resume-empty")
+        gradients = [{name: builder.gradient(source, SHAPES[name], "float32") for name in "abc"} for _ in range(2)]
+        yield builder.golden("apart", "Three parameters resumed after different numbers of steps.", params, gradients)
+    if builder.takes("rows"):
+        source = builder.source("resume-empty")
         param = resumed_param(source, "w", (4, 2), "float32", 5)
         empty = row_gradient([], np.zeros((0, 2), np.float32), (4, 2))
-        gradients = [{"w": empty}, {"w": bench.gradient(source, (4, 2), "float32")}]
-        yield bench.golden("empty-first", "A resumed state whose first gradient is empty.", [param], gradients)
+        gradients = [{"w": empty}, {"w": builder.gradient(source, (4, 2), "float32")}]
+        yield builder.golden("empty-first", "A resumed state whose first gradient is empty.", [param], gradients)
 
 
 RESUMED_STEPS = (1, 2, 9, 100, 257, 2048, 65536, 1_000_000)
@@ -57,34 +57,34 @@ LATE_RESUMES = (
 """Steps before the resume, and a beta2 with which the correction of that step differs from 1."""
 
 
-def _late(bench: Bench, step: int, beta2: float, about: str) -> Golden:
-    source = bench.source(f"resume-late-{step}")
+def _late(builder: CaseBuilder, step: int, beta2: float, about: str) -> Golden:
+    source = builder.source(f"resume-late-{step}")
     shape = (4, 3)
     start = resumed_param(source, "w", shape, "float32", step)
     param = replace(start, value=(start.value * np.float32(0.01)).astype(np.float32))  # rounding of p hides less of the change
-    gradients = [{"w": bench.gradient(source, shape, "float32")} for _ in range(2)]
-    return bench.golden(f"after-{step}", about, [param], gradients, bench.hyper(beta2=beta2, lr=0.1, eps=0.01))
+    gradients = [{"w": builder.gradient(source, shape, "float32")} for _ in range(2)]
+    return builder.golden(f"after-{step}", about, [param], gradients, builder.hyper(beta2=beta2, lr=0.1, eps=0.01))
 
 
-def _far_above_root(bench: Bench) -> Golden:
-    source = bench.source("far-above-root")
+def _far_above_root(builder: CaseBuilder) -> Golden:
+    source = builder.source("far-above-root")
     shape = (3, 2)
     m = source.normal(shape) + np.float32(3)
     param = Param("w", source.normal(shape), exp_avg=m, exp_avg_sq=(m * np.float32(0.01)) ** 2, step=3)
-    gradients = [{"w": bench.gradient(source, shape, "float32", 0.01)} for _ in range(2)]
+    gradients = [{"w": builder.gradient(source, shape, "float32", 0.01)} for _ in range(2)]
     about = "m is a hundred times sqrt(v), so that p moves by more than 10 lr: no step is clipped."
-    return bench.golden("far-above-root", about, [param], gradients, bench.hyper(lr=0.1, eps=0.01))
+    return builder.golden("far-above-root", about, [param], gradients, builder.hyper(lr=0.1, eps=0.01))
 
 
-def _resumed_maximum(bench: Bench) -> Golden:
-    source = bench.source("resume-maximum")
+def _resumed_maximum(builder: CaseBuilder) -> Golden:
+    source = builder.source("resume-maximum")
     shape = (4, 3)
     start = resumed_param(source, "w", shape, "float32", 9)
     assert start.exp_avg_sq is not None
     param = replace(start, max_exp_avg_sq=(start.exp_avg_sq * source.uniform(shape, 1.0, 9.0)).astype(np.float32))
-    hyper = bench.hyper(**{"lr": 0.1, "eps": 0.01, str(bench.switch("amsgrad")): True})
+    hyper = builder.hyper(**{"lr": 0.1, "eps": 0.01, str(builder.switch("amsgrad")): True})
     about = "A resumed maximum that is larger than v: it divides, and it stays."
-    return bench.golden("maximum-above-v", about, [param], [{"w": bench.gradient(source, shape, "float32")}], hyper)
+    return builder.golden("maximum-above-v", about, [param], [{"w": builder.gradient(source, shape, "float32")}], hyper)
 
 
 def resumed_param(source: Source, name: str, shape: tuple[int, ...], dtype: str, step: int, group: int = 0) -> Param:
@@ -94,10 +94,10 @@ def resumed_param(source: Source, name: str, shape: tuple[int, ...], dtype: str,
     )
 
 
-def _resumed_run(bench: Bench) -> Golden:
-    source = bench.source("resume-run")
+def _resumed_run(builder: CaseBuilder) -> Golden:
+    source = builder.source("resume-run")
     params = [resumed_param(source, name, SHAPES[name], "float32", 40) for name in "ab"]
-    gradients = [{name: bench.gradient(source, SHAPES[name], "float32") for name in "ab"} for _ in range(4)]
-    return bench.golden(
-        "run", "Training that goes on for four steps from a given state of two parameters.", params, gradients, bench.hyper(lr=0.05)
+    gradients = [{name: builder.gradient(source, SHAPES[name], "float32") for name in "ab"} for _ in range(4)]
+    return builder.golden(
+        "run", "Training that goes on for four steps from a given state of two parameters.", params, gradients, builder.hyper(lr=0.05)
     )

@@ -9,32 +9,32 @@ import numpy as np
 
 from ..case import Golden, Param
 from ..gradients import RowGradient
-from .build import VISIBLE_EPS, Bench, row_gradient
+from .build import VISIBLE_EPS, CaseBuilder, row_gradient
 
 
-def shapes(bench: Bench) -> Iterator[Golden]:
+def shapes(builder: CaseBuilder) -> Iterator[Golden]:
     for slug, widths, about in WIDTHS:
-        yield _widths(bench, slug, widths, about)
-    for dtype in bench.dtypes("float64"):
-        yield _widths(bench, "widths-1-to-9", WIDTHS[0][1], WIDTHS[0][2], dtype)
-    yield bench.plain("vector", "A parameter of one dimension: its rows are single numbers.", shape=(7,))
-    yield bench.plain("cube", "A parameter of three dimensions: a row is a matrix.", shape=(4, 2, 3))
+        yield _widths(builder, slug, widths, about)
+    for dtype in builder.dtypes("float64"):
+        yield _widths(builder, "widths-1-to-9", WIDTHS[0][1], WIDTHS[0][2], dtype)
+    yield builder.plain("vector", "A parameter of one dimension: its rows are single numbers.", shape=(7,))
+    yield builder.plain("cube", "A parameter of three dimensions: a row is a matrix.", shape=(4, 2, 3))
     about = "A cube with three equal sides: a moment that is kept transposed shows."
-    yield bench.plain("cube-of-equal-sides", about, bench.hyper(**VISIBLE_EPS), shape=(3, 3, 3), steps=3)
-    yield bench.plain("four-dimensions", "A parameter of four dimensions.", shape=(3, 2, 1, 2))
-    yield bench.plain("one-element", "A parameter of one element.", shape=(1, 1))
-    yield bench.plain("one-row", "A table of one row.", shape=(1, 5))
-    if bench.sparse:
+    yield builder.plain("cube-of-equal-sides", about, builder.hyper(**VISIBLE_EPS), shape=(3, 3, 3), steps=3)
+    yield builder.plain("four-dimensions", "A parameter of four dimensions.", shape=(3, 2, 1, 2))
+    yield builder.plain("one-element", "A parameter of one element.", shape=(1, 1))
+    yield builder.plain("one-row", "A table of one row.", shape=(1, 5))
+    if builder.sparse:
         empty = row_gradient([], np.zeros((0, 1), np.float32), (0, 1))
-        params = [Param("nothing", np.zeros((0, 1), np.float32)), Param("w", bench.source("no-rows").normal((3, 2)))]
-        second = bench.gradient(bench.source("no-rows-g"), (3, 2), "float32")
-        yield bench.golden("no-rows", "A table without rows, beside one that has some.", params, [{"nothing": empty, "w": second}] * 2)
+        params = [Param("nothing", np.zeros((0, 1), np.float32)), Param("w", builder.source("no-rows").normal((3, 2)))]
+        second = builder.gradient(builder.source("no-rows-g"), (3, 2), "float32")
+        yield builder.golden("no-rows", "A table without rows, beside one that has some.", params, [{"nothing": empty, "w": second}] * 2)
     else:
-        yield bench.plain("scalar", "A parameter without dimensions.", shape=())
-        params = [Param("nothing", np.zeros((0, 1), np.float32)), Param("w", bench.source("no-rows").normal((3, 2)))]
-        second = bench.gradient(bench.source("no-rows-g"), (3, 2), "float32")
+        yield builder.plain("scalar", "A parameter without dimensions.", shape=())
+        params = [Param("nothing", np.zeros((0, 1), np.float32)), Param("w", builder.source("no-rows").normal((3, 2)))]
+        second = builder.gradient(builder.source("no-rows-g"), (3, 2), "float32")
         given = {"nothing": np.zeros((0, 1), np.float32), "w": second}
-        yield bench.golden("no-rows", "A table without rows, beside one that has some.", params, [given] * 2)
+        yield builder.golden("no-rows", "A table without rows, beside one that has some.", params, [given] * 2)
 
 
 WIDTHS: Sequence[tuple[str, Sequence[int], str]] = (
@@ -45,47 +45,47 @@ WIDTHS: Sequence[tuple[str, Sequence[int], str]] = (
 )
 
 
-def _widths(bench: Bench, slug: str, widths: Sequence[int], about: str, dtype: str = "float32") -> Golden:
-    source = bench.source(slug)
+def _widths(builder: CaseBuilder, slug: str, widths: Sequence[int], about: str, dtype: str = "float32") -> Golden:
+    source = builder.source(slug)
     rows = 3 if max(widths) < 100 else 2 if max(widths) < 1000 else 1
     params = [Param(f"w{width}", source.normal((rows, width), 1.0, dtype)) for width in widths]
     picked = [rows - 1, 0] if rows == 3 else [rows - 1]
-    gradients = [{f"w{width}": bench.gradient(source, (rows, width), dtype, rows=picked) for width in widths} for _ in range(2)]
+    gradients = [{f"w{width}": builder.gradient(source, (rows, width), dtype, rows=picked) for width in widths} for _ in range(2)]
     name = slug if dtype == "float32" else f"{slug}-{dtype}"
-    return bench.golden(name, about, params, gradients, bench.hyper(**VISIBLE_EPS), record=[2])
+    return builder.golden(name, about, params, gradients, builder.hyper(**VISIBLE_EPS), record=[2])
 
 
-def layouts(bench: Bench) -> Iterator[Golden]:
-    hyper = bench.hyper(**VISIBLE_EPS)
-    yield bench.plain(
+def layouts(builder: CaseBuilder) -> Iterator[Golden]:
+    hyper = builder.hyper(**VISIBLE_EPS)
+    yield builder.plain(
         "strided", "Every array is a view with gaps: an element is not where a contiguous one would be.", hyper, layout="strided"
     )
-    yield bench.plain("read-only", "Every array is read-only: writing to the caller's arrays fails.", layout="read-only")
-    yield bench.plain("fortran", "Every array lies column by column.", hyper, layout="fortran")
+    yield builder.plain("read-only", "Every array is read-only: writing to the caller's arrays fails.", layout="read-only")
+    yield builder.plain("fortran", "Every array lies column by column.", hyper, layout="fortran")
     about = "A cube with three equal sides that lies column by column: any other order of its elements shows."
-    yield bench.plain("fortran-cube", about, hyper, shape=(3, 3, 3), layout="fortran")
-    if bench.takes("rows"):
-        yield _narrow_indices(bench)
-    yield bench.plain("strided-cube", "A strided parameter of three dimensions.", shape=(3, 2, 3), layout="strided")
+    yield builder.plain("fortran-cube", about, hyper, shape=(3, 3, 3), layout="fortran")
+    if builder.takes("rows"):
+        yield _narrow_indices(builder)
+    yield builder.plain("strided-cube", "A strided parameter of three dimensions.", shape=(3, 2, 3), layout="strided")
 
 
-def _narrow_indices(bench: Bench) -> Golden:
-    source = bench.source("int32-indices")
+def _narrow_indices(builder: CaseBuilder) -> Golden:
+    source = builder.source("int32-indices")
     gradients = [{"w": RowGradient(np.array(rows, np.int32), source.normal((len(rows), 3)), (5, 3))} for rows in ([4, 1, 4], [0, 2])]
-    return bench.golden("int32-indices", "Row numbers of 32 bits.", [Param("w", source.normal((5, 3)))], gradients)
+    return builder.golden("int32-indices", "Row numbers of 32 bits.", [Param("w", source.normal((5, 3)))], gradients)
 
 
-def ranges(bench: Bench) -> Iterator[Golden]:
+def ranges(builder: CaseBuilder) -> Iterator[Golden]:
     for slug, scales, hyper, about in RANGES:
-        yield bench.plain(slug, about, bench.hyper(**hyper), scale=scales, steps=len(scales))
-    for dtype in bench.dtypes("float64"):
-        yield bench.plain("square-underflows", "Gradients of 1e-170 in double: their square is 0.", scale=[1e-170] * 3, dtype=dtype)
-        yield bench.plain(
+        yield builder.plain(slug, about, builder.hyper(**hyper), scale=scales, steps=len(scales))
+    for dtype in builder.dtypes("float64"):
+        yield builder.plain("square-underflows", "Gradients of 1e-170 in double: their square is 0.", scale=[1e-170] * 3, dtype=dtype)
+        yield builder.plain(
             "square-overflows", "Gradients of 1e160 in double: their square is infinite.", scale=[1.0, 1e160, 1.0], dtype=dtype
         )
-    yield _huge_parameter(bench)
+    yield _huge_parameter(builder)
     for slug, value, about in NOT_FINITE:
-        yield _not_finite(bench, slug, value, about)
+        yield _not_finite(builder, slug, value, about)
 
 
 RANGES: Sequence[tuple[str, list[float], dict[str, Any], str]] = (
@@ -104,16 +104,16 @@ RANGES: Sequence[tuple[str, list[float], dict[str, Any], str]] = (
 )
 
 
-def _huge_parameter(bench: Bench) -> Golden:
-    source = bench.source("huge-parameter")
+def _huge_parameter(builder: CaseBuilder) -> Golden:
+    source = builder.source("huge-parameter")
     shape = (3, 2)
     start = (source.normal(shape, 1.0, "float64") * 1e20).astype(np.float32)
-    gradients = [{"w": bench.gradient(source, shape, "float32")} for _ in range(2)]
-    return bench.golden("huge-parameter", "Parameters of 1e20, which a step of lr cannot move.", [Param("w", start)], gradients)
+    gradients = [{"w": builder.gradient(source, shape, "float32")} for _ in range(2)]
+    return builder.golden("huge-parameter", "Parameters of 1e20, which a step of lr cannot move.", [Param("w", start)], gradients)
 
 
-def _not_finite(bench: Bench, slug: str, value: float, about: str) -> Golden:
-    source = bench.source(slug)
+def _not_finite(builder: CaseBuilder, slug: str, value: float, about: str) -> Golden:
+    source = builder.source(slug)
     shape = (4, 3)
     gradients = []
     for t in range(3):
@@ -121,8 +121,8 @@ def _not_finite(bench: Bench, slug: str, value: float, about: str) -> Golden:
         if t == 1:
             values[1, 2] = value
         dense = np.concatenate([values, source.normal((1, 3))])
-        gradients.append({"w": row_gradient([3, 0, 2], values, shape) if bench.sparse else dense})
-    return bench.golden(slug, about, [Param("w", source.normal(shape))], gradients)
+        gradients.append({"w": row_gradient([3, 0, 2], values, shape) if builder.sparse else dense})
+    return builder.golden(slug, about, [Param("w", source.normal(shape))], gradients)
 
 
 NOT_FINITE = (
@@ -132,10 +132,10 @@ NOT_FINITE = (
 )
 
 
-def half(bench: Bench) -> Iterator[Golden]:
-    for dtype in bench.dtypes("float16", "bfloat16"):
-        hyper = bench.hyper(eps=1e-3, lr=0.01)
-        yield bench.plain("ordinary", f"Three steps in {dtype}, far from its limits.", hyper, steps=3, dtype=dtype)
-        yield bench.plain(
-            "odd-betas", f"Betas that {dtype} holds badly.", bench.hyper(eps=1e-3, lr=0.1, beta1=0.8, beta2=0.95), steps=3, dtype=dtype
+def half(builder: CaseBuilder) -> Iterator[Golden]:
+    for dtype in builder.dtypes("float16", "bfloat16"):
+        hyper = builder.hyper(eps=1e-3, lr=0.01)
+        yield builder.plain("ordinary", f"Three steps in {dtype}, far from its limits.", hyper, steps=3, dtype=dtype)
+        yield builder.plain(
+            "odd-betas", f"Betas that {dtype} holds badly.", builder.hyper(eps=1e-3, lr=0.1, beta1=0.8, beta2=0.95), steps=3, dtype=dtype
         )

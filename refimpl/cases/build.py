@@ -51,7 +51,7 @@ def row_gradient(indices: Sequence[int] | Array, values: Array, shape: tuple[int
 
 
 @dataclass(frozen=True)
-class Bench:
+class CaseBuilder:
     """Where the cases of one theme of one dialect are made."""
 
     dialect: Dialect

@@ -11,7 +11,7 @@ import numpy as np
 from ..arithmetic import FORMATS
 from ..case import Case, Golden, Param
 from ..dialects import Hyper, Picks, dialect
-from ..dialects.stages import Amsgrad, Centralization, Decay, Direction, Objective
+from ..dialects.stages import Amsgrad, Centralization, Decay, Direction, Objective, centralizes
 from ..gradients import Array, gradient_form, laid_out
 from ..reference import scheduled
 
@@ -67,7 +67,7 @@ def _options(param: Param, used: list[tuple[Hyper, Picks]]) -> Iterator[str]:
         "amsgrad": any(pick.amsgrad is not Amsgrad.OFF for pick in picks),
         "maximize": any(pick.objective is Objective.MAXIMIZE for pick in picks),
         "nesterov": any(pick.direction in (Direction.NESTEROV, Direction.NADAM) for pick in picks),
-        "centralization": len(shape) >= 2 and shape[1] % 16 == 0 and any(pick.centralization is not Centralization.NONE for pick in picks),
+        "centralization": centralizes(shape) and any(pick.centralization is not Centralization.NONE for pick in picks),
         "loss-scale": any(hyper.loss_scale != 1 for hyper, _ in used),
     }
     return (name for name, holds in tests.items() if holds)

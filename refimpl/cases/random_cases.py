@@ -12,7 +12,7 @@ from ..case import Case, Group, Param, Step
 from ..dialects import dialect
 from ..dialects.stages import Counter
 from ..gradients import Array, RowGradient
-from .build import Bench
+from .build import CaseBuilder
 from .coverage import requirements
 
 BETAS = (0.0, 0.5, 0.9, 0.999)
@@ -34,16 +34,16 @@ class Size:
 
 def random_case(rng: np.random.Generator, name: str, size: Size = Size(), dtype: str | None = None) -> Case:
     """A case of one parameter with a gradient at every call: hyper-parameters, magnitudes, state and gradients at random."""
-    bench = Bench(dialect(name), "random")
-    dtype = dtype or str(rng.choice(bench.dialect.dtypes))
+    builder = CaseBuilder(dialect(name), "random")
+    dtype = dtype or str(rng.choice(builder.dialect.dtypes))
     draw = _Draw(rng, dtype)
-    form = str(rng.choice(bench.dialect.gradients))
+    form = str(rng.choice(builder.dialect.gradients))
     shape = (size.rows, size.width)
     param = _resumed(draw, shape) if rng.random() < 0.5 else Param("w", draw.numbers(shape))
-    hyper = _hyper(draw, bench)
+    hyper = _hyper(draw, builder)
     steps = []
     for t in range(size.steps):
-        change = bench.changed(lr=draw.log(-6, 0)) if t and rng.random() < 0.2 else {}
+        change = builder.changed(lr=draw.log(-6, 0)) if t and rng.random() < 0.2 else {}
         steps.append(Step({"w": GRADIENTS[form](draw, shape)}, (change,)))
     return Case(
         id=f"{name}/random/{form}-{dtype}",
@@ -61,30 +61,30 @@ def mixed_case(rng: np.random.Generator, name: str, size: Size = Size(), dtype: 
 
     Its parameters have one shape, and each its own magnitudes.
     """
-    bench = Bench(dialect(name), "mixed")
-    dtype = dtype or str(rng.choice(bench.dialect.dtypes))
+    builder = CaseBuilder(dialect(name), "mixed")
+    dtype = dtype or str(rng.choice(builder.dialect.dtypes))
     shape = (size.rows, size.width)
     draws = [_Draw(rng, dtype) for _ in range(int(rng.integers(1, 5)))]
-    hypers = _groups(draws[0], bench)
+    hypers = _groups(draws[0], builder)
     settings = [setting for setting in SCHEDULED if f"schedule-{setting.replace('_', '-')}" in requirements(name).features]
     counts = (
         rng.choice(STEPS_BEFORE, len(draws))
-        if bench.dialect.picks.counter is Counter.PARAMETER
+        if builder.dialect.picks.counter is Counter.PARAMETER
         else [rng.choice(STEPS_BEFORE)] * len(draws)
     )
     resumes = rng.random() < 0.5
-    forms = [str(rng.choice(bench.dialect.gradients)) for _ in draws]
+    forms = [str(rng.choice(builder.dialect.gradients)) for _ in draws]
     params = []
     for number, (draw, count) in enumerate(zip(draws, counts)):
         group = int(rng.integers(len(hypers)))
         start = _resumed(draw, shape) if resumes else Param("", draw.numbers(shape))
-        maximum = _maximum(draw, start) if resumes and hypers[group].get(str(bench.switch("amsgrad"))) else None
+        maximum = _maximum(draw, start) if resumes and hypers[group].get(str(builder.switch("amsgrad"))) else None
         params.append(replace(start, name="w" + "abcd"[number], group=group, step=int(count) if resumes else 0, max_exp_avg_sq=maximum))
     steps = []
     for call in range(size.steps):
-        given = [form if rng.random() < 0.9 else str(rng.choice(bench.dialect.gradients)) for form in forms]
+        given = [form if rng.random() < 0.9 else str(rng.choice(builder.dialect.gradients)) for form in forms]
         gradients = {param.name: _maybe(draw, form, shape) for param, draw, form in zip(params, draws, given)}
-        steps.append(Step(gradients, tuple(_change(draws[0], bench, settings) if call else {} for _ in hypers)))
+        steps.append(Step(gradients, tuple(_change(draws[0], builder, settings) if call else {} for _ in hypers)))
     return Case(
         id=f"{name}/mixed/{'-'.join(forms)}-{dtype}",
         about="A random case.",
@@ -102,28 +102,28 @@ SCHEDULED = ("lr", "betas", "eps", "weight_decay", "maximize", "decoupled")
 """Settings that a schedule may change, in the words of coverage.yaml."""
 
 
-def _groups(draw: _Draw, bench: Bench) -> list[dict[str, Any]]:
+def _groups(draw: _Draw, builder: CaseBuilder) -> list[dict[str, Any]]:
     """The hyper-parameters of one group, or of two that differ in what the dialect lets differ."""
-    first = _hyper(draw, bench)
+    first = _hyper(draw, builder)
     if draw.rng.random() < 0.5:
         return [first]
-    second = _hyper(draw, bench)
-    if bench.dialect.framework == "torch":
+    second = _hyper(draw, builder)
+    if builder.dialect.framework == "torch":
         return [first, second]
-    parameters = bench.dialect.parameters
+    parameters = builder.dialect.parameters
     own = {name for name, parameter in parameters.items() if parameter.group_only or {"lr", "weight_decay"} & set(parameter.roles)}
     return [first, {name: second[name] if name in own else value for name, value in first.items()}]
 
 
-def _change(draw: _Draw, bench: Bench, settings: list[str]) -> dict[str, Any]:
+def _change(draw: _Draw, builder: CaseBuilder, settings: list[str]) -> dict[str, Any]:
     """What a schedule changes before a call: often nothing, never what the dialect refuses."""
     changes: dict[str, Any] = {}
-    drawn = _hyper(draw, bench)
+    drawn = _hyper(draw, builder)
     for setting in settings:
         if draw.rng.random() < 0.15:
             names = {
                 name
-                for name, parameter in bench.dialect.parameters.items()
+                for name, parameter in builder.dialect.parameters.items()
                 if setting in (name, *parameter.roles) or (setting == "decoupled" and "decay" in parameter.when_true)
             }
             changes |= {name: drawn[name] for name in names}
@@ -184,7 +184,7 @@ def _resumed(draw: _Draw, shape: tuple[int, ...]) -> Param:
     return Param("w", draw.numbers(shape), exp_avg=m, exp_avg_sq=v.astype(draw.dtype), step=steps)
 
 
-def _hyper(draw: _Draw, bench: Bench) -> dict[str, Any]:
+def _hyper(draw: _Draw, builder: CaseBuilder) -> dict[str, Any]:
     """Every parameter of the dialect at random, each value replaced by its default where the dialect refuses it."""
     rng = draw.rng
     roles: dict[str, float] = {
@@ -195,11 +195,11 @@ def _hyper(draw: _Draw, bench: Bench) -> dict[str, Any]:
         "weight_decay": draw.log(-4, 0) if rng.random() < 0.5 else 0.0,
         "loss_scale": float(rng.choice(LOSS_SCALES)),
     }
-    known = {role for parameter in bench.dialect.parameters.values() for role in parameter.roles}
-    defaults = bench.hyper()
-    drawn = bench.hyper(**{role: value for role, value in roles.items() if role in known})
-    switches = {name: bool(rng.random() < 0.3) for name, parameter in bench.dialect.parameters.items() if parameter.when_true}
-    accepted = {name: value if bench.accepts({**defaults, name: value}) else defaults[name] for name, value in drawn.items()}
+    known = {role for parameter in builder.dialect.parameters.values() for role in parameter.roles}
+    defaults = builder.hyper()
+    drawn = builder.hyper(**{role: value for role, value in roles.items() if role in known})
+    switches = {name: bool(rng.random() < 0.3) for name, parameter in builder.dialect.parameters.items() if parameter.when_true}
+    accepted = {name: value if builder.accepts({**defaults, name: value}) else defaults[name] for name, value in drawn.items()}
     return {**accepted, **switches}
 
 

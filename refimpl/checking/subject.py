@@ -23,7 +23,7 @@ from .options import PER_CASE, PER_PROGRAM
 class Judged:
     """Who is run, the vectors that were selected, and the outcome of each as it comes.
 
-    failure: how a program ended, where that was not well; run: the backend, where cases can be run again.
+    failure: the exit status or signal of a program, empty on success; run: the backend, where cases can be run again.
     """
 
     name: str

@@ -104,6 +104,11 @@ class Centralization(Stage):
     BEFORE_DECAY = "mean over axes 1.. subtracted before the decay is added (bug)"
 
 
+def centralizes(shape: tuple[int, ...]) -> bool:
+    """Whether MindSpore's rule of centralization applies to a parameter of this shape (see Centralization.ROW_MEAN)."""
+    return len(shape) >= 2 and shape[1] % 16 == 0
+
+
 class Unscale(Stage):
     """Where the gradient is multiplied by 1/loss_scale, as seen by a coupled decay."""
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import CLASSES, CPU_CLASS, Arithmetic
-from ..case import KINDS, Expected
+from ..case import Expected
 from ..dialects import Deviation, Dialect
 from ..dialects.translate import Refused
 from ..gradients import Array
-from ..oracle import recorded
+from ..oracle import in_range, recorded
 from ._measured import Measured
 from ._replay import DOUBLE, Results, Target, Transfer, run
 from ._stages import StageDifference
@@ -36,10 +36,10 @@ def distance(one: Measured, results: Results) -> Distance:
     """How far these states are from A's, over the elements that stay inside the range of the format."""
     worst = Distance(0.0, 0.0)
     for index, param in enumerate(one.case.params):
-        tame = _tame(one.expected[param.name])
+        inside = in_range(one.expected[param.name])
         for array, expected in one.expected[param.name].items():
             got = results[param.name, array].reshape(expected.value.shape)
-            apart = np.where(tame, _apart(got, expected), 0.0)
+            apart = np.where(inside, _apart(got, expected), 0.0)
             with np.errstate(all="ignore"):
                 bounds = np.where(apart == 0, 0.0, apart / expected.bound[CPU_CLASS].astype(np.float64))
             largest = float(np.max(bounds, initial=0.0))
@@ -67,21 +67,13 @@ def rounding(one: Measured) -> Rounding:
 
 def _reach(one: Measured, index: int, of_class: str) -> float:
     of = one.expected[one.case.params[index].name]
-    return _in_rates(np.where(_tame(of), of["param"].bound[of_class], 0.0), one.rates[index])
+    return _in_rates(np.where(in_range(of), of["param"].bound[of_class], 0.0), one.rates[index])
 
 
 def _apart(got: Array, expected: Expected) -> Array:
     with np.errstate(invalid="ignore"):
         apart = np.abs(got - expected.value)
     return np.where(np.isfinite(apart), apart, np.inf)
-
-
-def _tame(of: Mapping[str, Expected]) -> Array:
-    wild = np.zeros(of["param"].value.shape, bool)
-    for one in of.values():
-        if one.allowed is not None:
-            wild |= np.logical_or.accumulate(one.allowed != KINDS["finite"], axis=0)
-    return ~wild
 
 
 def _in_rates(apart: Array, rates: Array) -> float:

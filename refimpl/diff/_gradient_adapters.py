@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..case import ARRAYS
-from ..dialects.stages import Centralization, Decay, Merge, Objective, Touch, Unscale
+from ..dialects.stages import Centralization, Decay, Merge, Objective, Touch, Unscale, centralizes
 from ..dialects.translate import Wanted
 from ..gradients import Array, RowGradient, is_element_gradient, laid_out, row_layout
 from ..reference.gradient import merge
@@ -91,7 +91,7 @@ def centralize(g: Any, wanted: Wanted, call: Call, name: str) -> tuple[Any, Want
         return None
     done = Wanted(wanted.hyper, replace(wanted.picks, centralization=Centralization.NONE))
     values = _values(g)
-    if values.ndim < 2 or values.shape[1] % 16:
+    if not centralizes(values.shape):
         return _with(g, values), done
     return _with(g, values - values.mean(axis=tuple(range(1, values.ndim)), keepdims=True)), done
 

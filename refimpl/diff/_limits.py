@@ -13,16 +13,16 @@ from ..reference.counters import is_empty
 from ._words import words
 
 KINDS = {
-    "form": "with gradients that it refuses",
-    "none": "with parameters without a gradient, which it refuses",
-    "idle": "with calls without a gradient, which it refuses",
-    "empty": "with empty gradients, which it does not take",
-    "setting": "with a setting that it lacks",
-    "group": "with settings of a group, which one optimizer of it cannot hold",
-    "fixed": "with changes that it does not provide for",
-    "range": "with values that it refuses",
+    "form": "because {b} refuses this form of gradient",
+    "none": "because {b} refuses a parameter without a gradient",
+    "idle": "because {b} refuses a call without a gradient",
+    "empty": "because {b} does not take empty gradients",
+    "setting": "because {b} lacks a setting",
+    "group": "because one {b} cannot hold settings per group",
+    "fixed": "because {b} has no way to change a setting between calls",
+    "range": "because {b} rejects a value",
 }
-"""Why a case is refused, as a sentence ends that begins with how many."""
+"""Why B cannot reproduce a case: the end of a sentence that begins with how many."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..case import Case, Param
-from ..cases.build import Bench, Source, row_gradient
+from ..cases.build import CaseBuilder, Source, row_gradient
 from ..dialects import Dialect
 from ..dialects.stages import Counter
 from ..gradients import Array
@@ -70,7 +70,7 @@ def mixtures(a: Dialect) -> list[Case]:
     """The mixed cases of a dialect; the same on every machine."""
     rng = random.Random(f"mixtures/{a.name}")
     twos = [_draw(a, rng, frozenset(pair)) for pair in combinations(features_of(a), 2)] if a.suite != "core" or limits(a).none else []
-    return [_case(Bench(a, "mixtures"), number, mixture) for number, mixture in enumerate((*twos, *_many(a, rng)), start=1)]
+    return [_case(CaseBuilder(a, "mixtures"), number, mixture) for number, mixture in enumerate((*twos, *_many(a, rng)), start=1)]
 
 
 def _many(a: Dialect, rng: random.Random) -> list[Mixture]:
@@ -110,56 +110,56 @@ def _draw(a: Dialect, rng: random.Random, whole: frozenset[str]) -> Mixture:
     return Mixture(whole - ({"groups"} if limit.one_schedule and "schedule of lr" in whole else set()), forms, tuple(traits))
 
 
-def _case(bench: Bench, number: int, mixture: Mixture) -> Case:
-    source = bench.source(f"{bench.dialect.name}/{number}")
+def _case(builder: CaseBuilder, number: int, mixture: Mixture) -> Case:
+    source = builder.source(f"{builder.dialect.name}/{number}")
     count = 2 if "groups" in mixture.whole else 1
     shapes = (TABLE, NARROW, NARROW)
-    params = [_param(bench, source, k, shape, mixture, k % count) for k, shape in enumerate(shapes)]
+    params = [_param(builder, source, k, shape, mixture, k % count) for k, shape in enumerate(shapes)]
     gradients: list[dict[str, Any]] = [{} for _ in range(CALLS)]
     for k, (form, traits) in enumerate(zip(mixture.forms, mixture.traits)):
         for call in range(CALLS):
             if not (("late" in traits and call <= min(k, 1)) or ("missing" in traits and call == MISSING)):
                 gradients[call]["abc"[k]] = _gradient(source, form, traits, shapes[k], call)
-    hypers = [_hyper(bench, mixture, index) for index in range(count)]
-    schedule = {call: [_change(bench, mixture, call, index) for index in range(count)] for call in range(2, CALLS + 1)}
+    hypers = [_hyper(builder, mixture, index) for index in range(count)]
+    schedule = {call: [_change(builder, mixture, call, index) for index in range(count)] for call in range(2, CALLS + 1)}
     words = sorted({*mixture.whole, *mixture.forms}.union(*mixture.traits))
-    return bench.golden(f"mixed-{number}", f"Mixed: {', '.join(words)}.", params, gradients, hypers, schedule=schedule).case
+    return builder.golden(f"mixed-{number}", f"Mixed: {', '.join(words)}.", params, gradients, hypers, schedule=schedule).case
 
 
-def _param(bench: Bench, source: Source, k: int, shape: tuple[int, ...], mixture: Mixture, group: int) -> Param:
+def _param(builder: CaseBuilder, source: Source, k: int, shape: tuple[int, ...], mixture: Mixture, group: int) -> Param:
     value = source.normal(shape, 0.5)
     if "resume" not in mixture.whole:
         return Param("abc"[k], value, group)
-    shared = bench.dialect.picks.counter in (Counter.CALL, Counter.CALL_NONEMPTY)
+    shared = builder.dialect.picks.counter in (Counter.CALL, Counter.CALL_NONEMPTY)
     exp_avg = source.normal(shape, 0.5)
     exp_avg_sq = (0.5 * exp_avg**2 + 0.1 * source.uniform(shape)).astype(np.float32)
     maximum = (exp_avg_sq * source.uniform(shape, 1.0, 3.0)).astype(np.float32)
-    keeps = any(bench.has(name) and name in mixture.whole for name in ("amsgrad", "use_amsgrad"))
+    keeps = any(builder.has(name) and name in mixture.whole for name in ("amsgrad", "use_amsgrad"))
     steps = STEPS_BEFORE[0 if shared else k]
     return Param("abc"[k], value, group, exp_avg, exp_avg_sq, steps, maximum if keeps else None)
 
 
-def _hyper(bench: Bench, mixture: Mixture, index: int) -> dict[str, Any]:
+def _hyper(builder: CaseBuilder, mixture: Mixture, index: int) -> dict[str, Any]:
     """The settings of a group; the second has those of its own that the framework lets a group have."""
-    per_group = limits(bench.dialect).per_group
+    per_group = limits(builder.dialect).per_group
     roles: dict[str, Any] = {**BASE, **({role: value for role, value in OTHER.items() if role in per_group} if index else {})}
     for role, values in ON.items():
         if role in mixture.whole or (role == "weight_decay" and "schedule of weight_decay" in mixture.whole):
             roles[role] = values[index if role in per_group else 0]
-    switches = {name: not one.default for name, one in bench.dialect.parameters.items() if one.when_true and name in mixture.whole}
-    return bench.hyper(**roles, **switches)
+    switches = {name: not one.default for name, one in builder.dialect.parameters.items() if one.when_true and name in mixture.whole}
+    return builder.hyper(**roles, **switches)
 
 
-def _change(bench: Bench, mixture: Mixture, call: int, index: int) -> dict[str, Any]:
+def _change(builder: CaseBuilder, mixture: Mixture, call: int, index: int) -> dict[str, Any]:
     """What changes before a call (from 2); the second group is a call behind."""
     at = call - 2 - index
     changes = {name: values[at] for name, values in OVER.items() if f"schedule of {name}" in mixture.whole and at >= 0}
     both = {beta: BASE[beta] for beta in ("beta1", "beta2") if changes.keys() & {"beta1", "beta2"}}  # which may be one parameter
-    return {name: value for name, value in bench.hyper(**{**both, **changes}).items() if changes and _sets(bench, name, changes)}
+    return {name: value for name, value in builder.hyper(**{**both, **changes}).items() if changes and _sets(builder, name, changes)}
 
 
-def _sets(bench: Bench, name: str, changes: Mapping[str, Any]) -> bool:
-    return name in changes or bool(changes.keys() & set(bench.dialect.parameters[name].roles))
+def _sets(builder: CaseBuilder, name: str, changes: Mapping[str, Any]) -> bool:
+    return name in changes or bool(changes.keys() & set(builder.dialect.parameters[name].roles))
 
 
 def _gradient(source: Source, form: str, traits: frozenset[str], shape: tuple[int, ...], call: int) -> Any:

@@ -47,7 +47,7 @@ def conclusion(found: Comparison) -> str:
     stages = [stage_title(one.stage) for one in found.differences]
     apart = f"differ in {listed(stages)}" if stages else "make the same choices in every stage at their defaults"
     size = f" (up to {away(where[1])}, in {where[0]})" if where else ""
-    taken = f"with the same settings {b} gives what {a} means on {recipe.before} of {found.count} cases"
+    taken = f"with the same settings {b} reproduces {a} on {recipe.before} of {found.count} cases"
     return f"{a} and {b} {apart}{size}: {taken}, {_outlook(found)}."
 
 
@@ -68,12 +68,12 @@ def _as_long_as(found: Comparison) -> str:
 def _why_not(found: Comparison) -> str:
     left = [stage_title(size.difference.stage) for size in found.left()]
     kinds = Tally(one.kind for one in found.recipe.found.values() if isinstance(one, Refusal))
-    parts = [f"what stays different is {listed(left)}"] if left else []
-    parts += [f"{counted(kinds[kind], 'case')} {ending}" for kind, ending in KINDS.items() if kinds[kind]]
-    unexplained = sum(isinstance(one, Distance) and not one.agrees for one in found.recipe.found.values())
-    if unexplained and not left:
-        parts.insert(0, differ(unexplained, "still "))
-    return f"it cannot be had for {listed(parts)}" if not left else f"none was found for the rest: {listed(parts)}"
+    unsolved = sum(isinstance(one, Distance) and not one.agrees for one in found.recipe.found.values())
+    parts = []
+    if unsolved:
+        parts.append(f"{unsolved} {f'because of {listed(left)}' if left else 'for no known reason'}")
+    parts += [f"{kinds[kind]} {ending.format(b=found.b.name)}" for kind, ending in KINDS.items() if kinds[kind]]
+    return f"{counted(unsolved + sum(kinds.values()), 'case')} cannot be reproduced: {listed(parts)}"
 
 
 def differ(number: int, still: str = "") -> str:
@@ -252,13 +252,13 @@ def _left(found: Comparison) -> Iterator[Block]:
         names = listed(
             [f"{stage_title(size.difference.stage)} ({size.difference.a.value}, not {size.difference.b.value})" for size in left]
         )
-        yield Text(f"For the rest none was found among the settings and preparations known here. The stage that stays different: {names}.")
+        yield Text(f"No known setting or preparation reproduces the other cases. What stays different: {names}.")
     elif where:
-        yield Text("For the rest none was found among the settings and preparations known here.")
+        yield Text("No known setting or preparation reproduces the other cases.")
     if where:
         number = sum(isinstance(one, Distance) and not one.agrees for one in found.recipe.found.values())
         yield Text(f"{differ(number, 'still ')}, at most by {away(where[1])}: {where[0]}. {found.abouts[where[0]]}")
     refused = Tally(one.reason for one in found.recipe.found.values() if isinstance(one, Refusal))
     if refused:
-        yield Text("Not to be had from it:")
+        yield Text(f"Not supported by {found.b.name}:")
         yield Items(tuple(f"{counted(number, 'case')}: {reason}" for reason, number in refused.most_common()))

@@ -1,4 +1,4 @@
-"""A case of one dialect on its way to another: what each call is to bring, with which settings, and what is still to be done by hand.
+"""A case of one dialect, replayed under another: the gradients and settings of each call, and what the caller must do by hand.
 
 A *preparation* rewrites a transfer (see `preparations`); `run` hands it to the other dialect and evaluates it there.
 """

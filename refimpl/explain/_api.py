@@ -69,7 +69,7 @@ def _refused(case: Case, at: Place, deviating: tuple[Deviation, ...], reason: st
 
 @dataclass(frozen=True, eq=False)
 class Counterpart:
-    """The same inputs in other hands, another dialect's or those of the same with a deviation, and what comes of them there.
+    """The same inputs under another dialect, or under the same one with a deviation, and what results.
 
     since: the step after which the two are proven to differ in this element for the first time (None: not up to here).
     """

@@ -21,7 +21,7 @@ from ._data import Explanation, Line, Value, flat_of, index_of
 from ._formulas import Element, Expression, element, spelled, written
 from ._labels import about
 from ._rows import touched
-from ._tracing import Heard, heard
+from ._tracing import Trace, traced
 
 DIGITS = 20
 """Significant digits of an exact value: three more than a double needs."""
@@ -35,19 +35,19 @@ class Working:
     param: Param
     step: int
     deviations: tuple[Deviation, ...]
-    heard: Heard
+    trace: Trace
 
     @classmethod
     def of(cls, case: Case, param: str, step: int, deviations: tuple[Deviation, ...] = ()) -> Working:
         """Run the reference up to this step (from 1) of a case that nothing refuses."""
         one = next(one for one in case.params if one.name == param)
-        return cls(case, one, step, deviations, heard(case, step, param, deviations))
+        return cls(case, one, step, deviations, traced(case, step, param, deviations))
 
     def explain(self, row: int, col: int) -> Explanation:
         """The update of one element. col: its place in the row laid out flat."""
         at = self.position(row, col)
-        page = _Page(self.heard, *at)
-        counter, clock = self.heard.picks.counter.value, self.heard.picks.clock
+        page = _Page(self.trace, *at)
+        counter, clock = self.trace.picks.counter.value, self.trace.picks.clock
         return Explanation(
             case=self.case.id,
             about=self.case.about,
@@ -62,7 +62,7 @@ class Working:
             col=col,
             t=page.t,
             clock=counter if clock is Clock.T else f"{counter}; read as {clock.value}",
-            touched=tuple(touched(self.heard, self.param, at[0])),
+            touched=tuple(touched(self.trace, self.param, at[0])),
             given=tuple(page.given()),
             lines=tuple(page.lines()),
             state=self.state(row, col),
@@ -72,8 +72,8 @@ class Working:
         """What is expected of this element after the step, as vectors hold it: array name to value."""
         at = self.position(row, col)
         kept = kept_arrays(self.case)[self.param.name]
-        values = {array: value(element(self.heard.state[FIELDS[array]].term, at[0]), at[1], self.case.dtype) for array in kept}
-        if self.heard.wild[at] and not self.deviations:
+        values = {array: value(element(self.trace.state[FIELDS[array]].term, at[0]), at[1], self.case.dtype) for array in kept}
+        if self.trace.out_of_range[at] and not self.deviations:
             return self._wild(row, col, values)
         return {array: _as_stored(one) for array, one in values.items()}
 
@@ -90,7 +90,7 @@ class Working:
 
     def position(self, row: int, col: int) -> tuple[int, int]:
         """Where the element stands in the trace, whose rows are single elements where some gradient is of single elements."""
-        row, col = divmod(flat_of(self.param.value.shape, row, col), self.heard.wild.shape[1])
+        row, col = divmod(flat_of(self.param.value.shape, row, col), self.trace.out_of_range.shape[1])
         return row, col
 
 
@@ -135,8 +135,8 @@ def _as_stored(one: Value) -> Value:
 class _Page:
     """The named elements that one element of the state was computed of, in the order of computation."""
 
-    def __init__(self, heard: Heard, row: int, col: int) -> None:
-        self.heard, self.row, self.col, self.dtype = heard, row, col, str(heard.state["p"].values[0].dtype)
+    def __init__(self, trace: Trace, row: int, col: int) -> None:
+        self.trace, self.row, self.col, self.dtype = trace, row, col, str(trace.state["p"].values[0].dtype)
         self.found: dict[tuple[int, int], tuple[Element, Expression]] = {}
         left = list(self._roots())
         while left:
@@ -144,19 +144,19 @@ class _Page:
             if of.key not in self.found:
                 self.found[of.key] = of, written(of)
                 left += self.found[of.key][1].names()
-        self.places = np.flatnonzero(heard.given.indices == row) if heard.given else np.zeros(0, np.int64)
-        self.unprepared = all(written(element(term, int(k))).is_atom for term in heard.prepared[-1:] for k in self.places)
+        self.places = np.flatnonzero(trace.given.indices == row) if trace.given else np.zeros(0, np.int64)
+        self.unprepared = all(written(element(term, int(k))).is_atom for term in trace.prepared[-1:] for k in self.places)
 
     def _roots(self) -> Iterator[Element]:
-        yield from (element(self.heard.state[name].term, self.row) for name in FIELDS.values())
-        for one in self.heard.passes:
+        yield from (element(self.trace.state[name].term, self.row) for name in FIELDS.values())
+        for one in self.trace.passes:
             for place in np.flatnonzero(one.rows == self.row):
                 yield from (element(term, int(place)) for name, term in one.results.items() if name != "v_max")
 
     @cached_property
     def t(self) -> int | None:
         """What the powers of the betas read: the exponent in the correction of v."""
-        s = next((one.s for one in self.heard.passes if self.row in one.rows), None)
+        s = next((one.s for one in self.trace.passes if self.row in one.rows), None)
         if s is None:
             return None
         correction = element(s.v_hat_divisor.term, 0).term
@@ -166,7 +166,7 @@ class _Page:
         """The names that the formulas start from: the state before, the gradient, then the hyper-parameters."""
         leaves = [of for of, formula in self.found.values() if formula.is_atom and formula.of is of and of.term.name]
         for of in sorted(leaves, key=lambda of: (KIND.get(of.term.operation, 0), of.key)):
-            yield Line(self._name(of), about(of.term.name, self.heard.picks), "", "", self._value(of))
+            yield Line(self._name(of), about(of.term.name, self.trace.picks), "", "", self._value(of))
 
     def lines(self) -> Iterator[Line]:
         outside: set[tuple[int, int]] = set()
@@ -184,7 +184,7 @@ class _Page:
 
             yield Line(
                 name=self._name(of),
-                about=about(of.term.name, self.heard.picks, of.term.operation == "sum"),
+                about=about(of.term.name, self.trace.picks, of.term.operation == "sum"),
                 formula=spelled(formula, named, self._exponent),
                 numbers=spelled(formula, lambda one: digits(one, self.col, self.dtype), lambda one: str(one.exponent)),
                 value=found,

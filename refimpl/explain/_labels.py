@@ -22,7 +22,7 @@ NAMES = {
     "lr": "learning rate",
     "b1": "decay rate of m",
     "b2": "decay rate of v",
-    "eps": "keeps the division tame",
+    "eps": "keeps the division from growing without limit",
     "eps_root": "stands inside the root",
     "wd": "weight decay",
     "ls": "loss scale",

@@ -1,4 +1,4 @@
-"""p, m, v and the step size over the steps of a case, for the element that is explained and for one of a row that rests."""
+"""p, m, v and the step size over the steps of a case, for the explained element and for one of an untouched row."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class _Sizes(Float):
         self.told: dict[int, list[tuple[Array, float]]] = {}
         self._now: tuple[int, float] = (0, np.nan)
 
-    def hear(self, event: str, what: Mapping[str, Any]) -> None:
+    def on_event(self, event: str, values: Mapping[str, Any]) -> None:
         if event == "begins":
-            self._now = id(what["state"]), float(what["s"].hat_step)
+            self._now = id(values["state"]), float(values["s"].hat_step)
         elif event == "advanced":
             state, size = self._now
-            self.told.setdefault(state, []).append((what["rows"], size))
+            self.told.setdefault(state, []).append((values["rows"], size))
 
 
 def history(case: Case, param: str, deviations: tuple[Deviation, ...] = ()) -> History:
@@ -88,7 +88,7 @@ def _flat(array: Array) -> Array:
     return np.array(array, np.float64).reshape(-1)
 
 
-def resting(found: History, at: int, width: int) -> int | None:
+def untouched(found: History, at: int, width: int) -> int | None:
     """The element of another row, in the same column, that is touched least often; None where every row always is."""
     column = np.arange(at % width, found.touched.shape[1], width)
     times = found.touched[1:, column].sum(axis=0)
@@ -122,16 +122,16 @@ class _Curve:
 
 
 def _curves(one: Explanation, case: Case, other: Counterpart | None) -> Iterator[_Curve]:
-    """The element that is explained, the same in other hands, and one that rests."""
+    """The explained element, the same one under another dialect or a deviation, and one of an untouched row."""
     width = row_layout(one.shape)[1]
     at = one.flat
     mine = history(case, one.param)
     yield _curve(mine, at, f"{_name(one.shape, at)}" + (f", {one.dialect}" if other else ""))
     if other and not other.explanation.refused:
         yield _curve(history(other.case, one.param, other.deviating), at, f"{_name(one.shape, at)}, {title(other.explanation)}")
-    rests = resting(mine, at, width)
-    if rests is not None:
-        yield _curve(mine, rests, _name(one.shape, rests) + (f", {one.dialect}" if other else ""))
+    untouched_at = untouched(mine, at, width)
+    if untouched_at is not None:
+        yield _curve(mine, untouched_at, _name(one.shape, untouched_at) + (f", {one.dialect}" if other else ""))
 
 
 def _curve(found: History, at: int, label: str) -> _Curve:
@@ -150,7 +150,7 @@ def _figure(curves: Sequence[_Curve], heading: str) -> Figure:
         panel.set_title(about, loc="left", fontsize=10)
         panel.grid(color="#dddddd", linewidth=0.6)
     panels[0].legend(loc="best", frameon=False, fontsize=9)
-    panels[-1].set_xlabel("step; filled where the row is touched, hollow where it rests")
+    panels[-1].set_xlabel("step; filled where the row is touched, hollow where it is not")
     panels[-1].xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(heading, x=0.01, ha="left", fontsize=11)
     return figure

@@ -10,7 +10,7 @@ from ..case import Param
 from ..common.text import counted, listed
 from ..dialects.stages import Counter, Decay, Touch
 from ..gradients import Array, row_layout
-from ._tracing import Heard
+from ._tracing import Trace
 
 LISTED = 8
 """Row numbers are listed up to here, and counted beyond."""
@@ -21,27 +21,27 @@ COUNT_ON = (Counter.CALL, Counter.CALL_NONEMPTY, Counter.BUMPED_PER_PARAMETER)
 TIMES = {1: "once", 2: "twice"}
 
 
-def touched(heard: Heard, param: Param, row: int) -> Iterator[str]:
+def touched(trace: Trace, param: Param, row: int) -> Iterator[str]:
     """What the gradient stores, what is updated and why, and what that means for this row (of the layout of the trace)."""
-    given, picks = heard.given, heard.picks
+    given, picks = trace.given, trace.picks
     if given is None:
         others = "; what t counts may go on without it" if picks.counter in COUNT_ON else ""
         yield f"none: {param.name!r} has no gradient at this step{others}."
         return
     noun = "row" if given.layout == row_layout(param.value.shape) else "element"
     name = f"{noun} {row}" if noun == "row" else f"element {tuple(int(i) for i in np.unravel_index(row, param.value.shape))}"
-    yield _which(heard, noun)
+    yield _which(trace, noun)
     times = int(np.sum(given.indices == row))
     if times > 1:
         yield f"{name} is stored {TIMES.get(times, f'{times} times')}. Repeated {noun}s: {picks.merge.value}."
-    if row not in heard.updated:
+    if row not in trace.updated:
         decays = "p only decays" if picks.decay is Decay.DECOUPLED_ALL else "p stays too"
         yield f"{name} is not touched: its m and v stay, and {decays}."
 
 
-def _which(heard: Heard, noun: str) -> str:
-    assert heard.given is not None  # asked for by `touched`, where there is one
-    given, picks, updated = heard.given, heard.picks, heard.updated
+def _which(trace: Trace, noun: str) -> str:
+    assert trace.given is not None  # asked for by `touched`, where there is one
+    given, picks, updated = trace.given, trace.picks, trace.updated
     rows, stored = given.layout[0], np.unique(given.indices)
     if given.dense:
         return f"{_all(rows, noun)}: the gradient is dense."

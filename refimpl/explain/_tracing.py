@@ -45,7 +45,7 @@ PAPER = (Eps.PAPER, Eps.PAPER_STORED, Eps.PAPER_ROOTED, Eps.INSIDE)
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One update of some rows, as the reference told it: `rows` and, by name, what it computed for them with these scalars."""
+    """One update of some rows, from the trace events: `rows` and, by name, what it computed for them with these scalars."""
 
     rows: Array
     s: Scalars
@@ -53,11 +53,11 @@ class Pass:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class Trace:
     """What was said while one parameter made one step, and its state afterwards.
 
     prepared: the occurrences before they are merged, passes: the updates; several for rows that occur more than once.
-    wild: elements that some admissible formulation may have taken out of the range of the format.
+    out_of_range: elements that some admissible formulation may have taken out of the range of the format.
     """
 
     given: Occurrences | None
@@ -65,7 +65,7 @@ class Heard:
     prepared: tuple[Term, ...]
     passes: tuple[Pass, ...]
     state: Mapping[str, Traced]
-    wild: Array
+    out_of_range: Array
 
     @property
     def updated(self) -> Array:
@@ -84,8 +84,8 @@ class _Notes:
     passes: list[Pass] = field(default_factory=list)
 
 
-class Listener(Lockstep):
-    """A trace of floats, balls and bounds that listens to the reference and names what it hears."""
+class Tracer(Lockstep):
+    """An arithmetic of floats, balls and bounds at once that records the trace events of the reference and names their terms."""
 
     def __init__(self, dtype: str) -> None:
         from ..arithmetic.balls import Ball
@@ -95,7 +95,7 @@ class Listener(Lockstep):
         self._now: _Notes | None = None
 
     def next_step(self) -> None:
-        """Forget what was said during the step before."""
+        """Forget the events of the step before."""
         self._notes, self._now = {}, None
 
     def of(self, state: State) -> _Notes | None:
@@ -103,11 +103,11 @@ class Listener(Lockstep):
 
     def store(self, tensor: Number) -> Number:
         if tensor.term.operation != "take" and not tensor.term.name:
-            tensor.term.name = "p"  # every other array of the state has been announced before it is stored
+            tensor.term.name = "p"  # every other array of the state has been named by an event before it is stored
         return tensor
 
-    def hear(self, event: str, what: Mapping[str, Any]) -> None:
-        getattr(self, f"_{event}")(**what)
+    def on_event(self, event: str, values: Mapping[str, Any]) -> None:
+        getattr(self, f"_{event}")(**values)
 
     def _begins(self, state: State, given: Occurrences, picks: Picks, s: Scalars) -> None:
         if id(state) not in self._notes:
@@ -116,7 +116,7 @@ class Listener(Lockstep):
                 tensor.term = Term("state", (), tensor.values, name=one.name)  # what led here is of no use: let it go
             self._notes[id(state)] = _Notes(given, picks, s)
         for name, symbol in SYMBOLS.items():
-            _christen(getattr(s, name).term, symbol)
+            _set_name(getattr(s, name).term, symbol)
         self._now = self._notes[id(state)]
         self._now.s = s
 
@@ -124,7 +124,7 @@ class Listener(Lockstep):
         assert self._now is not None  # `begins` came before
         for term in inside(g.term):
             if term.operation == "load":
-                _christen(term, "given")
+                _set_name(term, "given")
         if g.term.operation != "load":
             g.term.name = "occurrence"
         self._now.prepared.append(g.term)
@@ -132,22 +132,22 @@ class Listener(Lockstep):
     def _advanced(self, rows: Array, **results: Traced) -> None:
         assert self._now is not None
         for name, result in results.items():
-            _christen(result.term, name)
+            _set_name(result.term, name)
         for term in inside(results["change"].term):
             hat = HATS.get((named(term.parts[0]), named(term.parts[1]))) if term.operation == "/" else None
             if hat:
-                _christen(term, hat)
+                _set_name(term, hat)
         self._now.passes.append(Pass(np.asarray(rows), self._now.s, {name: result.term for name, result in results.items()}))
 
 
-def heard(case: Case, step: int, param: str, deviations: tuple[Deviation, ...] = ()) -> Heard:
-    """Run a case to a step (from 1), listening to one parameter."""
+def traced(case: Case, step: int, param: str, deviations: tuple[Deviation, ...] = ()) -> Trace:
+    """Run a case to a step (from 1), and keep the trace of one parameter."""
     table = dialect(case.dialect)
     group = next(one.group for one in case.params if one.name == param)
     case = replace(case, steps=case.steps[:step])
     *_, hypers = scheduled(case)
     picks = table.resolve(hypers[group], deviations)[1]
-    a = Listener(case.dtype)
+    a = Tracer(case.dtype)
     outside: Array = np.zeros((1, 1), bool)
     states = trajectory(case, a, table, deviations, shown_forms(picks.eps))
     for _ in range(step):
@@ -155,11 +155,11 @@ def heard(case: Case, step: int, param: str, deviations: tuple[Deviation, ...] =
         state = next(states)[param]
         outside = outside | leaves_range(_bounds(state))
     notes = a.of(state)
-    wild = np.broadcast_to(outside, state.p.values[0].shape)
+    out_of_range = np.broadcast_to(outside, state.p.values[0].shape)
     arrays = {one.name: getattr(state, one.name) for one in fields(state)}
     if notes is None:
-        return Heard(None, picks, (), (), arrays, wild)
-    return Heard(notes.given, notes.picks, tuple(notes.prepared), tuple(notes.passes), arrays, wild)
+        return Trace(None, picks, (), (), arrays, out_of_range)
+    return Trace(notes.given, notes.picks, tuple(notes.prepared), tuple(notes.passes), arrays, out_of_range)
 
 
 def _bounds(state: State) -> State:
@@ -180,13 +180,13 @@ def named(term: Term) -> str:
     return term.name
 
 
-def _christen(term: Term, name: str) -> None:
+def _set_name(term: Term, name: str) -> None:
     """Name what computed these rows; numbers as they are given have a name only if they are hyper-parameters or gradients."""
     if term.operation in ("take", "meet"):
-        _christen(term.parts[0], name)
+        _set_name(term.parts[0], name)
     elif term.operation == "write":
         for part in term.parts:
-            _christen(part, name)
+            _set_name(part, name)
     elif not term.name and (term.operation not in ("load", "scalar") or name in LEAVES):
         term.name = name
 

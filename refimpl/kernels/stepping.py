@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..dialects import Hyper, Picks
-from ..dialects.stages import Amsgrad, Centralization, Merge, Touch
+from ..dialects.stages import Amsgrad, Centralization, Merge, Touch, centralizes
 from ..errors import UsageError
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_out, row_layout
 from ._validation import check
@@ -162,7 +162,7 @@ def prepare(
     target = _Target(
         state=(_flat(param), _flat(exp_avg), _flat(exp_avg_sq), None if max_exp_avg_sq is None else _flat(max_exp_avg_sq)),
         scalars=scalars(hyper, picks, t, param.dtype),
-        centralize=picks.centralization is Centralization.ROW_MEAN and len(shape) >= 2 and shape[1] % 16 == 0,
+        centralize=picks.centralization is Centralization.ROW_MEAN and centralizes(shape),
         apart=picks.merge is Merge.OLD_STATE,
     )
     read_late = (param, *written)

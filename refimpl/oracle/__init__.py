@@ -2,7 +2,7 @@
 
 from ._catches import catches, catches_of_reduced, changes
 from ._row_classes import Reduced, reduced
-from .expectations import Expectations, Recorded, bounded, expectations, leaves_range, recorded, stored_bounds
+from .expectations import Expectations, Recorded, bounded, expectations, in_range, leaves_range, recorded, stored_bounds
 
 __all__ = [
     "Expectations",
@@ -13,6 +13,7 @@ __all__ = [
     "catches_of_reduced",
     "changes",
     "expectations",
+    "in_range",
     "leaves_range",
     "recorded",
     "reduced",

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case, Param
+from ..case import Case
 from ..dialects import Hyper, Picks
-from ..dialects.stages import Centralization, Clock, Counter, Decay, Eps, Moments, Resume, Touch
+from ..dialects.stages import Centralization, Clock, Counter, Decay, Eps, Moments, Resume, Touch, centralizes
 from ..gradients import Array, is_element_gradient, laid_out
 
 
@@ -44,7 +44,7 @@ class Alike:
             cancelled=any(bool((~(np.abs(of.sum(axis=1)) > 1e-6 * np.abs(of).sum(axis=1))).any()) for of in sums),
             counted_alike=all(gradient is not None for gradient in given) and len({param.step for param in case.params}) == 1,
             parameters=len(case.params),
-            centralizable=any(_is_centralizable(param) for param in case.params),
+            centralizable=any(centralizes(param.value.shape) for param in case.params),
             plain_numbers=all(hyper.lr and hyper.beta1 and hyper.beta2 for hyper in hypers),
         )
 
@@ -83,11 +83,6 @@ class Alike:
             return Touch.ALL
         skips = {Touch.NONZERO: self.zeros, Touch.NONZERO_SUM: self.cancelled}
         return Touch.STORED if picks.decay is not Decay.COUPLED_ALL and not skips.get(touch, True) else touch
-
-
-def _is_centralizable(param: Param) -> bool:
-    shape = param.value.shape
-    return len(shape) >= 2 and shape[1] % 16 == 0
 
 
 def _stored_sums(case: Case) -> Iterator[Array]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import CLASSES, Arithmetic, Float
-from ..case import KINDS, Case, Expected
+from ..case import Case
 from ..dialects import Deviation, Picks, dialect, differing_stages
 from ..dialects.stages import Merge
 from ..gradients import Array, RowGradient, is_element_gradient
@@ -19,7 +19,7 @@ from ..reference import FIELDS, States, scheduled, trajectory
 from ._alike import Alike
 from ._narrowing import narrowed, sees_rows
 from ._row_classes import Reduced
-from .expectations import Expectations, ball
+from .expectations import Expectations, ball, in_range
 
 CATCH_DISTANCE = 10
 """How many bounds (of the loosest class) a deviation must be away for a case to claim that it catches it."""
@@ -158,25 +158,16 @@ def _beginning(case: Case) -> Case:
 def _limits(case: Case, expected: Expectations) -> dict[int, _Limits]:
     """Recorded step to the limits of its arrays."""
     limits: dict[int, _Limits] = {}
+    inside = {name: in_range(arrays) for name, arrays in expected.items()}
     for at, step in enumerate(case.record):
         places, parts = [], []
         for name, arrays in expected.items():
-            tame = _tame(arrays, at)
             for array, one in arrays.items():
                 bound = one.bound[CLASSES[-1]][at].astype(np.float64)
                 places.append((name, FIELDS[array]))
-                parts.append((one.value[at], bound, tame & np.isfinite(bound)))
+                parts.append((one.value[at], bound, inside[name][at] & np.isfinite(bound)))
         limits[step] = _Limits(tuple(places), *(np.concatenate([part.reshape(-1) for part in of]) for of in zip(*parts)))
     return limits
-
-
-def _tame(arrays: Mapping[str, Expected], at: int) -> Array:
-    """Elements that have stayed finite in every array up to a recorded step: their expectation is the real-number result."""
-    wild = np.zeros(arrays["param"].value[at].shape, bool)
-    for one in arrays.values():
-        if one.allowed is not None:
-            wild |= (one.allowed[: at + 1] != KINDS["finite"]).any(axis=0)
-    return ~wild
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..case import Case, Expected, Param, Step
+from ..dialects.stages import centralizes
 from ..gradients import Array, RowGradient, gradient_form, is_element_gradient, row_layout
 
 SMALLEST = 256
@@ -89,7 +90,7 @@ def _layout(param: Param, given: Sequence[Any]) -> _Layout | None:
     if not param.value.size:
         return None
     forms = {gradient_form(gradient) for gradient in given if gradient is not None}
-    centralized = len(shape) >= 2 and shape[1] % 16 == 0
+    centralized = centralizes(shape)
     if forms <= {"dense"} or forms == {"elements"}:
         if not centralized:
             return _Layout(math.prod(shape), 1, ())

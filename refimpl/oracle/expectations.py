@@ -1,15 +1,15 @@
 """The oracle: the exact result of a case, and per element how far a correct implementation may be from it.
 
-An element of an array is *tame* while no admissible computation takes it out of the range of the format. Its expectation is the
+An element of an array is *in range* while no admissible computation takes it out of the range of the format. Its expectation is the
 real-number result, proven by balls, and its bound is the running error analysis. Where some computation may overflow, or an
-input is not finite, the element is *wild* in the arrays that it reaches: formulations part ways (an increment turns inf into
+input is not finite, the element is *out of range* in the arrays that it reaches: formulations part ways (an increment turns inf into
 nan, a product keeps it; an implementation with double inside does not overflow at all). Its expectation is the set of what the
 admissible computations may hold: the kinds that occur, and a bound that reaches every finite number among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -37,9 +37,21 @@ class _Truth:
     e: Array
 
     @property
-    def wild(self) -> Array:
+    def out_of_range(self) -> Array:
         """Elements that some admissible computation may take out of the range, in some class."""
         return np.asarray(~np.isfinite(self.e).all(axis=0))
+
+
+def in_range(arrays: Mapping[str, Expected]) -> Array:
+    """Elements of a parameter that no admissible computation has taken out of the range of the format, (T, *shape).
+
+    In every array and at every recorded step so far: there the expectation is the real-number result.
+    """
+    outside = np.zeros(arrays["param"].value.shape, bool)
+    for expected in arrays.values():
+        if expected.allowed is not None:
+            outside |= np.logical_or.accumulate(expected.allowed != KINDS["finite"], axis=0)
+    return ~outside
 
 
 def expectations(case: Case) -> Expectations:
@@ -50,7 +62,7 @@ def expectations(case: Case) -> Expectations:
     """
     table = dialect(case.dialect)
     truths = _truths(case, table)
-    reached = _reached(case, table) if any(truth.wild.any() for arrays in truths.values() for truth in arrays.values()) else {}
+    reached = _reached(case, table) if any(truth.out_of_range.any() for arrays in truths.values() for truth in arrays.values()) else {}
     return {
         name: {array: _expected(case, truth, reached.get((name, array), ()), array) for array, truth in arrays.items()}
         for name, arrays in truths.items()
@@ -120,14 +132,14 @@ def _reached(case: Case, table: Dialect) -> dict[tuple[str, str], tuple[Set, ...
 
 
 def _expected(case: Case, truth: _Truth, reached: Sequence[Set], array: str) -> Expected:
-    wild = truth.wild
+    out_of_range = truth.out_of_range
     e = np.maximum.accumulate(truth.e, axis=0)  # a looser class admits every computation of a tighter one
     with np.errstate(invalid="ignore"):
-        off = ~wild & ~(np.abs(truth.x - truth.exact) <= e[-1])
+        off = ~out_of_range & ~(np.abs(truth.x - truth.exact) <= e[-1])
     if off.any():
         at = tuple(int(i) for i in np.argwhere(off)[0])
         raise HarnessError(f"{case.id}: the double at {at} is outside its own bound: {truth.x[at]!r}, exactly {truth.exact[at]!r}")
-    if not wild.any():
+    if not out_of_range.any():
         return Expected(truth.exact, stored_bounds(truth.exact, e))
     lo, hi, finite, plus, minus, nan = (
         np.stack([part.reshape(truth.exact.shape[1:]) for part in parts]) for parts in zip(*(step.parts() for step in reached))
@@ -142,7 +154,7 @@ def _expected(case: Case, truth: _Truth, reached: Sequence[Set], array: str) -> 
     e = np.where(np.isfinite(e), e, np.where(finite, reach, np.inf))
     flags = {"finite": finite, "nan": nan, "+inf": plus, "-inf": minus}
     allowed = np.bitwise_or.reduce([np.where(flag, KINDS[kind], 0) for kind, flag in flags.items()])
-    return Expected(value, stored_bounds(value, e), np.where(wild, allowed, KINDS["finite"]).astype(np.uint8))
+    return Expected(value, stored_bounds(value, e), np.where(out_of_range, allowed, KINDS["finite"]).astype(np.uint8))
 
 
 SQUARES = ("exp_avg_sq", "max_exp_avg_sq")

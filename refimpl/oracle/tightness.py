@@ -99,6 +99,6 @@ def _admitted(case: Case, forms: Forms) -> Forms:
 def _ratios(run: Mapping[tuple[str, str], Array], expected: Expectations, numerics_class: str) -> Iterator[tuple[str, float]]:
     for (name, kind), got in run.items():
         of = expected[name][kind]
-        tame = np.ones(got.shape, bool) if of.allowed is None else of.allowed == 1
-        ratio = np.where(tame, ratios(got, of, numerics_class), 0.0)
+        inside = np.ones(got.shape, bool) if of.allowed is None else of.allowed == 1
+        ratio = np.where(inside, ratios(got, of, numerics_class), 0.0)
         yield kind, float(ratio.max(initial=0.0))

@@ -1,4 +1,4 @@
-"""What the text of the reference says while it runs, to a number system that listens; the others hear nothing."""
+"""Optional trace events, for arithmetics that implement `on_event`, and named intermediate results, for those that implement `alter`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 from ..arithmetic import Arithmetic, Number
 
 
-def tell(a: Arithmetic, event: str, **what: Any) -> None:
-    """Announce intermediate results by name: `begins` (a step of a parameter), `prepared` (its occurrences), `advanced` (its rows)."""
-    hear = getattr(a, "hear", None)
-    if hear is not None:
-        hear(event, what)
+def emit(a: Arithmetic, event: str, **values: Any) -> None:
+    """Hand intermediate results to the arithmetic, by name.
+
+    Events: `begins` (a step of a parameter), `prepared` (its occurrences), `advanced` (its rows).
+    """
+    on_event = getattr(a, "on_event", None)
+    if on_event is not None:
+        on_event(event, values)
 
 
 def altered(a: Arithmetic, name: str, number: Number, lr: Number | None = None) -> Number:

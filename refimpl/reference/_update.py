@@ -21,7 +21,7 @@ from ..dialects.stages import Amsgrad, Decay, DecayOrder, Direction, Merge, Obje
 from ..gradients import Array, Occurrences
 from . import _mistakes
 from ._merged import Merged, occurrence_rounds
-from ._trace import altered, tell
+from ._trace import altered, emit
 from .forms import CHANGE, MEAN, SHRINK, SQUARE, Forms, admissible
 from .gradient import merge, prepare
 from .scalars import Scalars
@@ -55,12 +55,12 @@ def step_parameter(
 
     centralize: whether the shape of the parameter qualifies for MindSpore's rule.
     """
-    tell(a, "begins", state=state, given=given, picks=picks, s=s)
+    emit(a, "begins", state=state, given=given, picks=picks, s=s)
     first = picks.decay_order is DecayOrder.BEFORE
     if picks.decay is Decay.DECOUPLED_ALL and first:
         state.p = a.store(shrink(a, state.p, s, forms))
     g = prepare(a, given, state.p[given.indices], picks, s, forms, centralize)
-    tell(a, "prepared", g=g)
+    emit(a, "prepared", g=g)
     merged = touch(a, merge(a, given.indices, g, picks.merge), given, picks)
     if picks.decay is Decay.DECOUPLED_TOUCHED and first:
         shrink_rows(a, state, merged.rows, s, forms)
@@ -150,7 +150,7 @@ def advance(a: Arithmetic, old: State, merged: Merged, picks: Picks, s: Scalars,
     formulas = CHANGE[picks.eps]
     change = a.join([formulas[form](a, d, v_used, s) for form in forms.scale if form in formulas] or [_only(formulas)(a, d, v_used, s)])
     change = altered(a, "change", change, s.lr)
-    tell(a, "advanced", rows=merged.rows, g=g, m=m, v=v, v_max=v_max, d=d, change=change)
+    emit(a, "advanced", rows=merged.rows, g=g, m=m, v=v, v_max=v_max, d=d, change=change)
     if picks.moments in _mistakes.KEPT_MOMENTS:
         m, v = _mistakes.KEPT_MOMENTS[picks.moments](m, v, s)
     return State(old.p, m, v, v_max), change

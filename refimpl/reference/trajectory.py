@@ -12,7 +12,7 @@ import numpy as np
 from ..arithmetic import Arithmetic
 from ..case import ALWAYS_KEPT, ARRAYS, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
-from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Touch
+from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Touch, centralizes
 from ..gradients import Array, Gradient, Occurrences, is_element_gradient, occurrences, row_layout
 from ._update import State, step_parameter
 from .counters import counts_call
@@ -204,7 +204,7 @@ def _count(track: Track, given: Occurrences, picks: Picks) -> None:
 
 def _step(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
     shape = track.param.value.shape
-    centralize = len(shape) >= 2 and shape[1] % 16 == 0
+    centralize = centralizes(shape)
     if picks.touch in CAUGHT_UP and not given.dense:
         _catch_up(a, track, given, hyper, picks, t, forms)
     if picks.counter is not Counter.ROW:

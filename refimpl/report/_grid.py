@@ -52,7 +52,7 @@ def _cases(verdicts: Sequence[CaseVerdict]) -> Cell:
 
 
 TONES = {Status.ERROR: "bad", Status.FAILED: "bad", Status.WAIVED: "fair", Status.PASSED: "good", Status.UNSUPPORTED: "idle"}
-"""The tone of a status, worst first: several together have that of the worst."""
+"""CSS class per status, worst first; a mixed group takes the worst."""
 
 ORDER = (Status.FAILED, Status.ERROR, Status.WAIVED, Status.PASSED, Status.UNSUPPORTED)
 """The order in which a page lists cases: what needs attention first."""

@@ -34,7 +34,7 @@ def letters() -> Figure:
 
 
 def rest() -> Figure:
-    """A row that rests for ten steps, under three choices of what happens meanwhile."""
+    """A row that is untouched for ten steps, under three choices of what happens to it."""
     made, (p, m) = figure(2, height=2.2, sharex=True)
     for label, pick in (("stored rows only", "stored"), ("all rows", "all"), ("catches up when touched", "catch_up")):
         history = run(TOUCHED_TWICE, lr=0.1, change={"touch": pick})
