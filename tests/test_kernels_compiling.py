@@ -30,7 +30,7 @@ def test_the_bits_are_the_same_for_every_target_and_any_number_of_threads():
     targets = [target for target, feature in NEEDS.items() if have.get(feature)]
     if not targets or (os.cpu_count() or 1) < 2:
         pytest.skip("needs an x86-64 machine with two cores")
-    assert len({bits(target, threads) for target in targets for threads in (1, 2)}) == 1
+    assert len({bits(targets[0], 1), *(bits(target, 2) for target in targets)}) == 1
 
 
 def test_a_product_and_a_sum_are_rounded_apart():
@@ -45,10 +45,10 @@ def test_a_product_and_a_sum_are_rounded_apart():
 def test_without_a_place_for_a_cache_a_kernel_is_compiled_all_the_same(monkeypatch):
     real = numba.njit
 
-    def njit(cache=False, **options):
+    def njit(*function, cache=False, **options):  # Numba decorates functions of its own with it, when it first compiles
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
+        return real(*function, **options)
 
     monkeypatch.setattr(numba, "njit", njit)
     assert compiling.jit(lambda x: x + 1)(1) == 2
