@@ -7,6 +7,8 @@ import pytest
 from browser import DESKTOP, PHONE, fits, opened
 
 from refimpl import guide
+from refimpl.arithmetic import CLASSES
+from refimpl.dialects import dialects
 from refimpl.guide._chapter import chapters
 from refimpl.guide._pages import CHARACTERS
 
@@ -98,6 +100,12 @@ def test_every_character_of_an_equation_is_in_the_font(built):
         for equation in re.findall(r"<math.*?</math>", (built[1] / name).read_text(encoding="utf-8"), flags=re.DOTALL):
             shown = html.unescape(re.sub(r"<[^>]+>", "", equation))
             assert {character for character in shown if ord(character) not in known and not character.isspace()} == set(), (name, shown)
+
+
+def test_every_dialect_and_class_is_explained(built):
+    for page, names in (("17-sources.html", dialects("full")), ("13-rounding.html", CLASSES)):
+        text = (built[1] / page).read_text(encoding="utf-8")
+        assert [name for name in names if f"<code>{name}</code>" not in text] == []
 
 
 def test_figures_take_their_colours_from_the_page(chromium, built):

@@ -37,12 +37,12 @@ def test_the_pages_are_built_and_served_to_this_machine(text: Path, monkeypatch:
         return True
 
     monkeypatch.setattr(webbrowser, "open", browser)
-    built = _serving.serve
+    real = _serving.serve
 
-    def serve(given: _serving.ThreadingHTTPServer, directory: Path) -> int:
+    def serve(given: _serving.ThreadingHTTPServer) -> int:
         nonlocal server
         server = given
-        return built(given, directory)
+        return real(given)
 
     server: _serving.ThreadingHTTPServer
     monkeypatch.setattr(_serving, "serve", serve)

@@ -99,7 +99,7 @@ BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ON
 
 def _checked(backend: object, path: str) -> Backend:
     missing = [name for name in ("name", "version", "dialects", "start") if not hasattr(backend, name)]
-    hint = "a backend has name, version, dialects and start(case); see refimpl.backends._protocol"
+    hint = "a backend has name, version, dialects and start(case); see help(refimpl.Backend)"
     if missing:
         raise UsageError(f"{path} gave a {type(backend).__name__} that has no {', no '.join(missing)}", hint)
     made: Any = backend

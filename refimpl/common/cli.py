@@ -21,10 +21,8 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 """What a shell reports for a process that SIGINT or SIGPIPE ended."""
 
-UNFORESEEN = "this is an error of refimpl or of its surroundings; set REFIMPL_DEBUG=1 for the traceback"
-
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What a write to a full disk raises; without the name of a file it was standard output, which is not opened by name."""
+"""The errors of a write to a full disk."""
 
 PACKAGES = {
     **{name: name for name in ("jinja2", "jsonschema", "markupsafe", "matplotlib", "ml_dtypes", "numba", "rich", "scipy", "torch")},
@@ -53,17 +51,26 @@ def guarded(name: str, body: Callable[[], int]) -> int:
     except BrokenPipeError:
         _discard_stdout()
         return PIPE_CLOSED
-    except ModuleNotFoundError as error:
-        if error.name not in PACKAGES:
-            return _failed(name, f"{type(error).__name__}: {error}", UNFORESEEN, HARNESS_FAILED)
-        return _failed(name, f"this needs the Python package {PACKAGES[error.name]}", f"pip install {PACKAGES[error.name]}", BAD_INPUT)
-    except OSError as error:
-        if error.errno not in FULL or error.filename is not None:
-            return _failed(name, f"{type(error).__name__}: {error}", UNFORESEEN, HARNESS_FAILED)
-        _discard_stdout()
-        return _failed(name, f"standard output cannot be written: {error.strerror}", "free some space, or write elsewhere", BAD_INPUT)
     except Exception as error:
-        return _failed(name, f"{type(error).__name__}: {error}", UNFORESEEN, HARNESS_FAILED)
+        if _is_full(error):
+            _discard_stdout()
+        return _failed(name, *_explained(error))
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether standard output lies on a full disk: an error of another file carries its name."""
+    return isinstance(error, OSError) and error.errno in FULL and error.filename is None
+
+
+def _explained(error: Exception) -> tuple[str, str, int]:
+    """The message, the hint and the exit code of an error that no command foresees."""
+    if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
+        package = PACKAGES[error.name]
+        return f"this needs the Python package {package}", f"pip install {package}", BAD_INPUT
+    if isinstance(error, OSError) and _is_full(error):
+        return f"standard output cannot be written: {error.strerror}", "free some space, or write elsewhere", BAD_INPUT
+    hint = "this is an error of refimpl or of its surroundings; set REFIMPL_DEBUG=1 for the traceback"
+    return f"{type(error).__name__}: {error}", hint, HARNESS_FAILED
 
 
 def _open_closed_streams() -> None:

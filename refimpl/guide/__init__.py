@@ -72,9 +72,10 @@ def _run(options: argparse.Namespace) -> int:
         return _build_pages(options)
     from ._serving import listening, serve
 
-    with tempfile.TemporaryDirectory(prefix="refimpl-guide-") as temporary, listening(options.serve) as server:
+    with tempfile.TemporaryDirectory(prefix="refimpl-guide-") as temporary:
         options.out = options.out or Path(temporary)
-        return _build_pages(options) or serve(server, options.out)
+        with listening(options.serve, options.out) as server:
+            return _build_pages(options) or serve(server)
 
 
 def _build_pages(options: argparse.Namespace) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-import typing
 from collections.abc import Iterator
 from html import escape
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from ._fences import code
 from ._markdown import html
 
 LONGEST = 160
@@ -31,7 +31,7 @@ def _entry(module: ModuleType, name: str) -> str:
         return title + _value(value)
     parts = [title]
     if not getattr(value, "_is_protocol", False):  # nobody calls a protocol
-        parts.append(html("pre", html("code", escape(_signature(name, value))), class_="code", tabindex="0"))
+        parts.append(code(_signature(name, value), "text"))
     parts += _paragraphs(_docstring(f"{module.__name__}.{name}", value))
     if inspect.isclass(value):
         methods = [html("dt", html("code", escape(text))) + html("dd", "".join(_paragraphs(doc))) for text, doc in _methods(name, value)]
@@ -61,7 +61,7 @@ def _signature(name: str, value: Any) -> str:
 
 
 def _methods(class_name: str, value: type) -> Iterator[tuple[str, str]]:
-    if typing.is_typeddict(value) or issubclass(value, BaseException):
+    if issubclass(value, BaseException):
         return
     for name, member in vars(value).items():
         function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
@@ -73,11 +73,7 @@ def _methods(class_name: str, value: type) -> Iterator[tuple[str, str]]:
 def _paragraphs(text: str) -> list[str]:
     """Paragraphs of a docstring; lines that are all indented are shown as they are."""
     blocks = re.split(r"\n\s*\n", text)
-    return [_shown(block) if block.startswith("    ") else html("p", _inline(block)) for block in blocks]
-
-
-def _shown(block: str) -> str:
-    return html("pre", html("code", escape(textwrap.dedent(block))), tabindex="0")
+    return [code(textwrap.dedent(block), "text") if block.startswith("    ") else html("p", _inline(block)) for block in blocks]
 
 
 def _inline(text: str) -> str:

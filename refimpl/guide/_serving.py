@@ -19,19 +19,18 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def listening(port: int) -> Iterator[ThreadingHTTPServer]:
-    """A server that holds the port before anything is built. Raises UsageError where another program has it."""
+def listening(port: int, directory: Path) -> Iterator[ThreadingHTTPServer]:
+    """A server of a directory, which holds its port before anything is built. Raises UsageError where another program has it."""
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), _Quiet)
+        server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(directory)))
     except OSError as error:
         raise UsageError(f"--serve {port}: {error.strerror or error}", "give another port, or 0 for a free one") from None
     with server:
         yield server
 
 
-def serve(server: ThreadingHTTPServer, directory: Path) -> int:
-    """Show the pages in the browser that the user has, where there is one, and serve them until Ctrl-C."""
-    server.RequestHandlerClass = partial(_Quiet, directory=str(directory))
+def serve(server: ThreadingHTTPServer) -> int:
+    """Open the pages in the user's browser, where there is one, and serve them until Ctrl-C."""
     address = f"http://127.0.0.1:{server.server_address[1]}/"
     say(f"serving the guide at {address} (Ctrl-C ends it)")
     with contextlib.suppress(webbrowser.Error):
