@@ -12,7 +12,7 @@ from . import Dialect, Hyper, Picks, differing_stages
 
 
 class Refused(Exception):
-    """The other dialect has no way to do this: kind is a key of diff.limits.KINDS; the text says why."""
+    """The other dialect has no way to do this: kind says what it refuses (a form, a setting, a value ...), the text why."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)

@@ -12,6 +12,7 @@ from ..case import Case
 from ..dialects import Hyper, Picks
 from ..dialects.stages import Centralization, Clock, Counter, Decay, Eps, Moments, Resume, Touch, centralizes
 from ..gradients import Array, is_element_gradient, laid_out
+from ..reference.counters import is_empty
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Alike:
         sums = list(_stored_sums(case))
         return cls(
             sparse=bool(sparse),
-            empty=any(not len(gradient.data if is_element_gradient(gradient) else gradient.indices) for gradient in sparse),
+            empty=any(map(is_empty, sparse)),
             zeros=any(bool((~(of != 0).any(axis=1)).any()) for of in sums),
             cancelled=any(bool((~(np.abs(of.sum(axis=1)) > 1e-6 * np.abs(of).sum(axis=1))).any()) for of in sums),
             counted_alike=all(gradient is not None for gradient in given) and len({param.step for param in case.params}) == 1,

@@ -9,7 +9,8 @@ import numpy as np
 
 from ...case import Case, Param
 from ...dialects import Dialect
-from ...gradients import Gradient, RowGradient, is_element_gradient
+from ...gradients import Gradient, RowGradient
+from ...reference.counters import is_empty
 from ...reference.hooks import Hooks, Tick, Updated
 from .._hypothesis import Hypothesis, Plan, Planner
 from ._inputs import with_gradients
@@ -69,7 +70,7 @@ def _missing_as_empty(case: Case, table: Dialect) -> Case | None:
 
 
 def _empty_as_missing(case: Case, table: Dialect) -> Case | None:
-    return with_gradients(case, lambda number, param, gradient: None if _is_empty(gradient) else gradient)
+    return with_gradients(case, lambda number, param, gradient: None if is_empty(gradient) else gradient)
 
 
 def _zeros_as_missing(case: Case, table: Dialect) -> Case | None:
@@ -80,12 +81,6 @@ def _is_zero(gradient: Gradient) -> bool:
     if gradient is None or isinstance(gradient, np.ndarray):
         return gradient is not None and not np.any(gradient)
     return not np.any(gradient.values if isinstance(gradient, RowGradient) else gradient.data)
-
-
-def _is_empty(gradient: Gradient) -> bool:
-    if isinstance(gradient, RowGradient):
-        return len(gradient.indices) == 0
-    return is_element_gradient(gradient) and len(gradient.data) == 0
 
 
 LOST: tuple[tuple[str, Callable[[int, int], bool]], ...] = (
