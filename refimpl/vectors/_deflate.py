@@ -1,175 +1,261 @@
-"""A DEFLATE writer (RFC 1951) whose output depends on nothing but its input.
+"""A DEFLATE writer (RFC 1951) whose output depends on nothing but its input. Sections of the RFC stand in parentheses.
 
-zlib, zlib-ng and their versions compress the same bytes differently, and golden files must come out the same everywhere. This
-one emits a single block with the fixed Huffman code, and only literals and runs: matches at one distance per part. That is enough
-for what vectors hold (padding, constants, rows that stay from step to step), and any inflate reads it.
+zlib, zlib-ng and their versions compress the same bytes differently, and golden files must come out the same everywhere. This one
+uses integers only, and settles every tie. Any inflate reads it.
+
+`_lz77` turns the bytes into tokens (4), `_huffman` makes the codes of a block (3.2.2), and this module writes the blocks (3.2.3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
+import struct
+from collections.abc import Iterable
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Bits = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.int64]
+from ..gradients import Array
+from ..kernels.compiling import jit
+from ._huffman import HuffmanCode, canonical_code, optimal_code
+from ._lz77 import FARTHEST, LITERALS, LONGEST, SHORTEST, Tokens, tokenize
 
-LONGEST, SHORTEST, FARTHEST = 258, 3, 32768
+BLOCK = 1 << 20
+"""Bytes of the input per compressed block. It bounds the memory that the search takes; shorter blocks repeat the codes more often."""
 
-SHORT = 256
-"""Parts of up to so many bytes are remembered with their codes: the headers of arrays, which come again and again."""
+STORED_BLOCK = 0xFFFF
+"""The most bytes that a stored block may have (3.2.4)."""
+
+END_OF_BLOCK = 256
+"""The literal/length symbol behind the last token of a block."""
+
+NO_DISTANCE = 30
+"""The distance symbol of a literal: one that never gets a code."""
+
+CODE_LIMIT, CODE_LENGTH_LIMIT = 15, 7
+"""The most bits that a code of each alphabet may have (3.2.7)."""
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """Codes in the order of the stream: `value` holds `width` bits, the first of them lowest."""
+class Fields(NamedTuple):
+    """Numbers in the order of the stream: of each value so many bits, the lowest first (3.1.1)."""
 
-    value: Bits
-    width: Bits
+    values: Array
+    widths: Array
 
     @property
     def bits(self) -> int:
-        return int(self.width.sum())
+        return int(self.widths.sum())
 
 
-def deflate(parts: Sequence[tuple[bytes, Sequence[int]]]) -> bytes:
-    """The DEFLATE stream of the parts one after the other; each has distances to choose from, of which the best is taken.
+NO_FIELDS = Fields(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
-    A match never reaches into an earlier part. The distances must lie between 1 and 32768.
+
+class Symbols(NamedTuple):
+    """By number or distance of a token, its symbol and the extra bits behind the code of that (3.2.5)."""
+
+    symbols: Array
+    extra: Fields
+
+    def encoded(self, keys: Array, code: HuffmanCode) -> Fields:
+        """Code and extra bits for each of the keys."""
+        symbols = self.symbols[keys]
+        lengths = code.lengths[symbols]
+        return Fields(code.codes[symbols] | self.extra.values[keys] << lengths, lengths + self.extra.widths[keys])
+
+    def widths(self, code: HuffmanCode) -> Array:
+        """How many bits each key takes."""
+        return code.lengths[self.symbols] + self.extra.widths
+
+
+class Counts(NamedTuple):
+    """How often each symbol of the two alphabets occurs in a block."""
+
+    literal_length: Array
+    distance: Array
+
+
+class Codes(NamedTuple):
+    """The Huffman codes of the two alphabets."""
+
+    literal_length: HuffmanCode
+    distance: HuffmanCode
+
+
+class Form(NamedTuple):
+    """A form that a block may have: its BTYPE (3.2.3), its codes, and the tables in front of it that describe them."""
+
+    type: int
+    codes: Codes
+    tables: Fields
+
+    def bits(self, counts: Counts) -> int:
+        """How many bits a block of these symbols takes, less the header and the extra bits, which are the same in every form."""
+        return self.tables.bits + sum(int(count @ code.lengths) for count, code in zip(counts, self.codes))
+
+
+def deflate(data: bytes) -> bytes:
+    """The bytes as a DEFLATE stream: compressed, or stored where that is shorter."""
+    return min(_compressed(data), _stored(data), key=len)
+
+
+def _stored(data: bytes) -> bytes:
+    """The bytes as they are, in stored blocks (3.2.4)."""
+    pieces = [data[start : start + STORED_BLOCK] for start in _starts(data, STORED_BLOCK)]
+    final = [False] * (len(pieces) - 1) + [True]
+    return b"".join(struct.pack("<BHH", last, len(piece), len(piece) ^ 0xFFFF) + piece for last, piece in zip(final, pieces))
+
+
+def _compressed(data: bytes) -> bytes:
+    """The bytes in blocks with Huffman codes."""
+    content = np.frombuffer(data, np.uint8)
+    return _packed(chain.from_iterable(_block(content, start) for start in _starts(data, BLOCK)))
+
+
+def _starts(data: bytes, size: int) -> range:
+    """Where blocks of a size begin; no bytes are one block, too."""
+    return range(0, max(len(data), 1), size)
+
+
+def _block(content: Array, start: int) -> tuple[Fields, ...]:
+    """The block of the bytes from `start` on, with the fixed codes or with codes of its own (dynamic), whichever takes fewer bits."""
+    end = min(start + BLOCK, len(content))
+    history = max(start - FARTHEST, 0)
+    tokens = tokenize(content[history:end], start - history, TOKEN_BITS, DISTANCE_BITS)
+    counts = _counts(tokens)
+    codes = Codes(*(optimal_code(count, CODE_LIMIT) for count in counts))
+    forms = Form(1, FIXED, NO_FIELDS), Form(2, codes, _tables(codes))
+    form = min(forms, key=lambda form: form.bits(counts))
+    header = _fields((end == len(content), 1), (form.type, 2))  # BFINAL, BTYPE
+    return header, form.tables, _encoded(tokens, form.codes)
+
+
+def _counts(tokens: Tokens) -> Counts:
+    """The symbols of the tokens and of the end of the block."""
+    literal_length = np.bincount(TOKENS.symbols[tokens.numbers], minlength=len(FIXED.literal_length.lengths))
+    literal_length[END_OF_BLOCK] = 1
+    distance = np.bincount(DISTANCES.symbols[tokens.distances], minlength=NO_DISTANCE + 1)
+    distance[NO_DISTANCE] = 0
+    return Counts(literal_length, distance)
+
+
+def _encoded(tokens: Tokens, codes: Codes) -> Fields:
+    """The literals and lengths, each with the distance that belongs to it, and the end of the block."""
+    number, distance = TOKENS.encoded(tokens.numbers, codes.literal_length), DISTANCES.encoded(tokens.distances, codes.distance)
+    code = codes.literal_length
+    return Fields(
+        np.append(number.values | distance.values << number.widths, code.codes[END_OF_BLOCK]),
+        np.append(number.widths + distance.widths, code.lengths[END_OF_BLOCK]),
+    )
+
+
+def _tables(codes: Codes) -> Fields:
+    """The lengths of both codes in one sequence, themselves coded (3.2.7)."""
+    literal_lengths = codes.literal_length.lengths[: max(_used(codes.literal_length), 257)]
+    distance_lengths = codes.distance.lengths[: max(_used(codes.distance), 1)]
+    symbols, repeats = _runs(np.append(literal_lengths, distance_lengths))
+    code = optimal_code(np.bincount(symbols, minlength=len(CODE_LENGTH_EXTRA)), CODE_LENGTH_LIMIT)
+    lengths = code.lengths[CODE_LENGTH_ORDER]
+    lengths = lengths[: max(int(np.flatnonzero(lengths)[-1]) + 1, 4)]
+    head = _fields((len(literal_lengths) - 257, 5), (len(distance_lengths) - 1, 5), (len(lengths) - 4, 4))  # HLIT, HDIST, HCLEN
+    width = code.lengths[symbols]
+    return Fields(
+        np.concatenate([head.values, lengths, code.codes[symbols] | repeats << width]),
+        np.concatenate([head.widths, np.full(len(lengths), 3), width + CODE_LENGTH_EXTRA[symbols]]),
+    )
+
+
+def _used(code: HuffmanCode) -> int:
+    """How many symbols there are up to the last that has a code."""
+    return int(np.flatnonzero(code.lengths)[-1]) + 1 if code.lengths.any() else 0
+
+
+@jit
+def _runs(lengths):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """Code lengths as symbols of the code length alphabet (3.2.7), each with its extra bits.
+
+    16 repeats the length before 3 to 6 times; 17 and 18 are 3 to 10 and 11 to 138 zeros.
     """
-    return _pack([_OPENING, *(_part(part, tuple(distances)) for part, distances in parts), _END_OF_BLOCK])
+    symbols, extra = np.zeros(len(lengths), np.int64), np.zeros(len(lengths), np.int64)
+    count = start = 0
+    while start < len(lengths):
+        length = lengths[start]
+        again = start > 0 and lengths[start - 1] == length
+        run = 1
+        while start + run < len(lengths) and lengths[start + run] == length:
+            run += 1
+        if length == 0 and run >= 11:
+            run = min(run, 138)
+            symbols[count], extra[count] = 18, run - 11
+        elif length == 0 and run >= 3:
+            symbols[count], extra[count] = 17, run - 3
+        elif again and run >= 3:
+            run = min(run, 6)
+            symbols[count], extra[count] = 16, run - 3
+        else:
+            run = 1
+            symbols[count] = length
+        start += run
+        count += 1
+    return symbols[:count], extra[:count]
 
 
-def _part(part: bytes, distances: tuple[int, ...]) -> Tokens:
-    return (_repeated if len(part) <= SHORT else _tokens)(part, distances)
+def _packed(fields: Iterable[Fields]) -> bytes:
+    """The fields one after the other, and zeros up to a whole byte."""
+    values, widths = (np.concatenate(arrays) for arrays in zip(*fields))
+    stream: Array = _pack(values, widths, np.zeros((int(widths.sum()) + 7) // 8, np.uint8))
+    return stream.tobytes()
 
 
-@dataclass(frozen=True)
-class Matches:
-    """Where matches at one distance start, in ascending order, their lengths, and the bits of the part with them."""
-
-    distance: int
-    at: Places
-    length: Places
-    bits: int
-
-
-def _tokens(part: bytes, distances: tuple[int, ...]) -> Tokens:
-    """The part as literals, and matches at the one of the distances that takes the fewest bits; the first one of equals."""
-    data = np.frombuffer(part, np.uint8)
-    wide = np.zeros(len(data) + 1, np.int32)
-    np.cumsum(data >= _NINE_BITS, dtype=np.int32, out=wide[1:])  # literals of nine bits before each byte; all others have eight
-    best = min((_matches(data, distance, wide) for distance in distances), key=lambda matches: matches.bits)
-    at, length = best.at, best.length
-    if not len(at):
-        return Tokens(_LITERALS.value[data], _LITERALS.width[data])
-    edges = np.zeros(len(data) + 1, np.int8)
-    edges[at] += 1
-    edges[at + length] -= 1
-    coded = np.cumsum(edges[:-1], dtype=np.int8) == 0  # a byte inside a match has no code of its own
-    coded[at] = True
-    places = np.flatnonzero(coded)
-    matched = np.searchsorted(places, at)
-    byte = data[places]
-    value, width = _LITERALS.value[byte], _LITERALS.width[byte]
-    far = _distance(best.distance)
-    value[matched] = _LENGTHS.value[length] | (far.value << _LENGTHS.width[length])
-    width[matched] = _LENGTHS.width[length] + far.width
-    return Tokens(value, width)
+@jit
+def _pack(values, widths, stream):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """Fill the stream, bytes from their lowest bit (3.1.1)."""
+    waiting = bits = at = 0  # at most 7 bits of the fields before, and 48 of this one
+    for k in range(len(values)):
+        waiting |= values[k] << bits
+        bits += widths[k]
+        while bits >= 8:
+            stream[at] = waiting & 0xFF
+            waiting >>= 8
+            bits -= 8
+            at += 1
+    if bits:
+        stream[at] = waiting
+    return stream
 
 
-_repeated = lru_cache(maxsize=4096)(_tokens)  # most members of a file share a few headers
+def _fields(*pairs: tuple[int, int]) -> Fields:
+    """A field per pair (value, width)."""
+    values, widths = np.array(pairs, np.int64).T
+    return Fields(values, widths)
 
 
-def _matches(data: npt.NDArray[np.uint8], distance: int, wide: npt.NDArray[np.int32]) -> Matches:
-    """Each run of bytes that repeat those before, cut into pieces of 258. wide: (n + 1,), the literals of nine bits before each byte."""
-    same = np.zeros(len(data) + 2, bool)
-    np.equal(data[distance:], data[:-distance], out=same[1 + distance : -1])
-    if not (same[1:-2] & same[2:-1] & same[3:]).any():  # what a small array mostly is; the rest costs more than this
-        return Matches(distance, _NOWHERE, _NOWHERE, int(8 * len(data) + wide[-1]))
-    edges = np.flatnonzero(same[1:] != same[:-1])
-    start, run = edges[::2], edges[1::2] - edges[::2]
-    long = run >= SHORTEST
-    start, run = start[long], run[long]
-    whole, rest = run // LONGEST, run % LONGEST
-    ends = rest >= SHORTEST
-    pieces = whole + ends
-    piece = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)  # of its run
-    at = np.repeat(start, pieces) + LONGEST * piece
-    length = np.where(piece < np.repeat(whole, pieces), LONGEST, np.repeat(rest, pieces))
-    literals = 8 * length.sum() + (wide[at + length] - wide[at]).sum(dtype=np.int64)  # bits of the literals that matches replace
-    codes = _LENGTHS.width[length].sum() + len(at) * _distance(distance).bits
-    return Matches(distance, at, length, int(8 * len(data) + wide[-1] - literals + codes))
+def _symbols(first: int, symbol: int, widths: Iterable[int], rest: int) -> Symbols:
+    """A table of 3.2.5: consecutive symbols that stand for 2^width keys each, from `first` on; keys below it have the symbol `rest`."""
+    rows = [(rest, 0, 0)] * first
+    for width in widths:
+        rows += [(symbol, extra, width) for extra in range(1 << width)]
+        symbol += 1
+    symbols, values, extra_widths = np.array(rows, np.int64).T.copy()
+    return Symbols(symbols, Fields(values, extra_widths))
 
 
-def _pack(chosen: Sequence[Tokens]) -> bytes:
-    value = np.concatenate([tokens.value for tokens in chosen])
-    width = np.concatenate([tokens.width for tokens in chosen])
-    end = np.cumsum(width)
-    start = end - width
-    word = (start >> np.uint64(5)).astype(np.int64)
-    shifted = value << (start & np.uint64(31))  # at most 31 + 31 bits
-    # Codes share no bits, so that adding is or-ing, and sums below 2^32 are exact in the doubles of bincount.
-    count = int(word[-1]) + 2
-    low = np.bincount(word, (shifted & np.uint64(0xFFFFFFFF)).astype(np.float64), count)
-    high = np.bincount(word + 1, (shifted >> np.uint64(32)).astype(np.float64), count)
-    return (low + high).astype("<u4").tobytes()[: (int(end[-1]) + 7) // 8]
+def _tokens() -> Symbols:
+    """Bytes are their own symbols; lengths of matches have 257 to 285, of which the last has no extra bits."""
+    lengths = _symbols(SHORTEST, 257, [0] * 8 + [extra for extra in range(1, 6) for _ in range(4)], rest=0)
+    symbols = np.append(np.arange(LITERALS), lengths.symbols[: LONGEST + 1])
+    extra = [np.append(np.zeros(LITERALS, np.int64), part[: LONGEST + 1]) for part in lengths.extra]
+    symbols[-1], extra[0][-1], extra[1][-1] = 285, 0, 0
+    return Symbols(symbols, Fields(*extra))
 
 
-def _table(pairs: Sequence[tuple[int, int]]) -> Tokens:
-    return Tokens(np.array([value for value, _ in pairs], np.uint64), np.array([width for _, width in pairs], np.uint64))
+TOKENS = _tokens()
+DISTANCES = _symbols(1, 0, [0] * 4 + [extra for extra in range(1, 14) for _ in range(2)], rest=NO_DISTANCE)
 
+FIXED = Codes(canonical_code([8] * 144 + [9] * 112 + [7] * 24 + [8] * 8), canonical_code([5] * NO_DISTANCE + [0]))
+"""The codes of 3.2.6."""
 
-def _huffman(code: int, width: int) -> tuple[int, int]:
-    """A Huffman code as a value: it enters the stream from its highest bit, unlike every other number."""
-    return int(f"{code:0{width}b}"[::-1], 2), width
+TOKEN_BITS, DISTANCE_BITS = TOKENS.widths(FIXED.literal_length), DISTANCES.widths(FIXED.distance)
 
-
-def _symbol(symbol: int) -> tuple[int, int]:
-    """A literal or length symbol in the fixed code (RFC 1951, 3.2.6)."""
-    for first, after, base, width in ((0, 144, 0x30, 8), (144, 256, 0x190, 9), (256, 280, 0, 7), (280, 288, 0xC0, 8)):
-        if first <= symbol < after:
-            return _huffman(base + symbol - first, width)
-    raise ValueError(symbol)
-
-
-def _ranges(widths: Sequence[int], start: int) -> list[tuple[int, int]]:
-    """(base, extra bits) of consecutive codes that cover 2^extra numbers each."""
-    bases = [start]
-    for width in widths[:-1]:
-        bases.append(bases[-1] + (1 << width))
-    return list(zip(bases, widths))
-
-
-_LENGTH_CODES = _ranges([0] * 8 + [extra for extra in range(1, 6) for _ in range(4)], SHORTEST)
-_DISTANCE_CODES = _ranges([0] * 4 + [extra for extra in range(1, 14) for _ in range(2)], 1)
-
-
-def _length(length: int) -> tuple[int, int]:
-    if length < SHORTEST:
-        return 0, 0
-    if length == LONGEST:  # has a code of its own, 285
-        return _symbol(285)
-    code = max(k for k, (base, _) in enumerate(_LENGTH_CODES) if base <= length)
-    base, extra = _LENGTH_CODES[code]
-    value, width = _symbol(257 + code)
-    return value | (length - base) << width, width + extra
-
-
-@cache
-def _distance(distance: int) -> Tokens:
-    code = max(k for k, (base, _) in enumerate(_DISTANCE_CODES) if base <= distance)
-    base, extra = _DISTANCE_CODES[code]
-    value, width = _huffman(code, 5)
-    return _table([(value | (distance - base) << width, width + extra)])
-
-
-_LITERALS = _table([_symbol(byte) for byte in range(256)])
-_LENGTHS = _table([_length(length) for length in range(LONGEST + 1)])
-_NOWHERE = np.zeros(0, np.int64)
-_NINE_BITS = 144  # the first literal whose code has nine bits
-_OPENING = _table([(0b011, 3)])  # the last block, fixed code
-_END_OF_BLOCK = _table([_symbol(256)])
+CODE_LENGTH_EXTRA = np.array([0] * 16 + [2, 3, 7])
+CODE_LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
+"""How many extra bits the symbols of the code length alphabet have, and in which order their lengths are written (3.2.7)."""

@@ -1,4 +1,4 @@
-"""NPZ files: read as if they were hostile, written so that the same arrays give the same bytes on every machine."""
+"""NPZ files: read with checks against hostile content, written so that the same arrays give the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ import numpy as np
 from ..common.files import replace_file
 from ..errors import VectorError
 from ..gradients import Array
-from ._deflate import FARTHEST, deflate
-from ._periods import distances
 from .text import read_bytes
 
 MEMBER_LIMIT = 64 << 20
@@ -71,7 +69,7 @@ def unpack(content: bytes, file: object) -> dict[str, Array]:
 
 
 def _refuse_hidden(content: bytes, ends: Sequence[tuple[int, int]], directory: int, file: object) -> None:
-    """Refuse a member that the zip's directory does not list: one changed bit there makes an array vanish without a word."""
+    """Refuse a member that the zip's directory does not list: one changed bit there would silently remove an array."""
     starts = [*(start for start, _ in ends), directory]
     for before, after in zip([0, *(end for _, end in ends)], starts):
         if b"PK\3\4" in content[before:after]:
@@ -81,7 +79,7 @@ def _refuse_hidden(content: bytes, ends: Sequence[tuple[int, int]], directory: i
 
 
 class _Payload:
-    """The bytes of one member, unpacked as far as asked for."""
+    """The bytes of one member, unpacked only as far as they are read."""
 
     def __init__(self, content: bytes, member: zipfile.ZipInfo, file: object, name: str) -> None:
         self.file, self.name, self.member = file, name, member
@@ -188,7 +186,7 @@ def pack(arrays: Mapping[str, Array], compress: bool = True) -> bytes:
         if len(head) + len(data) > MEMBER_LIMIT:
             raise VectorError("NPZ", name, f"is larger than {MEMBER_LIMIT} bytes, and no reader would take it", "record fewer steps")
         plain = head + data
-        packed = deflate([(head, (1,)), (data, distances(array, FARTHEST))]) if compress else plain
+        packed = _deflated(plain) if compress else plain
         method, payload = (_DEFLATED, packed) if len(packed) < len(plain) else (_STORED, plain)
         path = f"{name}.npy".encode("ascii")
         common = (20, 0, method, 0, _DOS_1980, zlib.crc32(plain), len(payload), len(plain), len(path), 0)
@@ -199,6 +197,12 @@ def pack(arrays: Mapping[str, Array], compress: bool = True) -> bytes:
     central = b"".join(directory)
     end = struct.pack(_END, b"PK\5\6", 0, 0, len(names), len(names), len(central), at, 0)
     return b"".join([*out, central, end])
+
+
+def _deflated(content: bytes) -> bytes:
+    from ._deflate import deflate  # its Numba is slow to import, is needed by no reader, and may be missing where results are judged
+
+    return deflate(content)
 
 
 def _npy(array: Array) -> tuple[Array, bytes]:
