@@ -1,21 +1,24 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from refimpl.case import Case, Golden
 from refimpl.errors import UsageError
-from refimpl.explain._numbers import Numbers, case_of
-from refimpl.explain._selection import DEFAULT, find, place
+from refimpl.explain._selection import DEFAULT, Numbers, case_of, find, place
 from refimpl.vectors import places
 
 
-def case(core, id=DEFAULT):
+def case(core: dict[str, list[Golden]], id: str = DEFAULT) -> Case:
     return next(golden.case for golden in core[id.split("/")[0]] if golden.case.id == id)
 
 
-def test_where_nothing_is_asked_for_it_is_the_row_that_occurs_most(core):
+def test_where_nothing_is_asked_for_it_is_the_row_that_occurs_most(core: dict[str, list[Golden]]) -> None:
     at = place(case(core))
     assert (at.param, at.step, at.row, at.col) == ("w", 2, 4, 0)
 
 
-def test_what_is_asked_for_is_taken(core):
+def test_what_is_asked_for_is_taken(core: dict[str, list[Golden]]) -> None:
     at = place(case(core), "w", 1, 0, 2)
     assert (at.step, at.row, at.col) == (1, 0, 2)
 
@@ -32,19 +35,19 @@ def test_what_is_asked_for_is_taken(core):
         ({"param": "x"}, "--param x: .* no such parameter"),
     ],
 )
-def test_what_the_case_does_not_have_is_refused(core, asked, message):
+def test_what_the_case_does_not_have_is_refused(core: dict[str, list[Golden]], asked: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         place(case(core), **asked)
 
 
-def test_a_column_of_more_dimensions_is_found_by_all_its_indices(core):
+def test_a_column_of_more_dimensions_is_found_by_all_its_indices(core: dict[str, list[Golden]]) -> None:
     wide = next(golden.case for golden in core["torch.Adam"] if golden.case.params and golden.case.params[0].value.ndim == 3)
     shape = wide.params[0].value.shape
     at = place(wide, row=0, col=(shape[1] - 1, 0))
     assert at.col == (shape[1] - 1) * shape[2]
 
 
-def test_a_case_is_found_with_and_without_vectors(core, tmp_path, monkeypatch):
+def test_a_case_is_found_with_and_without_vectors(core: dict[str, list[Golden]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(places, "PACKAGED", tmp_path / "none")
     monkeypatch.setattr(places, "SOURCE", tmp_path / "none")
@@ -62,13 +65,13 @@ def test_a_case_is_found_with_and_without_vectors(core, tmp_path, monkeypatch):
         ("torch.SparseAdam/nothing/pair", "no case"),
     ],
 )
-def test_an_id_that_is_nowhere_is_refused_with_what_is_near(id, message, tmp_path, monkeypatch):
+def test_an_id_that_is_nowhere_is_refused_with_what_is_near(id: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=message):
         find(id, None)
 
 
-def test_vectors_that_are_asked_for_must_have_the_case(tmp_path):
+def test_vectors_that_are_asked_for_must_have_the_case(tmp_path: Path) -> None:
     import small_vectors
 
     directory = small_vectors.write(tmp_path / "v", "torch.SparseAdam/basics/one-step")
@@ -77,6 +80,6 @@ def test_vectors_that_are_asked_for_must_have_the_case(tmp_path):
         find(DEFAULT, directory)
 
 
-def test_a_parameter_without_elements_leaves_nothing_to_choose():
+def test_a_parameter_without_elements_leaves_nothing_to_choose() -> None:
     at = place(case_of(Numbers(["none"])))
     assert (at.step, at.row, at.col) == (1, 0, 0)

@@ -1,8 +1,8 @@
 """`python -m refimpl.explain`: the update of one element, stage by stage, in the notation of the paper.
 
-In order: `_selection` chooses the element (`_numbers` makes a case of numbers), `_tracing` runs the reference and records what it
-computes, `_formulas` reads expressions back from that trace, `_derivation` and `_rows` put the lines of one element together as
-`_data`, `_api` handles refusals and the dialect to compare with; `_text`, `_side_by_side` and `_plot` print the result.
+In order: `_selection` finds or makes the case and chooses the element, `_tracing` runs the reference and records what it computes,
+`_formulas` reads expressions back from that trace, `_derivation` puts the lines of one element together as `_data`, `_api` handles
+refusals and the dialect to compare with; `_text` and `_plot` print the result.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..arithmetic import CLASSES, CPU_CLASS
 from ..case import Golden
@@ -18,10 +19,8 @@ from ..common.cli import guarded, output_file, say, write_text
 from ..errors import NOT_CONFORMANT, OK, UsageError
 from ._api import against, explain, stored
 from ._data import Explanation, to_json
-from ._numbers import WORDS, Numbers, case_of
-from ._selection import DEFAULT, find, place
-from ._side_by_side import beside
-from ._text import to_text
+from ._selection import DEFAULT, WORDS, Numbers, case_of, find, place
+from ._text import beside, to_text
 
 __all__ = ["Explanation", "Numbers", "against", "case_of", "explain", "main"]
 
@@ -52,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(list(_joined(sys.argv[1:] if argv is None else argv)))
     if options.grad and (options.case or options.vectors):
         parser.error("--grad gives numbers of your own: leave out CASE and --vectors, or --grad")
-    alone = [name for name in OF_NUMBERS if getattr(options, name) is not None]
-    if alone and not options.grad:
-        parser.error(f"--{alone[0]} is for numbers of your own: add --grad, once per step")
-    return guarded("refimpl explain", lambda: _run(options))
+    own = {name: value for name in OF_NUMBERS if (value := getattr(options, name)) is not None}
+    if own and not options.grad:
+        parser.error(f"--{next(iter(own))} is for numbers of your own: add --grad, once per step")
+    return guarded("refimpl explain", lambda: _run(options, own))
 
 
 def _joined(argv: Sequence[str]) -> Iterator[str]:
@@ -120,30 +119,28 @@ def _column(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a column such as 0, or 1,2") from None
 
 
-def _run(options: argparse.Namespace) -> int:
-    golden = Golden(case_of(_numbers_given(options)), {}) if options.grad else find(options.case or DEFAULT, options.vectors)
+def _run(options: argparse.Namespace, own: dict[str, Any]) -> int:
+    if options.grad:
+        golden = Golden(case_of(Numbers(options.grad, settings=own.pop("set", ()), **own)), {})
+    else:
+        golden = find(options.case or DEFAULT, options.vectors)
     at = place(golden.case, options.param, options.step, options.row, options.col)
     if at.step > LONG:
         say(f"running {at.step} steps in floats, balls and bounds: some seconds")
-    one = explain(golden.case, param=at.param, step=at.step, row=at.row, col=at.col)
-    other = against(golden.case, one, options.against) if options.against else None
-    same = stored(golden, one)
+    explanation = explain(golden.case, **vars(at))
+    other = against(golden.case, explanation, options.against) if options.against else None
+    same = stored(golden, explanation)
     if options.plot:
         from ._plot import draw
 
-        if one.refused:
-            raise UsageError(f"--plot: there is nothing to draw: {one.refused}", "leave --plot out, or choose another case")
-        draw(options.plot, one, golden.case, other)
+        if explanation.refused:
+            raise UsageError(f"--plot: there is nothing to draw: {explanation.refused}", "leave --plot out, or choose another case")
+        draw(options.plot, explanation, golden.case, other)
     if options.json:
-        write_text(options.json, to_json(*[one, other.explanation] if other else [one]))
+        write_text(options.json, to_json(*[explanation, other.explanation] if other else [explanation]))
     note = "The vectors hold the same p, m and v, to the last digit." if same else ""
-    print(beside(one, other, options.numerics_class) if other else to_text(one, options.numerics_class, note), end="")
+    print(beside(explanation, other, options.numerics_class) if other else to_text(explanation, options.numerics_class, note), end="")
     if same is False:
         say(f"{golden.case.id}: the vectors hold other numbers for this element; `refimpl gen --check` says which files differ")
         return NOT_CONFORMANT
     return OK
-
-
-def _numbers_given(options: argparse.Namespace) -> Numbers:
-    given = {name: getattr(options, name) for name in ("dialect", "dtype", "lr", "p", "m", "v", "t")}
-    return Numbers(options.grad, settings=options.set or (), **{name: value for name, value in given.items() if value is not None})

@@ -33,7 +33,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Line:
-    """A named number: what it is, its formula ("" where it is given), the formula with its numbers, and its value."""
+    """A named number: what it is, its formula ("" for an input), the formula with its numbers, and its value."""
 
     name: str
     about: str
@@ -47,23 +47,18 @@ class Line:
         return self.name.partition("[")[0]
 
 
-def flat_of(shape: tuple[int, ...], row: int, col: int) -> int:
-    """The place of an element in its parameter laid out flat. col: its place in the row laid out flat."""
-    return row * row_layout(shape)[1] + col
-
-
 def index_of(shape: tuple[int, ...], flat: int) -> tuple[int, ...]:
-    """Where an element stands in its parameter. flat: its place in the parameter laid out flat."""
-    return tuple(int(i) for i in np.unravel_index(flat, shape)) if shape else ()
+    """The index of an element in its parameter. flat: its place in the parameter laid out flat."""
+    return tuple(map(int, np.unravel_index(flat, shape)))
 
 
 @dataclass(frozen=True)
 class Explanation:
     """The update of one element at one step.
 
-    t: what the powers of the betas read; touched: which rows are updated and why, in sentences; given: the names that the lines start
-    from; lines: the stages in the order of computation; state: what the vectors hold after the step, array name to value;
-    refused: why there is no update, where the dialect refuses the case.
+    col: its place in the row laid out flat; t: what the powers of the betas read; touched: which rows are updated and why, in
+    sentences; given: the names that the lines start from; lines: the stages in the order of computation; state: what the vectors hold
+    after the step, array name to value; refused: why there is no update, where the dialect refuses the case.
     """
 
     case: str
@@ -88,15 +83,15 @@ class Explanation:
     @property
     def flat(self) -> int:
         """The place of the element in its parameter laid out flat."""
-        return flat_of(self.shape, self.row, self.col)
+        return self.row * row_layout(self.shape)[1] + self.col
 
     @property
     def index(self) -> tuple[int, ...]:
-        """Where the element stands in its parameter."""
+        """The index of the element in its parameter."""
         return index_of(self.shape, self.flat)
 
 
 def to_json(*explanations: Explanation) -> str:
     """One explanation, or two that stand side by side, as strict JSON."""
-    document = {"format": FORMAT, "refimpl": version(), "explanations": [asdict(one) for one in explanations]}
+    document = {"format": FORMAT, "refimpl": version(), "explanations": [asdict(explanation) for explanation in explanations]}
     return json.dumps(strict(document), indent=1, allow_nan=False) + "\n"

@@ -27,51 +27,45 @@ class Element:
         return self.term.serial, self.row
 
 
-def element(term: Term, row: int) -> Element:
-    """What computed a row of a term: past everything that only moves rows about, and past a sum of one occurrence.
+def element_of(term: Term, row: int) -> Element:
+    """What computed a row of a term: past everything that only moves rows, and past a sum of one occurrence.
 
-    A scalar is the same for every row: its only one is 0.
+    A scalar is the same for every row: its only row is 0.
     """
     row = row if np.ndim(term.values[0]) else 0
     held, held_row = term, row
-    while step := MOVES.get(term.operation, _stays)(term, row):
-        term, row, has_copy = step
-        if has_copy:
-            held, held_row = term, row
+    while term.operation in SOURCES and (source := SOURCES[term.operation](term, row)):
+        part, row = source
+        if term.operation == "write" and part is term.parts[1]:  # the array that is written to does not keep these numbers
+            held, held_row = part, row
+        term = part
     return Element(term, row, held, held_row)
 
 
-Move = tuple[Term, int, bool] | None
-"""Where a row comes from, and whether its numbers are to be read there (an array that is written to does not keep them)."""
+Source = tuple[Term, int] | None
+"""The term and the row that a row comes from; None where it was computed."""
 
 
-def _stays(term: Term, row: int) -> Move:
-    return None
+def _written(term: Term, row: int) -> Source:
+    places = np.flatnonzero(_rows(term) == row)
+    return (term.parts[1], int(places[-1])) if len(places) else (term.parts[0], row)
 
 
-def _taken(term: Term, row: int) -> Move:
-    return term.parts[0], int(_rows(term)[row]), False
-
-
-def _written(term: Term, row: int) -> Move:
-    found = np.flatnonzero(_rows(term) == row)
-    return (term.parts[1], int(found[-1]), True) if len(found) else (term.parts[0], row, False)
-
-
-def _met(term: Term, row: int) -> Move:
-    return term.parts[0], row, False
-
-
-def _summed(term: Term, row: int) -> Move:
+def _summed(term: Term, row: int) -> Source:
     slots = np.flatnonzero(term.index == row)
-    return (term.parts[0], int(slots[0]), False) if len(slots) == 1 else None
+    return (term.parts[0], int(slots[0])) if len(slots) == 1 else None
 
 
 def _rows(term: Term) -> Any:
     return np.arange(len(term.parts[0].values[0]))[term.index]
 
 
-MOVES: dict[str, Callable[[Term, int], Move]] = {"take": _taken, "write": _written, "meet": _met, "sum": _summed}
+SOURCES: dict[str, Callable[[Term, int], Source]] = {
+    "take": lambda term, row: (term.parts[0], int(_rows(term)[row])),
+    "meet": lambda term, row: (term.parts[0], row),
+    "write": _written,
+    "sum": _summed,
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,7 @@ class Expression:
 
     operation: str
     operands: tuple[Expression, ...] = ()
-    of: Element | None = None
+    element: Element | None = None
     exponent: int = 0
 
     @property
@@ -89,95 +83,82 @@ class Expression:
 
     @property
     def is_scalar(self) -> bool:
-        if self.of is not None:
-            return bool(np.ndim(self.of.held.values[0]) == 0)
-        return all(one.is_scalar for one in self.operands)
+        if self.element is not None:
+            return bool(np.ndim(self.element.held.values[0]) == 0)
+        return all(operand.is_scalar for operand in self.operands)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether this is the number 1, or a loss scale of 1, which scales nothing."""
+        if self.element is None or not self.is_atom or self.element.term.name not in ("", "ls"):
+            return False
+        return bool(self.is_scalar and self.element.term.values[0] == 1)
 
     def names(self) -> Iterator[Element]:
         """The elements that it names."""
-        if self.operation == "name" and self.of is not None:
-            yield self.of
-        for one in self.operands:
-            yield from one.names()
+        if self.operation == "name" and self.element is not None:
+            yield self.element
+        for operand in self.operands:
+            yield from operand.names()
 
 
-GIVEN = ("state", "load", "scalar")
+INPUT = ("state", "load", "scalar")
 """Operations that compute nothing."""
 
 SUMMED = 6
 """A sum of more occurrences than this is not written out."""
 
 
-def written(of: Element) -> Expression:
+def written(element: Element) -> Expression:
     """How an element was computed: down to named elements, and without factors that are 1."""
-    term = of.term
-    if term.operation in GIVEN:
-        return Expression("name" if term.name else "number", of=of)
+    term = element.term
+    if term.operation in INPUT:
+        return Expression("name" if term.name else "number", element=element)
     if term.operation == "mean":
-        return Expression("mean", of=of)
+        return Expression("mean", element=element)
     if term.operation == "sum":
-        return _sum(of)
-    operands = tuple(_reference(element(part, of.row)) for part in term.parts)
-    return FOLDED.get(term.operation, _kept)(term, operands)
+        return _sum(element)
+    operands = tuple(_reference(element_of(part, element.row)) for part in term.parts)
+    return FOLDED[term.operation](term, operands) if term.operation in FOLDED else Expression(term.operation, operands)
 
 
-def _reference(of: Element) -> Expression:
+def _reference(element: Element) -> Expression:
     """An element inside a formula: by its name if it has one, and something is computed under that name."""
-    return Expression("name", of=of) if of.term.name and not _collapses(of) else written(of)
+    return Expression("name", element=element) if element.term.name and not _is_input(element) else written(element)
 
 
-def _collapses(of: Element) -> bool:
-    """Whether an element is one that is given, but for factors of 1; without writing out what it was computed of."""
-    operation = of.term.operation
-    if operation in GIVEN or not np.ndim(of.term.values[0]):
-        return written(of).is_atom
+def _is_input(element: Element) -> bool:
+    """Whether an element is an input, but for factors of 1; without writing out what it was computed from."""
+    operation = element.term.operation
+    if operation in INPUT or not np.ndim(element.term.values[0]):
+        return written(element).is_atom
     if operation not in ("*", "/"):
         return False
-    left, right = (element(part, of.row) for part in of.term.parts)
-    return (_is_unit(right) and _collapses(left)) or (operation == "*" and _is_unit(left) and _collapses(right))
+    left, right = (element_of(part, element.row) for part in element.term.parts)
+    return (_is_unit(right) and _is_input(left)) or (operation == "*" and _is_unit(left) and _is_input(right))
 
 
-def _is_unit(of: Element) -> bool:
-    return not np.ndim(of.term.values[0]) and _is_one(written(of))
+def _is_unit(element: Element) -> bool:
+    return not np.ndim(element.term.values[0]) and written(element).is_one
 
 
-def _sum(of: Element) -> Expression:
-    slots = np.flatnonzero(of.term.index == of.row)
-    if len(slots) > SUMMED:
-        return Expression("many", (_occurrence(of, int(slots[0])), _occurrence(of, int(slots[-1]))), exponent=len(slots))
-    return reduce(lambda a, b: Expression("+", (a, b)), (_occurrence(of, slot) for slot in slots.tolist()))
-
-
-def _occurrence(of: Element, slot: int) -> Expression:
-    return _reference(element(of.term.parts[0], slot))
+def _sum(element: Element) -> Expression:
+    slots = np.flatnonzero(element.term.index == element.row).tolist()
+    operation, shown = ("+", slots) if len(slots) <= SUMMED else ("many", [slots[0], slots[-1]])
+    occurrences = (_reference(element_of(element.term.parts[0], slot)) for slot in shown)
+    return reduce(lambda a, b: Expression(operation, (a, b)), occurrences)
 
 
 Operands = tuple[Expression, ...]
 
 
-def _kept(term: Term, operands: Operands) -> Expression:
-    return Expression(term.operation, operands)
-
-
 def _times(term: Term, operands: Operands) -> Expression:
     left, right = operands
-    if _is_one(left) or _is_one(right):
-        return right if _is_one(left) else left
-    if left.of and right.of and left.of.key == right.of.key:
+    if left.is_one or right.is_one:
+        return right if left.is_one else left
+    if left.element and right.element and left.element.key == right.element.key:
         return Expression("power", (left,), exponent=2)
     return Expression("*", (right, left) if right.is_scalar and not left.is_scalar else (left, right))
-
-
-def _over(term: Term, operands: Operands) -> Expression:
-    return operands[0] if _is_one(operands[1]) else Expression("/", operands)
-
-
-def _root(term: Term, operands: Operands) -> Expression:
-    return operands[0] if _is_one(operands[0]) else Expression("sqrt", operands)
-
-
-def _power(term: Term, operands: Operands) -> Expression:
-    return Expression("power", operands, exponent=int(term.index))
 
 
 def _lerp(term: Term, operands: Operands) -> Expression:
@@ -185,42 +166,46 @@ def _lerp(term: Term, operands: Operands) -> Expression:
     return Expression("+", (old, Expression("*", (Expression("-", (new, old)), weight))))
 
 
-FOLDED: dict[str, Callable[[Term, Operands], Expression]] = {"*": _times, "/": _over, "sqrt": _root, "power": _power, "lerp": _lerp}
+FOLDED: dict[str, Callable[[Term, Operands], Expression]] = {
+    "*": _times,
+    "/": lambda term, operands: operands[0] if operands[1].is_one else Expression("/", operands),
+    "sqrt": lambda term, operands: operands[0] if operands[0].is_one else Expression("sqrt", operands),
+    "power": lambda term, operands: Expression("power", operands, exponent=int(term.index)),
+    "lerp": _lerp,
+}
+"""Operations that are written in another way than as themselves."""
+
+SPELLING = {
+    "+": (1, "{} + {}", (1, 1)),
+    "-": (1, "{} - {}", (1, 2)),
+    "many": (1, "{} + ... + {}", (1, 1)),
+    "*": (2, "{}*{}", (2, 3)),
+    "/": (2, "{}/{}", (2, 3)),
+    "neg": (3, "-{}", (3,)),
+    "power": (4, "{}^{exponent}", (5,)),
+}
+"""How tightly an operation binds, how it is written, and how tightly each operand must bind to stand without parentheses."""
+
+TIGHTEST = 5
+"""How tightly names, numbers and functions bind."""
 
 
-def _is_one(one: Expression) -> bool:
-    """Whether this is the number 1, or a loss scale of 1, which scales nothing."""
-    if one.of is None or not one.is_atom or one.of.term.name not in ("", "ls"):
-        return False
-    return bool(one.is_scalar and one.of.term.values[0] == 1)
-
-
-PRECEDENCE = {"+": 1, "-": 1, "many": 1, "*": 2, "/": 2, "neg": 3, "power": 4}
-"""How tightly an operation binds; names, numbers and functions bind tightest."""
-
-Show = Callable[[Element], str]
-
-
-def spelled(one: Expression, show: Show, exponent: Callable[[Expression], str]) -> str:
-    """The expression as text. show: an element as its name, or as its number; exponent: what stands above a base."""
-
-    def inner(part: Expression, least: int) -> str:
-        text = spelled(part, show, exponent)
-        binding = PRECEDENCE.get(part.operation, 5)
-        return f"({text})" if binding < least or (part.of and text.startswith("-")) else text
-
-    parts = one.operands
-    if one.of is not None:
-        return show(one.of)
-    if one.operation == "many":
-        return f"{inner(parts[0], 1)} + ... + {inner(parts[1], 1)}"
-    if one.operation == "neg":
-        return f"-{inner(parts[0], 3)}"
-    if one.operation == "power":
-        return f"{inner(parts[0], 5)}^{exponent(one)}"
-    if one.operation not in PRECEDENCE:
-        return f"{one.operation}({', '.join(spelled(part, show, exponent) for part in parts)})"
-    binding = PRECEDENCE[one.operation]
-    left, right = inner(parts[0], binding), inner(parts[1], binding + (one.operation != "+"))
-    spaced = binding == 1 or (one.operation == "/" and not all(part.is_atom for part in parts))
-    return f"{left} {one.operation} {right}" if spaced else f"{left}{one.operation}{right}"
+def spelled(expression: Expression, show: Callable[[Element], str], t: int | None = None) -> str:
+    """The expression as text. show: an element as its name, or as its number; t: the power of a scalar that is written as t."""
+    if expression.element is not None:
+        return show(expression.element)
+    operation, operands = expression.operation, expression.operands
+    texts = [spelled(operand, show, t) for operand in operands]
+    if operation not in SPELLING:
+        return f"{operation}({', '.join(texts)})"
+    _, template, least = SPELLING[operation]
+    for k, (operand, tightness) in enumerate(zip(operands, least)):
+        binding = SPELLING[operand.operation][0] if operand.operation in SPELLING else TIGHTEST
+        if binding < tightness or (operand.element and texts[k].startswith("-")):
+            texts[k] = f"({texts[k]})"
+    if operation == "/" and not all(operand.is_atom for operand in operands):
+        template = "{} / {}"
+    exponents = {t: "t", t + 1: "(t+1)"} if t is not None and expression.is_scalar else {}
+    exponent = exponents.get(expression.exponent, str(expression.exponent))
+    factor = texts[1] if operation == "power" and len(texts) > 1 else ""  # of the exponent
+    return template.format(*texts, exponent=f"({exponent}*{factor})" if factor else exponent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,12 @@ from ..common.text import position
 from ..dialects import Deviation, dialect
 from ..errors import UsageError
 from ..gradients import Array, row_layout
-from ..reference import FIELDS, trajectory
+from ..reference import FIELDS, State, trajectory
+from ..reference.inputs import at_start
 from ._api import Counterpart
 from ._data import Explanation, index_of
-from ._side_by_side import title
+from ._selection import parameter
+from ._text import title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,68 +36,67 @@ PANELS = {"param": "p, from where it started", "exp_avg": "m: first moment", "ex
 LINES: tuple[tuple[str, Any], ...] = (("#0b6e99", "-"), ("#c2410c", (0, (5, 1.6))), ("#6b7280", (0, (1.4, 1.2))))
 """A colour and a dash for each curve, so that nothing is told by colour alone."""
 
+MARKED = 60
+"""Steps up to which each has its mark."""
 
-@dataclass(frozen=True, eq=False)
-class History:
-    """A parameter over the steps of a case, in its dtype: of shape (steps + 1, elements), the start first.
+History = Mapping[str, Array]
+"""A parameter over the steps of a case, the start first: its arrays by name, each of shape (steps + 1, elements).
 
-    arrays: param, exp_avg and exp_avg_sq; and size, the step size with both corrections, nan where an element is not updated.
-    """
-
-    arrays: Mapping[str, Array]
-
-    @property
-    def touched(self) -> Array:
-        """At which steps each element was updated."""
-        return ~np.isnan(self.arrays["size"])
+`size` is the step size with both corrections, nan where an element is not updated.
+"""
 
 
 class _Sizes(Float):
-    """Floats that note which rows of each state a step updates, and with which step size."""
+    """Floats that note every update: of which state, of which of its rows, and with which step size."""
 
     def __init__(self, dtype: str) -> None:
         super().__init__(dtype)
-        self.told: dict[int, list[tuple[Array, float]]] = {}
-        self._now: tuple[int, float] = (0, np.nan)
+        self.updates: list[tuple[State, Array, float]] = []
 
     def on_event(self, event: str, values: Mapping[str, Any]) -> None:
         if event == "begins":
-            self._now = id(values["state"]), float(values["s"].hat_step)
+            self._state, self._size = values["state"], float(values["s"].hat_step)
         elif event == "advanced":
-            state, size = self._now
-            self.told.setdefault(state, []).append((values["rows"], size))
+            self.updates.append((self._state, values["rows"], self._size))
 
 
 def history(case: Case, param: str, deviations: tuple[Deviation, ...] = ()) -> History:
     """Run a case that nothing refuses to its end, and keep one parameter."""
-    one = next(one for one in case.params if one.name == param)
-    start = {"param": one.value, "exp_avg": one.exp_avg, "exp_avg_sq": one.exp_avg_sq, "size": np.full(one.value.shape, np.nan)}
-    kept = {name: [np.zeros(one.value.size) if given is None else _flat(given)] for name, given in start.items()}
+    start = at_start(parameter(case, param), ALWAYS_KEPT)
+    kept = {array: [_flat(values)] for array, values in start.items()}
+    sizes = [np.full(start["param"].size, np.nan)]
     a = _Sizes(case.dtype)
     for states in trajectory(case, a, dialect(case.dialect), deviations):
         state = states[param]
-        for array in ALWAYS_KEPT:
-            kept[array].append(_flat(getattr(state, FIELDS[array])))
+        for array, values in kept.items():
+            values.append(_flat(getattr(state, FIELDS[array])))
         size = np.full(state.p.shape, np.nan)
-        for rows, of_rows in a.told.pop(id(state), []):
-            size[rows] = of_rows
-        kept["size"].append(_flat(size))
-    return History({name: np.stack(steps) for name, steps in kept.items()})
+        for updated, rows, size_of_rows in a.updates:
+            if updated is state:
+                size[rows] = size_of_rows
+        a.updates.clear()
+        sizes.append(_flat(size))
+    return {name: np.stack(steps) for name, steps in {**kept, "size": sizes}.items()}
+
+
+def touched(steps: History) -> Array:
+    """At which steps each element was updated."""
+    return ~np.isnan(steps["size"])
 
 
 def _flat(array: Array) -> Array:
     return np.array(array, np.float64).reshape(-1)
 
 
-def untouched(found: History, at: int, width: int) -> int | None:
+def untouched(steps: History, at: int, width: int) -> int | None:
     """The element of another row, in the same column, that is touched least often; None where every row always is."""
-    column = np.arange(at % width, found.touched.shape[1], width)
-    times = found.touched[1:, column].sum(axis=0)
-    least = int(times.argmin())
-    return None if times[least] == len(found.touched) - 1 or column[least] == at else int(column[least])
+    is_touched = touched(steps)[1:, at % width :: width]
+    times = is_touched.sum(axis=0)
+    row = int(times.argmin())
+    return None if is_touched[:, row].all() or row == at // width else row * width + at % width
 
 
-def draw(path: Path, one: Explanation, case: Case, other: Counterpart | None = None) -> None:
+def draw(path: Path, explanation: Explanation, case: Case, other: Counterpart | None = None) -> None:
     """Write the figure; raises UsageError for a suffix that is none of SUFFIXES, and where matplotlib is missing."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -106,47 +106,41 @@ def draw(path: Path, one: Explanation, case: Case, other: Counterpart | None = N
     except ImportError:
         raise UsageError("--plot needs matplotlib, which is not installed", "pip install 'refimpl[plots]'") from None
     out = io.BytesIO()
+    heading = f"{explanation.case}: {explanation.param!r}, {explanation.dtype}"
     with matplotlib.rc_context({"svg.hashsalt": "refimpl", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}):
-        figure = _figure(list(_curves(one, case, other)), f"{one.case}: {one.param!r}, {one.dtype}")
+        figure = _figure(list(_curves(explanation, case, other)), heading)
         figure.savefig(out, format=suffix[1:], dpi=130, metadata={"Date": None} if suffix == ".svg" else None)
     write_bytes(path, out.getvalue())
 
 
-@dataclass(frozen=True, eq=False)
-class _Curve:
-    """One element over the steps."""
-
-    label: str
-    values: Mapping[str, Array]
-    touched: Array
+Curve = tuple[str, History]
+"""A label, and the history of one element: arrays of shape (steps + 1,)."""
 
 
-def _curves(one: Explanation, case: Case, other: Counterpart | None) -> Iterator[_Curve]:
+def _curves(explanation: Explanation, case: Case, other: Counterpart | None) -> Iterator[Curve]:
     """The explained element, the same one under another dialect or a deviation, and one of an untouched row."""
-    width = row_layout(one.shape)[1]
-    at = one.flat
-    mine = history(case, one.param)
-    yield _curve(mine, at, f"{_name(one.shape, at)}" + (f", {one.dialect}" if other else ""))
+
+    def curve(steps: History, flat: int, name: str) -> Curve:
+        label = position(index_of(explanation.shape, flat)) + (f", {name}" if other else "")
+        return label, {array: values[:, flat] for array, values in steps.items()}
+
+    mine = history(case, explanation.param)
+    yield curve(mine, explanation.flat, explanation.dialect)
     if other and not other.explanation.refused:
-        yield _curve(history(other.case, one.param, other.deviating), at, f"{_name(one.shape, at)}, {title(other.explanation)}")
-    untouched_at = untouched(mine, at, width)
-    if untouched_at is not None:
-        yield _curve(mine, untouched_at, _name(one.shape, untouched_at) + (f", {one.dialect}" if other else ""))
+        yield curve(history(other.case, explanation.param, other.deviating), explanation.flat, title(other.explanation))
+    rarest = untouched(mine, explanation.flat, row_layout(explanation.shape)[1])
+    if rarest is not None:
+        yield curve(mine, rarest, explanation.dialect)
 
 
-def _curve(found: History, at: int, label: str) -> _Curve:
-    return _Curve(label, {name: values[:, at] for name, values in found.arrays.items()}, found.touched[:, at])
-
-
-def _figure(curves: Sequence[_Curve], heading: str) -> Figure:
+def _figure(curves: Sequence[Curve], heading: str) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 9), layout="constrained")
     panels = figure.subplots(len(PANELS), 1, sharex=True)
     for panel, (name, about) in zip(panels, PANELS.items()):
         for curve, (color, dash) in zip(curves, LINES):
-            values = curve.values[name]
-            _line(panel, values - values[0] if name == "param" else values, curve, color, dash)
+            _line(panel, curve, name, color, dash)
         panel.set_title(about, loc="left", fontsize=10)
         panel.grid(color="#dddddd", linewidth=0.6)
     panels[0].legend(loc="best", frameon=False, fontsize=9)
@@ -156,17 +150,12 @@ def _figure(curves: Sequence[_Curve], heading: str) -> Figure:
     return figure
 
 
-MARKED = 60
-"""Steps up to which each has its mark."""
-
-
-def _line(panel: Axes, values: Array, curve: _Curve, color: str, dash: Any) -> None:
-    steps, touched = np.arange(len(values)), curve.touched
-    panel.plot(steps, values, color=color, linestyle=dash, linewidth=1.6, label=curve.label)
+def _line(panel: Axes, curve: Curve, name: str, color: str, dash: Any) -> None:
+    label, steps = curve
+    values, numbers, is_touched = steps[name], np.arange(len(steps[name])), touched(steps)
+    if name == "param":
+        values = values - values[0]
+    panel.plot(numbers, values, color=color, linestyle=dash, linewidth=1.6, label=label)
     if len(values) <= MARKED:
-        for which, face in ((touched, color), (~touched, "white")):
-            panel.plot(steps[which], values[which], "o", markersize=4.5, markeredgecolor=color, markerfacecolor=face, linestyle="none")
-
-
-def _name(shape: tuple[int, ...], element: int) -> str:
-    return position(index_of(shape, element))
+        for which, face in ((is_touched, color), (~is_touched, "white")):
+            panel.plot(numbers[which], values[which], "o", markersize=4.5, markeredgecolor=color, markerfacecolor=face, linestyle="none")
