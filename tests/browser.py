@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Dialog, Page, Route
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -25,7 +31,7 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 
 
 @pytest.fixture(scope="session")
-def chromium():
+def chromium() -> Iterator[Browser]:
     """The browser, by playwright; `opened` shows a page in it."""
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None:
@@ -40,7 +46,7 @@ def chromium():
 
 
 @contextmanager
-def opened(browser, file, size=DESKTOP, **options):
+def opened(browser: Browser, file: Path, size: tuple[int, int] = DESKTOP, **options: Any) -> Iterator[Page]:
     """A page of a local file, in a fresh profile; after the block it must have been quiet.
 
     options: of playwright's new_context (color_scheme, java_script_enabled ...). A link may be followed to another local file.
@@ -51,34 +57,34 @@ def opened(browser, file, size=DESKTOP, **options):
     page.set_default_timeout(10_000)
     noise = []
 
-    def local(route):
+    def local(route: Route) -> None:
         if route.request.url.startswith("file:") and route.request.is_navigation_request():
             route.continue_()
         else:
             noise.append(f"request: {route.request.method} {route.request.url}")
             route.abort()
 
-    def dialog(one):
-        noise.append(f"dialog: {one.message}")
-        one.dismiss()
+    def dismiss(dialog: Dialog) -> None:
+        noise.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     context.route("**/*", local)
     page.on("console", lambda message: noise.append(f"console: {message.type}: {message.text}"))
     page.on("pageerror", lambda error: noise.append(f"error: {error}"))
-    page.on("dialog", dialog)
+    page.on("dialog", dismiss)
     context.on("page", lambda other: noise.append(f"another page: {other.url}"))
     try:
         page.goto(file.resolve().as_uri())
         yield page
         if options.get("java_script_enabled", True):
             page.evaluate("() => new Promise(done => setTimeout(done))")  # timers that the page set before are over, however slow it is
-        page.wait_for_timeout(20)  # what the page still had to say
+        page.wait_for_timeout(20)  # messages that the page has still to deliver
         if noise:
             raise AssertionError("\n".join(noise))
     finally:
         context.close()
 
 
-def fits(page):
+def fits(page: Page) -> bool:
     """Whether nothing is wider than the page, so that it never scrolls sideways."""
-    return page.evaluate("() => document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    return bool(page.evaluate("() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"))

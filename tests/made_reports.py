@@ -1,42 +1,43 @@
-"""Reports made by hand, for the tests of what is printed and written of them."""
+"""Reports made by hand, for the tests of every format in which a report is shown."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from refimpl.arithmetic import CLASSES
 from refimpl.judging.verdict import ArrayVerdict, CaseVerdict, Diagnosis, Mismatch, Report, Status
 
 
-def array(name="param", worst=0.5, attained="exact-faithful", param="w"):
+def array(name: str = "param", worst: float = 0.5, attained: str | None = "exact-faithful", param: str = "w") -> ArrayVerdict:
     return ArrayVerdict(param, name, dict.fromkeys(CLASSES, worst), attained)
 
 
-def mismatch(**fields):
-    given = {"param": "w", "array": "param", "step": 3, "index": (4, 1), "got": 0.25, "expected": 0.5, "bound": 0.125, "ratio": 2.0}
-    return Mismatch(**{**given, **fields})
+def mismatch(**fields: Any) -> Mismatch:
+    defaults = {"param": "w", "array": "param", "step": 3, "index": (4, 1), "got": 0.25, "expected": 0.5, "bound": 0.125, "ratio": 2.0}
+    return Mismatch(**{**defaults, **fields})
 
 
-def passed(slug="fine", dialect="torch.SparseAdam", theme="basics", attained="exact-faithful"):
+def passed(slug: str = "fine", dialect: str = "torch.SparseAdam", theme: str = "basics", attained: str = "exact-faithful") -> CaseVerdict:
     arrays = (array("param"), array("exp_avg", 0.25))
     return CaseVerdict(f"{dialect}/{theme}/{slug}", Status.PASSED, "A case that passes.", attained, arrays, seconds=0.5)
 
 
-def failed(slug="off", dialect="torch.SparseAdam", theme="duplicates", **fields):
-    given = {"about": "A row that occurs twice.", "arrays": (array(worst=2e6, attained=None),), "mismatch": mismatch(), "seconds": 0.25}
-    return CaseVerdict(f"{dialect}/{theme}/{slug}", Status.FAILED, **{**given, **fields})
+def failed(slug: str = "off", dialect: str = "torch.SparseAdam", theme: str = "duplicates", **fields: Any) -> CaseVerdict:
+    defaults = {"about": "A row that occurs twice.", "arrays": (array(worst=2e6, attained=None),), "mismatch": mismatch(), "seconds": 0.25}
+    return CaseVerdict(f"{dialect}/{theme}/{slug}", Status.FAILED, **{**defaults, **fields})
 
 
-def other(status, slug="other", dialect="torch.SparseAdam", theme="basics", **fields):
+def other(status: Status, slug: str = "other", dialect: str = "torch.SparseAdam", theme: str = "basics", **fields: Any) -> CaseVerdict:
     return CaseVerdict(f"{dialect}/{theme}/{slug}", status, "A case.", **fields)
 
 
-def report(*verdicts, **fields):
-    given = {"backend": "toy", "version": "1.0", "device": "", "required": "tensor-faithful", "vectors": "vectors"}
-    return Report(**{**given, **fields}, verdicts=verdicts)
+def report(*verdicts: CaseVerdict, **fields: Any) -> Report:
+    defaults = {"backend": "toy", "version": "1.0", "device": "", "required": "tensor-faithful", "vectors": "vectors"}
+    return Report(**{**defaults, **fields}, verdicts=verdicts)
 
 
-def everything():
+def everything() -> Report:
     """A report in which each kind of verdict occurs, with numbers that are not finite and text that is hostile."""
     return report(
         passed(),

@@ -1,20 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from browser import PHONE, fits, opened
 from markupsafe import Markup
 
 from refimpl.common.html import page
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+Show = Callable[..., AbstractContextManager[Any]]
+
 
 @pytest.fixture
-def show(chromium, tmp_path):
-    def shown(document, **options):
+def show(chromium: Browser, tmp_path: Path) -> Show:
+    def shown(document: str, **options: Any) -> AbstractContextManager[Any]:
         (tmp_path / "page.html").write_text(document, encoding="utf-8")
         return opened(chromium, tmp_path / "page.html", **options)
 
     return shown
 
 
-def test_a_quiet_page_passes_and_its_own_script_runs(show):
+def test_a_quiet_page_passes_and_its_own_script_runs(show: Show) -> None:
     with show(page("A title", Markup("<p id='p'>before</p>"), script="document.getElementById('p').textContent = 'after'")) as shown:
         assert shown.title() == "A title"
         assert shown.text_content("#p") == "after"
@@ -31,7 +43,7 @@ def test_a_quiet_page_passes_and_its_own_script_runs(show):
         ("<!doctype html><script>setTimeout(() => missing())</script>", "error: "),
     ],
 )
-def test_a_page_that_is_not_quiet_fails(show, document, said):
+def test_a_page_that_is_not_quiet_fails(show: Show, document: str, said: str) -> None:
     with pytest.raises(AssertionError) as failed, show(document):
         pass
     assert said in str(failed.value)
@@ -41,12 +53,12 @@ def test_a_page_that_is_not_quiet_fails(show, document, said):
     "markup",
     ["<script>document.title = 'hit'</script>", "<img src=data:x onerror=\"document.title = 'hit'\">", "<base href=https://example.org/>"],
 )
-def test_the_policy_stops_what_got_into_a_page(show, markup):
+def test_the_policy_stops_what_got_into_a_page(show: Show, markup: str) -> None:
     with pytest.raises(AssertionError, match="Content Security Policy"), show(page("A title", Markup(markup))) as shown:
         assert shown.title() == "A title"
 
 
-def test_fits_tells_a_page_that_scrolls_sideways(show):
+def test_fits_tells_a_page_that_scrolls_sideways(show: Show) -> None:
     with show(page("A title", Markup("<p>short</p>")), size=PHONE) as shown:
         assert fits(shown)
     with show(page("A title", Markup("<p style='width: 500px'>wide</p>")), size=PHONE) as shown:

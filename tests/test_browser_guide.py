@@ -1,7 +1,11 @@
+from __future__ import annotations
+
 import html
 import os
 import re
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from browser import DESKTOP, PHONE, fits, opened
@@ -12,14 +16,17 @@ from refimpl.dialects import dialects
 from refimpl.guide._chapter import chapters
 from refimpl.guide._pages import CHARACTERS
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 PATIENCE = 180
 """Seconds that a worker waits for the guide of another."""
 
-PAGES = [one.page for one in chapters()]
+PAGES = [chapter.page for chapter in chapters()]
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
     """The whole guide, built once: its exit code says that every snippet, figure and number in it holds.
 
     Of several workers the first that comes builds it, on all cores, and the others wait for that.
@@ -36,25 +43,27 @@ def built(tmp_path_factory):
         return int(ended.read_text()), place / "pages"
     code = guide.main(["--out", str(place / "pages"), "--jobs", "2"])
     (place / "ending").write_text(str(code))
-    (place / "ending").rename(ended)  # whole, when it is seen
+    (place / "ending").rename(ended)  # atomic: a worker that sees the file can read it whole
     return code, place / "pages"
 
 
-def test_everything_in_the_guide_holds(built):
+def test_everything_in_the_guide_holds(built: tuple[int, Path]) -> None:
     code, out = built
     assert code == 0
-    assert sorted(one.name for one in out.iterdir()) == sorted([*PAGES, "search.html"])
+    assert sorted(file.name for file in out.iterdir()) == sorted([*PAGES, "search.html"])
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
 @pytest.mark.parametrize("name", [*PAGES, "search.html"])
-def test_a_page_is_quiet_and_fits_its_window(chromium, built, name, size, scheme):
+def test_a_page_is_quiet_and_fits_its_window(
+    chromium: Browser, built: tuple[int, Path], name: str, size: tuple[int, int], scheme: str
+) -> None:
     with opened(chromium, built[1] / name, size, color_scheme=scheme) as page:
         assert fits(page)
         assert page.locator("h1").count() == 1
 
 
-def test_one_can_read_from_the_first_page_to_the_last(chromium, built):
+def test_one_can_read_from_the_first_page_to_the_last(chromium: Browser, built: tuple[int, Path]) -> None:
     with opened(chromium, built[1] / "index.html", PHONE) as page:
         for name in PAGES[1:]:
             page.locator("a[rel=next]").last.click()
@@ -62,7 +71,7 @@ def test_one_can_read_from_the_first_page_to_the_last(chromium, built):
         assert page.locator("a[rel=next]").count() == 0
 
 
-def test_the_sidebar_shows_every_chapter_on_a_desktop_and_opens_on_a_phone(chromium, built):
+def test_the_sidebar_shows_every_chapter_on_a_desktop_and_opens_on_a_phone(chromium: Browser, built: tuple[int, Path]) -> None:
     with opened(chromium, built[1] / "03-touch.html", DESKTOP) as page:
         contents = page.get_by_role("navigation", name="The guide")
         assert contents.get_by_role("link", name="Weight decay").is_visible()
@@ -75,7 +84,7 @@ def test_the_sidebar_shows_every_chapter_on_a_desktop_and_opens_on_a_phone(chrom
         assert page.url.endswith("06-decay.html")
 
 
-def test_the_search_finds_sections_by_their_words_and_leads_there(chromium, built):
+def test_the_search_finds_sections_by_their_words_and_leads_there(chromium: Browser, built: tuple[int, Path]) -> None:
     with opened(chromium, built[1] / "search.html", PHONE) as page:
         page.keyboard.type("folded step size")  # the field has the focus
         assert page.get_by_role("status").inner_text().split()[1] in ("section", "sections")
@@ -86,12 +95,12 @@ def test_the_search_finds_sections_by_their_words_and_leads_there(chromium, buil
         assert page.get_by_role("status").inner_text() == "0 sections"
 
 
-def test_equations_use_the_font_that_the_page_carries(chromium, built):
+def test_equations_use_the_font_that_the_page_carries(chromium: Browser, built: tuple[int, Path]) -> None:
     with opened(chromium, built[1] / "01-adam.html") as page:
         assert page.evaluate("document.fonts.ready.then(() => [...document.fonts].map((font) => font.status))") == ["loaded"]
 
 
-def test_every_character_of_an_equation_is_in_the_font(built):
+def test_every_character_of_an_equation_is_in_the_font(built: tuple[int, Path]) -> None:
     known: set[int] = set()
     for part in CHARACTERS.split(","):
         first, _, last = part.removeprefix("U+").partition("-")
@@ -102,13 +111,13 @@ def test_every_character_of_an_equation_is_in_the_font(built):
             assert {character for character in shown if ord(character) not in known and not character.isspace()} == set(), (name, shown)
 
 
-def test_every_dialect_and_class_is_explained(built):
+def test_every_dialect_and_class_is_explained(built: tuple[int, Path]) -> None:
     for page, names in (("17-sources.html", dialects("full")), ("13-rounding.html", CLASSES)):
         text = (built[1] / page).read_text(encoding="utf-8")
         assert [name for name in names if f"<code>{name}</code>" not in text] == []
 
 
-def test_figures_take_their_colours_from_the_page(chromium, built):
+def test_figures_take_their_colours_from_the_page(chromium: Browser, built: tuple[int, Path]) -> None:
     drawn = {}
     for scheme in ("light", "dark"):
         with opened(chromium, built[1] / "03-touch.html", color_scheme=scheme) as page:
@@ -118,7 +127,8 @@ def test_figures_take_their_colours_from_the_page(chromium, built):
     assert drawn["light"] != drawn["dark"]
 
 
-def test_equations_are_shown_without_a_script(chromium, built):
+def test_equations_are_shown_without_a_script(chromium: Browser, built: tuple[int, Path]) -> None:
     with opened(chromium, built[1] / "01-adam.html", java_script_enabled=False) as page:
         box = page.locator(".equation math").first.bounding_box()
+        assert box is not None
         assert box["height"] > 15

@@ -40,7 +40,7 @@ def mute(): pass
 
 
 def test_a_class_has_its_docstring_equations_and_public_methods(toy: ModuleType) -> None:
-    toy.__all__ = ["LIMIT", "Box"]  # type: ignore[attr-defined]
+    toy.__all__ = ["LIMIT", "Box"]  # type: ignore[attr-defined]  # a module may have any attribute
     page = api("toy")
     assert "A constant: <code>3</code>" in page
     assert "<p>A box, <code>x &lt; y</code>.</p>" in page
@@ -50,7 +50,7 @@ def test_a_class_has_its_docstring_equations_and_public_methods(toy: ModuleType)
 
 
 def test_a_public_name_without_a_docstring_is_refused(toy: ModuleType) -> None:
-    toy.__all__ = ["mute"]  # type: ignore[attr-defined]
+    toy.__all__ = ["mute"]  # type: ignore[attr-defined]  # a module may have any attribute
     with pytest.raises(LookupError, match=r"toy\.mute is public and has no docstring"):
         api("toy")
 

@@ -1,10 +1,13 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from refimpl.guide import _build as build
 from refimpl.guide._chapter import Chapter, broken_links
-from refimpl.guide._fences import same_output
+from refimpl.guide._snippets import same_output
 
 WHOLE = """# A chapter
 
@@ -50,21 +53,21 @@ Up and down, **twice**.
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(tmp_path: Path) -> Callable[[str], Any]:
     """Build a chapter of this text."""
 
-    def make(text):
+    def make(text: str) -> Any:
         (tmp_path / "one.md").write_text(text, encoding="utf-8")
         return build.built(Chapter("one", text), tmp_path)
 
     return make
 
 
-def failures(built):
-    return [str(one) for one in built.failures]
+def failures(built: Any) -> list[str]:
+    return [str(failure) for failure in built.failures]
 
 
-def test_a_chapter_that_holds_becomes_html(made):
+def test_a_chapter_that_holds_becomes_html(made: Callable[[str], Any]) -> None:
     built = made(WHOLE)
     assert failures(built) == []
     assert built.chapter.title == "A chapter"
@@ -106,13 +109,13 @@ def test_a_chapter_that_holds_becomes_html(made):
         ("](#numbers)", "](other.md)", 3, "which is not there"),
     ],
 )
-def test_what_does_not_hold_is_named_with_its_line(made, right, wrong, line, message):
+def test_what_does_not_hold_is_named_with_its_line(made: Callable[[str], Any], right: str, wrong: str, line: int, message: str) -> None:
     assert WHOLE.count(right) == 1
-    found = failures(made(WHOLE.replace(right, wrong)))
-    assert any(one.startswith(f"one.md, line {line}: ") and message in one for one in found), found
+    messages = failures(made(WHOLE.replace(right, wrong)))
+    assert any(failure.startswith(f"one.md, line {line}: ") and message in failure for failure in messages), messages
 
 
-def test_an_equation_needs_its_line_of_the_source_unless_it_is_only_a_step(made):
+def test_an_equation_needs_its_line_of_the_source_unless_it_is_only_a_step(made: Callable[[str], Any]) -> None:
     alone = "# One\n\n```math\nx = 1\n```\n\nText.\n"
     assert failures(made(alone)) == [
         "one.md, line 3: an equation without its line of the source: add a fence `python source FILE`, or say `math step`"
@@ -120,34 +123,34 @@ def test_an_equation_needs_its_line_of_the_source_unless_it_is_only_a_step(made)
     assert failures(made(alone.replace("```math", "```math step"))) == []
 
 
-def test_what_a_snippet_prints_must_be_shown(made):
-    (found,) = failures(made("# One\n\n```python run\nprint(1)\n```\n\nText.\n"))
-    assert "the snippet printed '1\\n'; show it" in found
+def test_what_a_snippet_prints_must_be_shown(made: Callable[[str], Any]) -> None:
+    (failure,) = failures(made("# One\n\n```python run\nprint(1)\n```\n\nText.\n"))
+    assert "the snippet printed '1\\n'; show it" in failure
 
 
-def test_an_error_that_the_text_expects_is_shown_as_it_is_raised(made):
+def test_an_error_that_the_text_expects_is_shown_as_it_is_raised(made: Callable[[str], Any]) -> None:
     text = "# One\n\n```python raises KeyError\n{}[\"a\"]\n```\n\n```text output\nKeyError: 'a'\n```\n"
     assert failures(made(text)) == []
     assert "not LookupError" in failures(made(text.replace("raises KeyError", "raises LookupError")))[0]
 
 
-def test_a_claim_that_fails_hides_no_other_but_a_snippet_does(made):
+def test_a_claim_that_fails_hides_no_other_but_a_snippet_does(made: Callable[[str], Any]) -> None:
     text = "# One\n\nThis is 1<!--= 2 --> and 3<!--= 4 -->.\n\n```python run\n1 / 0\n```\n\nAnd 5<!--= 6 -->.\n"
-    assert [one.split(":")[0] for one in failures(made(text))] == ["one.md, line 3", "one.md, line 3", "one.md, line 6"]
+    assert [failure.split(":")[0] for failure in failures(made(text))] == ["one.md, line 3", "one.md, line 3", "one.md, line 6"]
 
 
-def test_links_between_chapters_and_to_sections_must_lead_somewhere(made, tmp_path):
+def test_links_between_chapters_and_to_sections_must_lead_somewhere(made: Callable[[str], Any], tmp_path: Path) -> None:
     other = Chapter("two", "# Two\n\n## A section\n")
     (tmp_path / "two.md").write_text(other.text)
     built = made("# One\n\n[good](two.md#a-section) [bad](two.md#none) [own](#missing)\n"), build.built(other, tmp_path)
     assert 'href="two.html#a-section"' in built[0].body
-    assert [str(one) for one in broken_links(built)] == [
+    assert [str(link) for link in broken_links(built)] == [
         "one.md, line 3: two.md has no section #none",
         "one.md, line 3: one.md has no section #missing",
     ]
 
 
-def test_a_chapter_that_is_left_out_says_so(tmp_path):
+def test_a_chapter_that_is_left_out_says_so(tmp_path: Path) -> None:
     built = build.left_out(Chapter("one", "# Torches\n", ("torch",)), ("torch",))
     assert built.left_out
     assert "built without torch" in built.body
@@ -165,5 +168,5 @@ def test_a_chapter_that_is_left_out_says_so(tmp_path):
         ("a\n...\nd\n", "b\nd\n", False),
     ],
 )
-def test_output_is_compared_line_by_line_and_dots_stand_for_what_is_left_out(shown, printed, same):
+def test_output_is_compared_line_by_line_and_dots_stand_for_what_is_left_out(shown: str, printed: str, same: bool) -> None:
     assert same_output(shown, printed) is same

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ from refimpl.guide._claims import Claim, agrees, parse, trailing_number
         ("4.9e-324", 5e-324),
     ],
 )
-def test_a_number_agrees_with_what_rounds_to_it(written, value):
+def test_a_number_agrees_with_what_rounds_to_it(written: str, value: Any) -> None:
     assert agrees(written, value)
 
 
@@ -29,7 +31,7 @@ def test_a_number_agrees_with_what_rounds_to_it(written, value):
     ("written", "value"),
     [("0.19", 0.1951), ("0.190", 0.1906), ("3", 3.6), ("1.4e-5", 1.3e-5), ("0.5", -0.5), ("0", float("nan")), ("1", float("inf"))],
 )
-def test_a_number_that_is_off_in_its_last_digit_does_not_agree(written, value):
+def test_a_number_that_is_off_in_its_last_digit_does_not_agree(written: str, value: Any) -> None:
     assert not agrees(written, value)
 
 
@@ -45,11 +47,11 @@ def test_a_number_that_is_off_in_its_last_digit_does_not_agree(written, value):
         ("none", None),
     ],
 )
-def test_the_number_at_the_end_of_a_text_is_found_as_it_is_written(text, number):
+def test_the_number_at_the_end_of_a_text_is_found_as_it_is_written(text: str, number: str | None) -> None:
     assert trailing_number(text) == number
 
 
-def test_a_comment_is_a_claim_only_by_its_sign():
+def test_a_comment_is_a_claim_only_by_its_sign() -> None:
     assert parse("<!--= m[2] -->") == Claim("=", "m[2]")
     assert parse("<!--? a < b -->") == Claim("?", "a < b")
     assert parse("<!-- a remark -->") is None

@@ -6,6 +6,7 @@ import socket
 import threading
 import urllib.request
 import webbrowser
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,13 @@ def test_the_pages_are_built_and_served_to_this_machine(text: Path, monkeypatch:
 
     monkeypatch.setattr(webbrowser, "open", browser)
     real = _serving.serve
+    server: ThreadingHTTPServer
 
-    def serve(given: _serving.ThreadingHTTPServer) -> int:
+    def serve(started: ThreadingHTTPServer) -> int:
         nonlocal server
-        server = given
-        return real(given)
+        server = started
+        return real(started)
 
-    server: _serving.ThreadingHTTPServer
     monkeypatch.setattr(_serving, "serve", serve)
     assert guide.main(["--serve", "0", "--text", str(text), "--jobs", "1"]) == 0
     assert opened[0].startswith("http://127.0.0.1:")

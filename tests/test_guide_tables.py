@@ -5,36 +5,36 @@ from refimpl.dialects import deviations, dialects
 from refimpl.guide._tables import choices, features, known_deviations, parameters, sizes, sources
 
 
-def row(table, choice):
+def row(table: str, choice: str) -> list[str]:
     """The cells of the row of a choice, without tags."""
-    (found,) = [one for one in re.findall(r"<tr>(.*?)</tr>", table) if f">{choice}</td>" in one]
-    return [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", found)]
+    (row_html,) = [row_html for row_html in re.findall(r"<tr>(.*?)</tr>", table) if f">{choice}</td>" in row_html]
+    return [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", row_html)]
 
 
-def test_who_chooses_what_comes_from_the_tables_of_dialects():
+def test_who_chooses_what_comes_from_the_tables_of_dialects() -> None:
     _, who, reported = row(choices("merge"), "each from the old state, updates added, last moments win")
     assert who == "mindspore.LazyAdam.default-target"
     assert reported == "duplicates-from-old-state"
 
 
-def test_an_option_stands_with_the_choice_that_it_makes():
+def test_an_option_stands_with_the_choice_that_it_makes() -> None:
     assert "mindspore.LazyAdam with use_nesterov" in row(choices("direction"), "b1 m + (1-b1) g")[1]
 
 
-def test_an_option_that_is_on_by_default_stands_where_it_is_turned_off():
+def test_an_option_that_is_on_by_default_stands_where_it_is_turned_off() -> None:
     assert "mxnet.Adam without lazy_update" in row(choices("touch"), "all rows, as if the gradient were dense")[1]
 
 
-def test_a_dialect_of_dense_gradients_has_no_say_about_rows():
+def test_a_dialect_of_dense_gradients_has_no_say_about_rows() -> None:
     assert "torch.Adam" not in choices("merge")
 
 
-def test_every_dialect_and_every_deviation_is_listed():
+def test_every_dialect_and_every_deviation_is_listed() -> None:
     assert all(f">{name}</code>" in sources() for name in dialects("full"))
     assert all(f">{id}</code>" in known_deviations() for id in deviations())
 
 
-def test_parameters_stand_side_by_side():
+def test_parameters_stand_side_by_side() -> None:
     assert row(parameters("torch.SparseAdam", "mindspore.LazyAdam"), "<code>beta1</code>") == [
         "beta1",
         "betas = 0.9, accepted: [0, 1)",
@@ -42,7 +42,7 @@ def test_parameters_stand_side_by_side():
     ]
 
 
-def test_what_the_vectors_must_exercise_is_shown_with_reasons():
+def test_what_the_vectors_must_exercise_is_shown_with_reasons() -> None:
     assert all(f">{name}</code>" in features() for name in requirements()["features"])
     meaning, without = row(features(), "<code>nesterov</code>")[1:3]
     assert meaning == "a look-ahead"

@@ -1,18 +1,19 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from xml.etree import ElementTree
 
 from made_reports import everything, failed, other, passed, report
 
-from refimpl.judging.verdict import Status
+from refimpl.judging.verdict import Report, Status
 from refimpl.report import to_junit
 from refimpl.report._junit import clean
 
 
-def parsed(one):
-    return ElementTree.fromstring(to_junit(one))
+def parsed(made: Report) -> ElementTree.Element:
+    return ElementTree.fromstring(to_junit(made))
 
 
-def test_a_suite_per_dialect_and_theme_with_true_counts():
+def test_a_suite_per_dialect_and_theme_with_true_counts() -> None:
     root = parsed(everything())
     assert [suite.get("name") for suite in root] == [
         "torch.SparseAdam/basics",
@@ -29,7 +30,7 @@ def test_a_suite_per_dialect_and_theme_with_true_counts():
     assert [root.get(name) for name in ("tests", "failures", "errors")] == ["9", "3", "2"]
 
 
-def test_each_status_has_its_element():
+def test_each_status_has_its_element() -> None:
     verdicts = [
         passed(),
         failed(),
@@ -41,30 +42,30 @@ def test_each_status_has_its_element():
     assert children == {"fine": [], "off": ["failure"], "other": ["error"], "u": ["skipped"], "w": ["skipped"]}
 
 
-def test_a_failure_says_where_and_gives_its_numbers():
+def test_a_failure_says_where_and_gives_its_numbers() -> None:
     (failure,) = parsed(report(failed())).iter("failure")
     assert failure.get("message") == "outside its bound: param of 'w', step 3, row 4, column 1"
     assert "expected: 0.5" in failure.text
 
 
-def test_characters_that_xml_cannot_hold_are_escaped():
-    (error,) = [found for found in parsed(everything()).iter("error") if "crashed" in found.get("message")]
+def test_characters_that_xml_cannot_hold_are_escaped() -> None:
+    (error,) = [element for element in parsed(everything()).iter("error") if "crashed" in element.get("message")]
     assert "\\x1b[2J<&>\\x00\\ud800" in error.text
     assert "]]> line two" in error.text
     assert clean("\x0b\ufffe\U0001f600é\t\n") == "\\x0b\\ufffe\U0001f600é\t\n"
 
 
-def test_the_document_can_be_encoded():
+def test_the_document_can_be_encoded() -> None:
     ElementTree.fromstring(to_junit(everything()).encode("utf-8"))
 
 
-def test_a_stale_waiver_is_an_error():
+def test_a_stale_waiver_is_an_error() -> None:
     root = parsed(report(passed(), problems=("the waiver for 'x' no longer applies",)))
     (error,) = root.iter("error")
     assert "no longer applies" in error.get("message")
 
 
-def test_what_strict_does_not_let_pass_is_an_error_of_its_own():
+def test_what_strict_does_not_let_pass_is_an_error_of_its_own() -> None:
     verdicts = [passed(), other(Status.UNSUPPORTED, "u", reason="no")]
     assert parsed(report(*verdicts)).get("errors") == "0"
     root = parsed(report(*verdicts, strict=True))
@@ -103,7 +104,7 @@ JENKINS = {
 MANDATORY = {"testsuite": {"name", "tests", "failures", "errors"}, "testcase": {"name"}}
 
 
-def violations(element):
+def violations(element: ElementTree.Element) -> Iterator[str]:
     attributes, children = JENKINS[element.tag]
     yield from (f"{element.tag}: attribute {name}" for name in element.attrib.keys() - attributes)
     yield from (f"{element.tag}: no {name}" for name in MANDATORY.get(element.tag, set()) - element.attrib.keys())
@@ -119,12 +120,12 @@ def violations(element):
         yield f"{element.tag}: time"
 
 
-def test_every_report_keeps_the_rules_of_jenkins():
+def test_every_report_keeps_the_rules_of_jenkins() -> None:
     for made in (everything(), replace(everything(), strict=True, failure="was killed", problems=("one", "two"))):
         assert list(violations(parsed(made))) == []
 
 
-def test_the_rules_of_jenkins_would_notice():
+def test_the_rules_of_jenkins_would_notice() -> None:
     root = parsed(everything())
     root.set("skipped", "1")
     root[0][0].set("assertions", "2")

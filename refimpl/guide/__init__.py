@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ..common.cli import guarded, say
+from ..common.text import counted
 from ..errors import NOT_CONFORMANT, OK, UsageError
 from ._chapter import TEXT, Built, Chapter, broken_links, chapters
 
@@ -79,18 +80,18 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _build_pages(options: argparse.Namespace) -> int:
-    every = chapters(options.text)
-    _require(every, options.without_torch)
+    texts = chapters(options.text)
+    _require(texts, options.without_torch)
     if not options.check:
         from ._pages import check_target
 
         check_target(options.out)
-    built = tuple(_watched(_built(every, options), len(every)))
-    failures = [*(failure for one in built for failure in one.failures), *broken_links(built)]
+    built = tuple(_watched(_built(texts, options), len(texts)))
+    failures = [*(failure for page in built for failure in page.failures), *broken_links(built)]
     for failure in failures:
         print(failure)
     if failures:
-        say(f"the text does not hold in {len(failures)} place{'s' * (len(failures) > 1)}; nothing was written")
+        say(f"the text does not hold in {counted(len(failures), 'place')}; nothing was written")
         return NOT_CONFORMANT
     if options.check:
         say(f"everything in {len(built)} chapters holds")
@@ -102,29 +103,28 @@ def _build_pages(options: argparse.Namespace) -> int:
     return OK
 
 
-def _require(every: Sequence[Chapter], without_torch: bool) -> None:
+def _require(texts: Sequence[Chapter], without_torch: bool) -> None:
     """Raise UsageError, with what to install, before any work is done."""
     missing = [package for module, package in REQUIRED.items() if find_spec(module) is None]
     if missing:
         raise UsageError(f"building the guide needs {', '.join(missing)}", "pip install 'refimpl[guide]'")
-    needed = {name for one in every for name in one.needs if not (without_torch and name == "torch")}
-    for name in sorted(needed):
+    for name in sorted({name for chapter in texts for name in chapter.needs} - ({"torch"} if without_torch else set())):
         if find_spec(name) is None:
             way_out = "pip install 'refimpl[torch]'; or build without it: --without-torch" if name == "torch" else f"pip install {name}"
             raise UsageError(f"a chapter of the guide runs {name}, which is not installed", way_out)
 
 
-def _built(every: Sequence[Chapter], options: argparse.Namespace) -> Iterator[Built]:
-    work = partial(_build_chapters, directory=options.text.resolve(), without=("torch",) if options.without_torch else ())
+def _built(texts: Sequence[Chapter], options: argparse.Namespace) -> Iterator[Built]:
+    work = partial(_build_chapter, directory=options.text.resolve(), without=("torch",) if options.without_torch else ())
     if options.jobs == 1:
-        yield from map(work, every)
+        yield from map(work, texts)
         return
     # spawn: each chapter starts from a fresh interpreter's state, and numba's threads do not survive a fork
-    with ProcessPoolExecutor(min(options.jobs, len(every)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, every)
+    with ProcessPoolExecutor(min(options.jobs, len(texts)), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(work, texts)
 
 
-def _build_chapters(chapter: Chapter, directory: Path, without: tuple[str, ...]) -> Built:
+def _build_chapter(chapter: Chapter, directory: Path, without: tuple[str, ...]) -> Built:
     from ._build import built, left_out
 
     missing = tuple(name for name in chapter.needs if name in without)
@@ -132,7 +132,7 @@ def _build_chapters(chapter: Chapter, directory: Path, without: tuple[str, ...])
 
 
 def _watched(built: Iterator[Built], total: int) -> Iterator[Built]:
-    for number, one in enumerate(built, start=1):
-        state = "left out" if one.left_out else f"{len(one.failures)} do not hold" if one.failures else f"{one.seconds:.1f} s"
-        say(f"[{number}/{total}] {one.chapter.name}: {state}")
-        yield one
+    for number, page in enumerate(built, start=1):
+        state = "left out" if page.left_out else f"{len(page.failures)} do not hold" if page.failures else f"{page.seconds:.1f} s"
+        say(f"[{number}/{total}] {page.chapter.name}: {state}")
+        yield page

@@ -11,8 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from ._fences import code
-from ._markdown import html
+from ._markdown import code, html
 
 LONGEST = 160
 """Characters of a constant that are shown."""
@@ -77,4 +76,4 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _inline(text: str) -> str:
-    return re.sub(r"`([^`]+)`", lambda found: html("code", found.group(1)), escape(" ".join(text.split()), quote=False))
+    return re.sub(r"`([^`]+)`", lambda name: html("code", name.group(1)), escape(" ".join(text.split()), quote=False))

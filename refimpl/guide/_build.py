@@ -1,4 +1,15 @@
-"""Making a page of a chapter: run what it runs, compute what it claims, draw what it shows, and note what does not hold."""
+"""Making a page of a chapter: run what it runs, compute what it claims, draw what it shows, and note what does not hold.
+
+What a fence stands for is said by the words behind its language, which code hosts do not show:
+
+math             an equation; lines of the source must follow it. `math step`: one that is nowhere coded
+python source F  lines of refimpl's file F, which must be there as they are written here
+python run       a snippet; what it prints must stand in a fence `text output` behind it
+python raises E  a snippet that must raise an error of class E
+python file F    a file that later commands use; `yaml file F` likewise
+sh run [CODE]    commands, a line each, the last of which must end with CODE (0 if left out)
+text output      what the fence before it printed; a line `...` stands for any lines, `...` in a line for any words
+"""
 
 from __future__ import annotations
 
@@ -7,22 +18,29 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
-from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from markdown_it.token import Token
 
 from . import _claims as claims
-from . import _fences as fences
-from ._chapter import Built, Chapter, Failure, Link
-from ._fences import Wrong
-from ._markdown import html, mathml, parser, plain, raw, slug
-from ._snippets import SnippetFailed, Workshop, workshop
+from ._chapter import Built, Chapter, Link, Wrong
+from ._markdown import code, html, mathml, parser, plain, raw, slug
+from ._snippets import SnippetFailed, Workshop, same_output, workshop
+from ._sources import line_of
 
-RUNS = {("python", "run"), ("python", "raises"), ("python", "file"), ("yaml", "file"), ("sh", "run")}
+RUNS: dict[tuple[str, str], Callable[[Workshop, str, int, list[str]], str]] = {
+    ("python", "run"): lambda place, text, line, words: place.run(text, line),
+    ("python", "raises"): lambda place, text, line, words: place.run(text, line, expected=words[0]),
+    ("python", "file"): lambda place, text, line, words: place.write(words[0], text),
+    ("yaml", "file"): lambda place, text, line, words: place.write(words[0], text),
+    ("sh", "run"): lambda place, text, line, words: place.command(text, int(words[0]) if words else 0),
+}
+"""What is done with a fence of this language and first word, and the text, line and further words; each gives what was printed."""
+
 DIRECTIVE = re.compile(r"^<!-- ?(\w+)(?::\s*(.*?))?\s*-->$|^<!-- ?compute\n(.*?)-->$", re.DOTALL)
-CLOSING = {"figure": "</figcaption></figure>\n"}
+WIDE = '<div class="wide" tabindex="0" role="region" aria-label="Table">'
 
 
 def built(chapter: Chapter, directory: Path) -> Built:
@@ -47,24 +65,26 @@ class _Build:
 
     def __init__(self, chapter: Chapter, place: Workshop, directory: Path) -> None:
         self.chapter, self.workshop, self.directory = chapter, place, directory
-        self.failures: list[Failure] = []
+        self.failures: list[str] = []
         self.sections: list[tuple[str, str]] = []
         self.anchors: list[str] = []
         self.links: list[Link] = []
+        self.words_ahead = ""  # of the paragraph or heading that follows a token
         self.printed: tuple[str, int] | None = None  # what the last block printed, and its line
         self.unsourced: int | None = None  # the line of an equation whose source has not been shown yet
-        self.captioned = ""  # what the next paragraph is the caption of
+        self.captioned = False  # whether the next paragraph is the caption of a figure
 
     def body(self) -> str:
         markdown = parser()
         tokens = markdown.parse(self.chapter.text)
         made: list[Token] = []
         for index, token in enumerate(tokens):
+            self.words_ahead = next((plain(ahead) for ahead in tokens[index + 1 : index + 3] if ahead.type == "inline"), "")
             try:
-                made.extend(self._token(token, tokens, index))
-            except Wrong as wrong:  # noqa: PERF203  # every chapter tells all that does not hold, not only the first
-                self._fail(wrong.line or _line(token), wrong.message)
-                if isinstance(wrong.__cause__, SnippetFailed) and token.type != "inline":
+                made.extend(self._token(token))
+            except Wrong as wrong:  # every chapter tells all that does not hold, not only the first
+                self._fail(wrong.line or _line(token), str(wrong))
+                if isinstance(wrong, SnippetFailed):
                     break  # what follows would fail for the same reason
         else:
             self._settle(len(self.chapter.text.splitlines()))
@@ -72,17 +92,20 @@ class _Build:
         return rendered
 
     def _fail(self, line: int, message: str) -> None:
-        self.failures.append(Failure(self.chapter.name, line, message))
+        self.failures.append(self.chapter.wrong(line, message))
 
-    def _token(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
+    def _token(self, token: Token) -> Iterator[Token]:
         """What a token becomes."""
         words = token.info.split()
-        if token.level == 0 and token.nesting >= 0 and (token.type, words[:2]) != ("fence", ["text", "output"]):
-            self._settle(_line(token), is_equation=token.type == "fence" and (words[:1] == ["math"] or words[1:2] == ["source"]))
+        if token.level == 0 and token.nesting >= 0 and words[:2] != ["text", "output"]:
+            self._settle(_line(token), is_equation=words[:1] == ["math"] or words[1:2] == ["source"])
         if self.captioned and token.level == 0 and token.type not in ("paragraph_open", "paragraph_close"):
-            self.captioned = ""
+            self.captioned = False
             raise Wrong("a figure must be followed by its caption, a paragraph")
-        yield from BLOCKS.get(token.type, _Build._as_it_is)(self, token, tokens, index)
+        if token.type in BLOCKS:
+            yield from BLOCKS[token.type](self, token)
+        else:
+            yield token
 
     def _settle(self, line: int, is_equation: bool = False) -> None:
         """Before a block begins: what the one before it still owes."""
@@ -93,135 +116,129 @@ class _Build:
             self._fail(self.unsourced, "an equation without its line of the source: add a fence `python source FILE`, or say `math step`")
             self.unsourced = None
 
-    def _as_it_is(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
-        yield token
-
-    def _fence(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
+    def _fence(self, token: Token) -> Iterator[Token]:
         language, *words = token.info.split() or [""]
-        kind = (language, words[0] if words else "")
+        kind = words.pop(0) if words else ""
         if language == "math":
-            yield raw(html("div", fences.equation(token.content), class_="equation") + "\n")
-            self.unsourced = None if kind[1] == "step" else self.unsourced or _line(token)
-        elif kind == ("python", "source") and words[1:]:
+            yield _block("div", mathml(token.content.strip(), "block"), class_="equation")
+            self.unsourced = None if kind == "step" else self.unsourced or _line(token)
+        elif (language, kind) == ("python", "source") and words:
             self.unsourced = None
-            yield raw(fences.source(token.content, words[1]) + "\n")
-        elif kind == ("text", "output"):
-            self._output(token)
-            yield raw(html("div", fences.code(token.content, "text"), class_="output") + "\n")
-        elif kind in RUNS:
-            if kind[1] == "file":
-                yield raw(html("p", escape(words[1]), class_="where") + "\n")
-            yield raw(fences.code(token.content, language) + "\n")
-            self.printed = fences.perform(self.workshop, language, words, token.content, _line(token) + 1), _line(token)
+            first = line_of(words[0], token.content)
+            last = first + len(token.content.splitlines()) - 1
+            where = f"{words[0]}, line {first}" if first == last else f"{words[0]}, lines {first} to {last}"
+            yield _block("div", html("p", where, class_="where") + code(dedent(token.content), "python"), class_="source")
+        elif (language, kind) == ("text", "output"):
+            self._compare_output(token.content)
+            yield _block("div", code(token.content, "text"), class_="output")
+        elif (language, kind) in RUNS:
+            if kind == "file":
+                yield _block("p", escape(words[0]), class_="where")
+            yield raw(code(token.content, language) + "\n")
+            self.printed = RUNS[language, kind](self.workshop, token.content, _line(token) + 1, words), _line(token)
         else:
             raise Wrong(
                 f"a fence `{token.info}`: every snippet runs; it is one of python run, raises, file, source, sh run, math, text output"
             )
 
-    def _output(self, token: Token) -> None:
+    def _compare_output(self, shown: str) -> None:
         if self.printed is None:
             raise Wrong("output without a snippet before it")
         printed, self.printed = self.printed[0], None
-        if not fences.same_output(token.content, printed):
-            raise Wrong(f"the text shows {token.content!r}, and the snippet printed {printed!r}")
+        if not same_output(shown, printed):
+            raise Wrong(f"the text shows {shown!r}, and the snippet printed {printed!r}")
 
-    def _directive(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
+    def _comment(self, token: Token) -> Iterator[Token]:
         comment = token.content.strip()
         if claims.parse(comment):
-            self._inline_claim(comment, "", _line(token))
+            self._claim(comment, "")
             return
-        found = DIRECTIVE.match(comment)
-        if not found:
+        directive = DIRECTIVE.match(comment)
+        if not directive:
             raise Wrong(f"HTML that is no directive: {comment[:60]!r}")
-        name, argument, program = found.groups()
+        name, argument, program = directive.groups()
         if program is not None:
-            printed = fences.perform(self.workshop, "python", ["run"], program, _line(token) + 1)
+            printed = self.workshop.run(program, _line(token) + 1)
             if printed.strip():
                 raise Wrong(f"what computes must not print: {printed!r}")
-            summary = html("summary", "How the numbers here are computed")
-            yield raw(html("details", summary + fences.code(program, "python")) + "\n")
-        elif name in DIRECTIVES:
-            yield from DIRECTIVES[name](self, argument or "", tokens, index)
-        else:
+            yield _block("details", html("summary", "How the numbers here are computed") + code(program, "python"))
+        elif name not in DIRECTIVES:
             raise Wrong(f"no directive {name!r}; there are {', '.join(DIRECTIVES)} and compute")
+        else:
+            made = DIRECTIVES[name](self, argument or "")
+            yield from [raw(made)] if made else []
 
-    def _figure(self, argument: str, tokens: list[Token], index: int) -> Iterator[Token]:
-        from . import _drawing as drawing
-        from . import figures
+    def _figure(self, name: str) -> str:
+        from ._drawing import svg
+        from .figures import FIGURES
 
-        if argument not in figures.FIGURES:
-            raise Wrong(f"no figure {argument!r}; there are {', '.join(figures.FIGURES)}")
-        caption = plain(tokens[index + 2].children or []) if len(tokens) > index + 2 else ""
-        self.captioned = "figure"
-        yield raw(f'<figure class="plot">{drawing.svg(figures.FIGURES[argument], argument, caption)}<figcaption>')
+        drawn = svg(_choice("figure", name, FIGURES), name, self.words_ahead)
+        self.captioned = True
+        return f'<figure class="plot">{drawn}<figcaption>'
 
-    def _table(self, argument: str, tokens: list[Token], index: int) -> Iterator[Token]:
-        from . import _tables as tables
+    def _table(self, argument: str) -> str:
+        from ._tables import TABLES
 
         name, *words = argument.split()
-        if name not in tables.TABLES:
-            raise Wrong(f"no table {name!r}; there are {', '.join(tables.TABLES)}")
-        yield raw(_wide(tables.TABLES[name](*words)) + "\n")
+        return f"{WIDE}{_choice('table', name, TABLES)(*words)}</div>\n"
 
-    def _api(self, argument: str, tokens: list[Token], index: int) -> Iterator[Token]:
+    def _api(self, module: str) -> str:
         from ._api import api
 
         try:
-            yield raw(api(argument) + "\n")
+            return api(module) + "\n"
         except (ImportError, LookupError) as error:
-            raise Wrong(f"no API page of {argument!r}: {error}") from None
+            raise Wrong(f"no API page of {module!r}: {error}") from None
 
-    def _nothing(self, argument: str, tokens: list[Token], index: int) -> Iterator[Token]:
-        yield from ()
-
-    def _inline(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
+    def _inline(self, token: Token) -> Iterator[Token]:
         kept: list[Token] = []
         line = _line(token)
         for child in token.children or []:
             line += child.type in ("softbreak", "hardbreak")
             try:
                 if child.type == "html_inline":
-                    child = self._claimed(child, kept, line)
+                    child.content = self._claimed(child.content, kept[-1] if kept else Token("", "", 0))
                 elif child.type == "math_inline":
-                    child = _formula(child, token.children or [])
+                    equation = mathml(child.content)
+                    child = raw(html("span", equation + child.info, class_="together") if child.info else equation)
                 elif child.type == "link_open":
                     child.attrs["href"] = self._target(str(child.attrs["href"]), line)
                 kept.append(child)
-            except (Wrong, ValueError) as wrong:
+            except Wrong as wrong:
                 self._fail(line, str(wrong))
         token.children = kept
         yield token
 
-    def _claimed(self, child: Token, before: list[Token], line: int) -> Token:
+    def _claimed(self, comment: str, before: Token) -> str:
         """A claim that holds: its number, taken from the token before it, with the computed value beside it."""
-        last = before[-1] if before else None
-        if last is not None and last.type == "code_inline":
-            self._inline_claim(child.content, last.content, line, is_code=True)
-            return Token("html_inline", "", 0)
-        written = claims.trailing_number(last.content) if last is not None and last.type == "text" else None
-        value = self._inline_claim(child.content, written or "", line)
-        if last is None or written is None or value is None:
-            return Token("html_inline", "", 0)
-        last.content = last.content[: -len(written)]
-        return Token("html_inline", "", 0, content=html("data", escape(written), value=str(value), title=f"computed: {value}"))
+        if before.type == "code_inline":
+            self._claim(comment, before.content, agrees=lambda written, value: str(value) == written)
+            return ""
+        written = claims.trailing_number(before.content) if before.type == "text" else None
+        value = self._claim(comment, written or "")
+        if written is None or value is None:
+            return ""
+        before.content = before.content.removesuffix(written)
+        return html("data", escape(written), value=str(float(value)), title=f"computed: {float(value)}")
 
-    def _inline_claim(self, comment: str, written: str, line: int, is_code: bool = False) -> Any:
+    def _claim(self, comment: str, written: str, agrees: Callable[[str, Any], bool] = claims.agrees) -> Any:
+        """The value that a claim is about; None for a relation. Raises Wrong where the claim does not hold."""
         claim = claims.parse(comment)
         if claim is None:
             raise Wrong(f"HTML that is no claim: {comment!r}")
         try:
             value = self.workshop.evaluate(claim.expression)
         except SnippetFailed as error:
-            raise Wrong(f"the claim {error.message}") from None
+            raise Wrong(f"the claim {error}") from None
         if claim.kind == "?":
             if not value:
                 raise Wrong(f"the text claims that `{claim.expression}`, and it does not hold")
             return None
         if not written:
             raise Wrong(f"the claim `{claim.expression}` must stand right behind a number or code")
-        if not (str(value) == written if is_code else claims.agrees(written, value)):
+        if not agrees(written, value):
             raise Wrong(f"the text says {written}, and `{claim.expression}` is {value}")
-        return value if is_code else float(value)
+        return value
 
     def _target(self, href: str, line: int) -> str:
         """Where a link of the Markdown leads in the pages."""
@@ -230,72 +247,56 @@ class _Build:
         path, _, anchor = href.partition("#")
         if path and not path.endswith(".md"):
             raise Wrong(f"a link to {href!r}: name the file as code instead, the pages stand alone")
-        name = Path(path).stem if path else self.chapter.name
         if path and not (self.directory / path).is_file():
             raise Wrong(f"a link to {href!r}, which is not there")
-        self.links.append(Link(line, name, anchor))
-        target = replace(self.chapter, name=name).page if path else ""
-        return f"{target}#{anchor}" if anchor else target
+        other = replace(self.chapter, name=Path(path).stem if path else self.chapter.name)
+        self.links.append(Link(line, other.name, anchor))
+        return (other.page if path else "") + (f"#{anchor}" if anchor else "")
 
-    def _heading(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
-        words = plain(tokens[index + 1].children or [])
-        anchor = slug(words)
-        token.attrs["id"] = anchor
+    def _heading(self, token: Token) -> Iterator[Token]:
+        token.attrs["id"] = anchor = slug(self.words_ahead)
         self.anchors.append(anchor)
         if token.tag == "h2":
-            self.sections.append((anchor, words))
+            self.sections.append((anchor, self.words_ahead))
         yield token
 
-    def _table_open(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
-        yield raw('<div class="wide" tabindex="0" role="region" aria-label="Table">')
-        yield token
-
-    def _table_close(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
-        yield token
-        yield raw("</div>\n")
-
-    def _paragraph_open(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
+    def _paragraph(self, token: Token) -> Iterator[Token]:
         if not self.captioned:
             yield token
+        elif token.type == "paragraph_close":
+            yield raw("</figcaption></figure>\n")
+            self.captioned = False
 
-    def _paragraph_close(self, token: Token, tokens: list[Token], index: int) -> Iterator[Token]:
-        yield raw(CLOSING[self.captioned]) if self.captioned else token
-        self.captioned = ""
 
-
-Walk = Callable[[_Build, Token, list[Token], int], Iterator[Token]]
-
-BLOCKS: dict[str, Walk] = {
+BLOCKS: dict[str, Callable[[_Build, Token], Iterator[Token]]] = {
     "fence": _Build._fence,
-    "html_block": _Build._directive,
+    "html_block": _Build._comment,
     "inline": _Build._inline,
     "heading_open": _Build._heading,
-    "table_open": _Build._table_open,
-    "table_close": _Build._table_close,
-    "paragraph_open": _Build._paragraph_open,
-    "paragraph_close": _Build._paragraph_close,
+    "table_open": lambda build, token: iter([raw(WIDE), token]),
+    "table_close": lambda build, token: iter([token, raw("</div>\n")]),
+    "paragraph_open": _Build._paragraph,
+    "paragraph_close": _Build._paragraph,
 }
-DIRECTIVES: dict[str, Callable[[_Build, str, list[Token], int], Iterator[Token]]] = {
+"""What is done with a token of this type; any other stays as it is."""
+
+DIRECTIVES: dict[str, Callable[[_Build, str], str]] = {
     "figure": _Build._figure,
     "table": _Build._table,
     "api": _Build._api,
-    "needs": _Build._nothing,
+    "needs": lambda build, names: "",
 }
+"""What a directive is replaced by."""
 
 
-def _wide(table: str) -> str:
-    return html("div", table, class_="wide", tabindex="0", role="region", aria_label="Table")
+def _block(tag: str, content: str, **attributes: str) -> Token:
+    return raw(html(tag, content, **attributes) + "\n")
 
 
-def _formula(token: Token, among: list[Token]) -> Token:
-    """An equation in the text, and with it the punctuation behind it, which a browser would let fall to the next line."""
-    after = next((other for one, other in pairwise(among) if one is token), None)
-    found = re.match(r"[.,;:)]+", after.content) if after is not None and after.type == "text" else None
-    content = mathml(token.content)
-    if after is not None and found:
-        after.content = after.content[found.end() :]
-        content = html("span", content + found.group(0), class_="together")
-    return Token("html_inline", "", 0, content=content)
+def _choice(what: str, name: str, choices: dict[str, Any]) -> Any:
+    if name not in choices:
+        raise Wrong(f"no {what} {name!r}; there are {', '.join(choices)}")
+    return choices[name]
 
 
 def _line(token: Token) -> int:

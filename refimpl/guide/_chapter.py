@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import UsageError
 
@@ -30,25 +31,24 @@ class Chapter:
     @property
     def title(self) -> str:
         """The heading of the first level, as plain text; the name of the file where there is none."""
-        found = re.search(r"^# (.+)$", self.text, re.MULTILINE)
-        return found.group(1).replace("`", "") if found else self.name
+        heading = re.search(r"^# (.+)$", self.text, re.MULTILINE)
+        return heading.group(1).replace("`", "") if heading else self.name
+
+    def wrong(self, line: int, message: str) -> str:
+        """What does not hold, behind the place where it stands."""
+        return f"{self.name}.md, line {line}: {message}"
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Something in the text that does not hold, and the line where it stands."""
+class Wrong(Exception):
+    """Something in a text that does not hold. line: where, if not at the start of the block."""
 
-    chapter: str
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.chapter}.md, line {self.line}: {self.message}"
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
 
 
-@dataclass(frozen=True)
-class Link:
-    """A link from one chapter to another, or to a section of it."""
+class Link(NamedTuple):
+    """A link to a chapter, or to a section of it."""
 
     line: int
     chapter: str
@@ -64,7 +64,7 @@ class Built:
     sections: tuple[tuple[str, str], ...] = ()
     anchors: frozenset[str] = frozenset()
     links: tuple[Link, ...] = ()
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[str, ...] = ()
     left_out: bool = False
     seconds: float = 0.0
 
@@ -74,28 +74,23 @@ NEEDS = re.compile(r"^<!-- needs: ([\w, ]+) -->$", re.MULTILINE)
 
 def chapters(directory: Path = TEXT) -> tuple[Chapter, ...]:
     """The chapters in a directory, the index first, then in the order of their names; UsageError where there are none."""
-    found = tuple(sorted(_read(directory), key=lambda one: (one.name != INDEX, one.name)))
-    if not found:
-        raise UsageError(f"{directory} holds no chapters (*.md)")
-    return found
-
-
-def _read(directory: Path) -> Iterator[Chapter]:
-    for file in directory.glob("*.md"):
+    read = []
+    for file in sorted(directory.glob("*.md"), key=lambda file: (file.stem != INDEX, file.stem)):
         text = file.read_text(encoding="utf-8")
         needs = NEEDS.search(text)
-        yield Chapter(file.stem, text, tuple(name.strip() for name in needs.group(1).split(",")) if needs else ())
+        read.append(Chapter(file.stem, text, tuple(re.findall(r"\w+", needs.group(1))) if needs else ()))
+    if not read:
+        raise UsageError(f"{directory} holds no chapters (*.md)")
+    return tuple(read)
 
 
-def broken_links(built: tuple[Built, ...]) -> Iterator[Failure]:
-    """Links to chapters or sections that do not exist."""
-    anchors = {one.chapter.name: one.anchors for one in built if not one.left_out}
-    left_out = {one.chapter.name for one in built if one.left_out}
-    for one in built:
-        for link in one.links:
-            if link.chapter in left_out:
-                continue
+def broken_links(built: tuple[Built, ...]) -> Iterator[str]:
+    """Links to chapters or sections that do not exist; what a chapter that is left out would hold is not known."""
+    anchors = {page.chapter.name: page.anchors for page in built}
+    left_out = {page.chapter.name for page in built if page.left_out}
+    for page in built:
+        for link in page.links:
             if link.chapter not in anchors:
-                yield Failure(one.chapter.name, link.line, f"there is no chapter {link.chapter}.md")
-            elif link.anchor and link.anchor not in anchors[link.chapter]:
-                yield Failure(one.chapter.name, link.line, f"{link.chapter}.md has no section #{link.anchor}")
+                yield page.chapter.wrong(link.line, f"there is no chapter {link.chapter}.md")
+            elif link.anchor and link.anchor not in anchors[link.chapter] and link.chapter not in left_out:
+                yield page.chapter.wrong(link.line, f"{link.chapter}.md has no section #{link.anchor}")

@@ -26,14 +26,14 @@ class Claim:
 
 def parse(comment: str) -> Claim | None:
     """The claim in an HTML comment, or None where it holds none."""
-    found = CLAIM.match(comment)
-    return Claim(found.group(1), found.group(2)) if found else None
+    claim = CLAIM.match(comment)
+    return Claim(*claim.groups()) if claim else None
 
 
 def trailing_number(text: str) -> str | None:
     """The number at the end of a text, as it is written."""
-    found = NUMBER.search(text)
-    return found.group(0) if found else None
+    number = NUMBER.search(text)
+    return number.group(0) if number else None
 
 
 def agrees(written: str, value: Any) -> bool:

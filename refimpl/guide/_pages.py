@@ -15,7 +15,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from ..common.html import environment, page
+from ..common.html import environment, page, read
 from ..errors import UsageError
 from ._chapter import INDEX, Built
 
@@ -32,21 +32,19 @@ CHARACTERS = (
 
 def pages(built: Sequence[Built]) -> dict[str, str]:
     """File name to document, for chapters in their order, the index first; the last one searches them."""
-    order = [one.chapter for one in built]
-    style = Markup("<style>\n{}{}</style>").format(Markup(_font()), Markup(_read("guide.css")))
+    style = Markup("<style>\n{}{}</style>").format(Markup(_font()), Markup(read(__package__, "guide.css")))
     templates = environment(__package__)
+    template = templates.get_template("chapter.html.j2")
     made = {}
-    for number, one in enumerate(built):
-        around = {
-            "previous": order[number - 1] if number else None,
-            "next": order[number + 1] if number + 1 < len(order) else None,
-            "is_index": one.chapter.name == INDEX,
-        }
-        body = templates.get_template("chapter.html.j2").render(one=one, body=Markup(one.body), chapters=order, **around)
-        title = one.chapter.title if around["is_index"] else f"{one.chapter.title} · the refimpl guide"
-        made[one.chapter.page] = page(title, Markup(body), head=style)
-    search = f"const INDEX = {_as_script(list(_index(built)))};\n{_read('search.js')}"
-    made[SEARCH] = page("Search · the refimpl guide", Markup(templates.get_template("search.html.j2").render()), head=style, script=search)
+    for number, shown in enumerate(built):
+        body = template.render(built=shown, body=Markup(shown.body), chapters=[each.chapter for each in built], number=number)
+        title = shown.chapter.title if shown.chapter.name == INDEX else f"{shown.chapter.title} · the refimpl guide"
+        made[shown.chapter.page] = page(title, Markup(body), head=style)
+    index = json.dumps(list(_index(built)), ensure_ascii=False).replace("<", "\\u003c")  # so that nothing in it can end the script
+    search = Markup(templates.get_template("search.html.j2").render())
+    made[SEARCH] = page(
+        "Search · the refimpl guide", search, head=style, script=f"const INDEX = {index};\n{read(__package__, 'search.js')}"
+    )
     return made
 
 
@@ -56,26 +54,17 @@ def _font() -> str:
     return f'@font-face {{ font-family: "STIX Two Math"; src: url(data:font/woff2;base64,{content}) format("woff2"); }}\n'
 
 
-def _read(name: str) -> str:
-    return (resources.files(__package__) / name).read_text(encoding="utf-8")
-
-
-def _as_script(value: object) -> str:
-    """JSON that may stand in a script: nothing in it can end the script's element or start a comment."""
-    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
-
-
 def _index(built: Sequence[Built]) -> Iterator[tuple[str, str, str, str, str]]:
     """Page, chapter, anchor, section and text of each section; the text before the first heading belongs to the chapter itself."""
-    for one in built:
-        title = one.chapter.title
-        anchor, section = "", title
-        for part in re.split(r'(<h2[^>]* id="[^"]*"[^>]*>.*?</h2>)', one.body, flags=re.DOTALL):
+    for shown in built:
+        title = section = shown.chapter.title
+        anchor = ""
+        for part in re.split(r'(<h2[^>]* id="[^"]*"[^>]*>.*?</h2>)', shown.body, flags=re.DOTALL):
             heading = re.match(r'<h2[^>]* id="([^"]*)"', part)
             if heading:
                 anchor, section = heading.group(1), _words(part)
             elif part.strip():
-                yield one.chapter.page, title, anchor, section, _words(part)
+                yield shown.chapter.page, title, anchor, section, _words(part)
 
 
 def _words(markup: str) -> str:
@@ -86,7 +75,7 @@ def _words(markup: str) -> str:
 
 def check_target(directory: Path) -> None:
     """Raise UsageError where pages could not be written: before the work, not after it."""
-    nearest = next(one for one in (directory, *directory.absolute().parents) if one.exists())
+    nearest = next(place for place in (directory, *directory.absolute().parents) if place.exists())
     if not nearest.is_dir():
         raise UsageError(f"--out {directory}: {nearest} is not a directory", "name a directory, or one that can be created")
     if not os.access(nearest, os.W_OK | os.X_OK):

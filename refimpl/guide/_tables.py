@@ -8,74 +8,88 @@ from html import escape
 
 from ..cases.coverage import requirements
 from ..cases.coverage import table as requirements_text
-from ..dialects import STAGES, Dialect, deviations, dialects
+from ..dialects import STAGES, Dialect, Parameter, deviations, dialects
 from ._markdown import html
-
-
-def choices(*stages: str) -> str:
-    """For each stage a table of its alternatives: which dialects pick them, with which options, and what a diagnosis calls them."""
-    return "".join(_choices(stage) for stage in stages)
-
 
 MANY = 7
 """Dialects that are named one by one; an alternative that more of them pick is that of all others."""
-
-
-def _choices(stage: str) -> str:
-    who: dict[Enum, list[str]] = {pick: [] for pick in STAGES[stage]}
-    always: dict[Enum, int] = dict.fromkeys(STAGES[stage], 0)
-    for one in dialects("full").values():
-        if stage in OF_ROWS and not set(one.gradients) - {"dense"}:
-            continue
-        usual, options = _picks(one, stage)
-        who[usual].append(html("code", escape(one.name)))
-        always[usual] += 1
-        for pick, option in options:
-            who[pick].append(html("code", escape(one.name)) + " " + option)
-    rows = []
-    for pick, names in who.items():
-        reported = [id for id, one in deviations().items() if one.picks.get(stage) is pick]
-        if always[pick] > MANY:
-            names = ["all others", *names[always[pick] :]] if any(who[other] for other in who if other is not pick) else ["every dialect"]
-        rows.append((_text(pick.value), ", ".join(names) or "none", ", ".join(html("code", escape(id)) for id in reported) or "none"))
-    return _table(("Choice", "Who", "Deviation"), rows, caption=stage.replace("_", " "))
-
 
 OF_ROWS = ("merge", "touch")
 """Stages that say nothing where every gradient is dense: each row is stored, once."""
 
 
-def _picks(one: Dialect, stage: str) -> tuple[Enum, list[tuple[Enum, str]]]:
+def choices(*stages: str) -> str:
+    """For each stage a table of its alternatives: which dialects pick them, with which options, and what a diagnosis calls them."""
+    return "".join(map(_choices, stages))
+
+
+def _choices(stage: str) -> str:
+    by_default: dict[Enum, list[str]] = {pick: [] for pick in STAGES[stage]}
+    by_option: dict[Enum, list[str]] = {pick: [] for pick in STAGES[stage]}
+    for dialect in dialects("full").values():
+        if stage in OF_ROWS and set(dialect.gradients) <= {"dense"}:
+            continue
+        usual, options = _picks(dialect, stage)
+        by_default[usual].append(_code(dialect.name))
+        for pick, option in options:
+            by_option[pick].append(f"{_code(dialect.name)} {option}")
+    rows = []
+    for pick in STAGES[stage]:
+        names = by_default[pick]
+        if len(names) > MANY:
+            names = [
+                "all others"
+                if any(by_default[other] or by_option[other] for other in STAGES[stage] if other is not pick)
+                else "every dialect"
+            ]
+        reported = [_code(id) for id, deviation in deviations().items() if deviation.picks.get(stage) is pick]
+        rows.append((escape(pick.value), _listed([*names, *by_option[pick]]), _listed(reported)))
+    return _table(("Choice", "Who", "Deviation"), rows, caption=stage.replace("_", " "))
+
+
+def _picks(dialect: Dialect, stage: str) -> tuple[Enum, list[tuple[Enum, str]]]:
     """What a dialect picks with its defaults, and what it picks with an option turned, with words for the option."""
-    usual: Enum = getattr(one.picks, stage)
+    usual: Enum = getattr(dialect.picks, stage)
     options: list[tuple[Enum, str]] = []
-    for parameter in one.parameters.values():
+    for parameter in dialect.parameters.values():
         turned = parameter.when_true.get(stage)
         if turned is None or turned is usual:
             continue
-        name = html("code", escape(parameter.name))
-        options.append((usual, f"without {name}") if parameter.default else (turned, f"with {name}"))
-        usual = turned if parameter.default else usual
+        if parameter.default:
+            usual, turned = turned, usual
+        options.append((turned, f"{'without' if parameter.default else 'with'} {_code(parameter.name)}"))
     return usual, options
 
 
 def parameters(*names: str) -> str:
     """The parameters of two or more dialects, by what they stand for, with their defaults and accepted ranges."""
-    found = [dialects("full")[name] for name in names]
-    roles = dict.fromkeys(role for one in found for parameter in one.parameters.values() for role in parameter.roles or (parameter.name,))
-    rows = [(html("code", escape(role)), *(_parameter(one, role) for one in found)) for role in roles]
-    return _table(("", *names), rows)
+    columns = [
+        {role: _parameter(parameter, role) for parameter in dialects("full")[name].parameters.values() for role in _roles(parameter)}
+        for name in names
+    ]
+    roles = dict.fromkeys(role for column in columns for role in column)
+    return _table(("", *names), [(_code(role), *(column.get(role, "none") for column in columns)) for role in roles])
+
+
+def _roles(parameter: Parameter) -> Sequence[str]:
+    return parameter.roles or (parameter.name,)
+
+
+def _parameter(parameter: Parameter, role: str) -> str:
+    default = parameter.default[parameter.roles.index(role)] if len(parameter.roles) > 1 else parameter.default
+    accepted = f", accepted: {parameter.interval.text}" if parameter.interval else ""
+    return _code(parameter.name) + escape(f" = {default}{accepted}")
 
 
 def sources() -> str:
     """Every dialect: what it is, and where that was read and measured."""
-    rows = [(html("code", escape(one.name)), _text(one.about), _lines(one.sources)) for one in dialects("full").values()]
+    rows = [(_code(dialect.name), escape(dialect.about), _lines(dialect.sources)) for dialect in dialects("full").values()]
     return _table(("Dialect", "What it is", "Where that was read or measured"), rows)
 
 
 def known_deviations() -> str:
     """Every deviation that a diagnosis can name. B: a bug; D: what another dialect means."""
-    rows = [(html("code", escape(id)), _text(one.about), one.kind, _lines(one.sources)) for id, one in deviations().items()]
+    rows = [(_code(id), escape(known.about), known.kind, _lines(known.sources)) for id, known in deviations().items()]
     return _table(("Deviation", "What is computed instead", "Kind", "Seen in"), rows)
 
 
@@ -84,14 +98,14 @@ def features() -> str:
     required = {name: requirements(name) for name in dialects()}
     rows = []
     for feature, meaning in requirements_text()["features"].items():
-        without = [html("code", escape(name)) for name, asked in required.items() if feature in asked.lacks]
-        apart: dict[str, list[str]] = {}
-        for asked in required.values():
-            for pair, reason in asked.excused.items():
-                if feature in pair and (other := next(iter(pair - {feature}), feature)) not in apart.get(reason, ()):
-                    apart.setdefault(reason, []).append(other)
-        words = "; ".join(f"{', '.join(map(escape, others))}: {escape(reason)}" for reason, others in apart.items())
-        rows.append((html("code", escape(feature)), _text(meaning), ", ".join(without) or "none", words or "none"))
+        without = [_code(name) for name, requirement in required.items() if feature in requirement.lacks]
+        apart: dict[str, dict[str, None]] = {}
+        for requirement in required.values():
+            for pair, reason in requirement.excused.items():
+                if feature in pair:
+                    apart.setdefault(reason, {})[next(iter(pair - {feature}), feature)] = None
+        words = "; ".join(escape(f"{', '.join(others)}: {reason}") for reason, others in apart.items())
+        rows.append((_code(feature), escape(meaning), _listed(without), words or "none"))
     return _table(("Feature", "Meaning", "Not in", "Never with"), rows, caption="features: every two of them meet in a case")
 
 
@@ -100,7 +114,7 @@ def sizes() -> str:
     rows = []
     for measure, row in requirements_text()["sizes"].items():
         numbers = [*(f"{size:,}" for size in row.get("all", ())), *(f"at least {size:,}" for size in row.get("from", ()))]
-        rows.append((_text(measure), ", ".join(numbers)))
+        rows.append((escape(measure), ", ".join(numbers)))
     return _table(("Of what", "Sizes"), rows, caption="sizes")
 
 
@@ -114,21 +128,16 @@ TABLES: dict[str, Callable[..., str]] = {
 }
 
 
-def _parameter(one: Dialect, role: str) -> str:
-    for parameter in one.parameters.values():
-        if role in (parameter.roles or (parameter.name,)):
-            default = parameter.default[parameter.roles.index(role)] if len(parameter.roles) > 1 else parameter.default
-            accepted = f", accepted: {parameter.interval.text}" if parameter.interval else ""
-            return html("code", escape(parameter.name)) + escape(f" = {default}{accepted}")
-    return "none"
+def _code(name: str) -> str:
+    return html("code", escape(name))
+
+
+def _listed(cells: Sequence[str]) -> str:
+    return ", ".join(cells) or "none"
 
 
 def _lines(lines: Iterable[str]) -> str:
     return "<br>".join(map(escape, lines))
-
-
-def _text(text: str) -> str:
-    return escape(text)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:

@@ -14,7 +14,7 @@ from ..dialects import STAGES, Deviation, dialect
 from ..gradients import Array, RowGradient
 from ..reference import FIELDS, ONE, Forms, trajectory
 
-Given = Sequence[tuple[int, float]] | Array | None
+StepGradient = Sequence[tuple[int, float]] | Array | None
 """A step's gradient: (row, value) pairs, in which a row may come twice; or a dense column; or None, no gradient at all."""
 
 
@@ -32,7 +32,7 @@ class History:
 
 
 def run(
-    gradients: Sequence[Given],
+    gradients: Sequence[StepGradient],
     *,
     rows: int = 1,
     start: float | Sequence[float] = 0.0,
@@ -55,13 +55,12 @@ def run(
     zero = np.zeros((rows, 1), numpy_dtype(dtype))
     exp_avg, exp_avg_sq = (zero + zero.dtype.type(m), zero + zero.dtype.type(v)) if resumed else (None, None)
     param = Param("w", np.full((rows, 1), np.reshape(start, (-1, 1)), zero.dtype), 0, exp_avg, exp_avg_sq, steps)
-    given = tuple(
-        Step({"w": _gradient(one, rows, dtype)}, (dict((schedule or {}).get(t, {})),)) for t, one in enumerate(gradients, start=1)
+    made = tuple(
+        Step({"w": _gradient(gradient, rows, dtype)}, (dict((schedule or {}).get(t, {})),)) for t, gradient in enumerate(gradients, start=1)
     )
-    case = Case("guide/lab/run", "", like, (param,), (Group({**table.defaults(), **hyper}),), given, tuple(range(1, len(given) + 1)))
-    exchanged = (
-        (Deviation("exchanged", "D", "", {stage: STAGES[stage][pick.upper()] for stage, pick in change.items()}, ()),) if change else ()
-    )
+    case = Case("guide/lab/run", "", like, (param,), (Group({**table.defaults(), **hyper}),), made, tuple(range(1, len(made) + 1)))
+    picks = {stage: STAGES[stage][pick.upper()] for stage, pick in (change or {}).items()}
+    exchanged = (Deviation("exchanged", "D", "", picks, ()),) if picks else ()
     states = trajectory(case, arithmetic or Float(dtype), table, exchanged, forms)
     kept: dict[str, list[Array]] = {FIELDS[array]: [] for array in ALWAYS_KEPT}
     bounds: dict[str, list[Array]] = {}
@@ -76,13 +75,18 @@ def run(
     return History(**history, bound={field: np.stack([0 * steps[0], *steps]) for field, steps in bounds.items()})
 
 
-def _gradient(given: Given, rows: int, dtype: str) -> Any:
-    if given is None:
+def alternatives(stage: str, picks: Mapping[str, str], gradients: Sequence[StepGradient], **options: Any) -> dict[str, History]:
+    """The same run under several picks of one stage. picks: label to pick."""
+    return {label: run(gradients, change={stage: pick}, **options) for label, pick in picks.items()}
+
+
+def _gradient(gradient: StepGradient, rows: int, dtype: str) -> Any:
+    if gradient is None:
         return None
-    if isinstance(given, np.ndarray):
-        return given.astype(numpy_dtype(dtype)).reshape(rows, 1)
-    indices = np.array([row for row, _ in given], np.int64)
-    return RowGradient(indices, np.array([[value] for _, value in given], numpy_dtype(dtype)).reshape(-1, 1), (rows, 1))
+    if isinstance(gradient, np.ndarray):
+        return gradient.astype(numpy_dtype(dtype)).reshape(rows, 1)
+    indices = np.array([row for row, _ in gradient], np.int64)
+    return RowGradient(indices, np.array([[value] for _, value in gradient], numpy_dtype(dtype)).reshape(-1, 1), (rows, 1))
 
 
 def _double(value: Any) -> Array:

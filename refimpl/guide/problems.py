@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -15,7 +15,7 @@ from ..case import Case, Group, Param, Step
 from ..dialects import dialect
 from ..gradients import Array, RowGradient
 from ..reference import trajectory
-from .lab import Given, History, run
+from .lab import History, StepGradient, alternatives, run
 
 STEEP = 100.0
 
@@ -73,7 +73,7 @@ def centralized() -> tuple[Array, Array]:
     return row, np.asarray(states["w"].m)[0] / (1 - hyper["beta1"])
 
 
-TOUCHED_TWICE: list[Given] = [[(0, 1.0)], *[[] for _ in range(10)], [(0, 1.0)]]
+TOUCHED_TWICE: list[StepGradient] = [[(0, 1.0)], *[[] for _ in range(10)], [(0, 1.0)]]
 """A row that is touched, left out for ten steps, and touched again."""
 
 SCALE = 1024.0
@@ -88,27 +88,27 @@ def unscaled() -> dict[str, History]:
         "scaled down twice": "twice",
     }
     gradients = [[(0, SCALE * (-1.0) ** t)] for t in range(80)]
-    options: dict[str, Any] = {"start": 1.0, "learning_rate": 0.01, "weight_decay": 0.3, "loss_scale": SCALE}
-    return {label: run(gradients, like="mindspore.LazyAdam", change={"unscale": pick}, **options) for label, pick in picks.items()}
+    options: dict[str, Any] = {"like": "mindspore.LazyAdam", "start": 1.0, "learning_rate": 0.01}
+    return alternatives("unscale", picks, gradients, weight_decay=0.3, loss_scale=SCALE, **options)
 
 
 def resting_decay(steps: int = 60) -> dict[str, Array]:
     """A row of 1 with stored gradients of 0, under coupled and decoupled decay of two sizes."""
     picks = {"coupled": "coupled_merged", "decoupled": "decoupled_touched"}
-    return {
-        f"{name}, {decay:g}": _decayed([[(0, 0.0)]] * steps, pick, decay)[:, 0] for name, pick in picks.items() for decay in (0.001, 1.0)
-    }
+    runs = {decay: _decayed([[(0, 0.0)]] * steps, picks, decay) for decay in (0.001, 1.0)}
+    return {f"{label}, {decay:g}": runs[decay][label][:, 0] for label in picks for decay in runs}
 
 
 def decayed_rows() -> dict[str, Array]:
     """Two rows of 1, the first touched in every fifth step by a gradient of 0: which of them decays, and how often."""
-    gradients: list[Given] = [[(0, 0.0)] if t % 5 == 0 else [] for t in range(60)]
+    gradients: list[StepGradient] = [[(0, 0.0)] if t % 5 == 0 else [] for t in range(60)]
     picks = {"decoupled, touched rows": "decoupled_touched", "decoupled, all rows": "decoupled_all", "coupled, all rows": "coupled_all"}
-    return {label: _decayed(gradients, pick, 0.5) for label, pick in picks.items()}
+    return _decayed(gradients, picks, 0.5)
 
 
-def _decayed(gradients: Sequence[Given], pick: str, decay: float) -> Array:
-    return run(gradients, rows=2, start=1.0, like="mindspore.LazyAdam", learning_rate=0.01, weight_decay=decay, change={"decay": pick}).p
+def _decayed(gradients: Sequence[StepGradient], picks: Mapping[str, str], decay: float) -> dict[str, Array]:
+    options: dict[str, Any] = {"like": "mindspore.LazyAdam", "rows": 2, "start": 1.0, "learning_rate": 0.01, "weight_decay": decay}
+    return {label: history.p for label, history in alternatives("decay", picks, gradients, **options).items()}
 
 
 @cache
@@ -116,9 +116,9 @@ def first_steps() -> dict[str, tuple[Array, Array]]:
     """When a row is first touched (t of the optimizer), and how long its first step is, in units of lr, under two counters."""
     at = np.unique(np.round(np.logspace(0, 4, 60)).astype(int))
     turn = {int(t): row for row, t in enumerate(at)}
-    gradients: list[Given] = [[(turn[t], 1.0)] if t in turn else [] for t in range(1, int(at[-1]) + 1)]
+    gradients: list[StepGradient] = [[(turn[t], 1.0)] if t in turn else [] for t in range(1, int(at[-1]) + 1)]
     counters = {"one clock for all rows": "parameter", "a clock for each row": "row"}
-    return {label: (at, -run(gradients, rows=len(at), lr=1.0, change={"counter": pick}).p[-1]) for label, pick in counters.items()}
+    return {label: (at, -history.p[-1]) for label, history in alternatives("counter", counters, gradients, rows=len(at), lr=1.0).items()}
 
 
 @cache
@@ -142,7 +142,7 @@ def turning() -> dict[str, History]:
     """A gradient of 1 that turns to -1 after ten steps, under each direction."""
     gradients = [[(0, 1.0)]] * 10 + [[(0, -1.0)]] * 15
     picks = {"m": "m", "Nesterov (MindSpore, TensorFlow 1)": "nesterov", "NAdam (Dozat)": "nadam"}
-    return {label: run(gradients, lr=1.0, change={"direction": pick}) for label, pick in picks.items()}
+    return alternatives("direction", picks, gradients, lr=1.0)
 
 
 COUNTEREXAMPLE = 3.0
@@ -160,21 +160,13 @@ def counterexample(steps: int = 600) -> dict[str, History]:
 def by_schedule() -> dict[str, History]:
     """A constant gradient under a learning rate that is halved at steps 5 and 9."""
     picks = {"as given": "as_given", "one step early": "early", "one step late": "late", "ignored": "ignored"}
-    changes = {5: {"lr": 0.2}, 9: {"lr": 0.1}}
-    return {label: run([[(0, 1.0)]] * 12, lr=0.4, schedule=changes, change={"schedule": pick}) for label, pick in picks.items()}
+    return alternatives("schedule", picks, [[(0, 1.0)]] * 12, lr=0.4, schedule={5: {"lr": 0.2}, 9: {"lr": 0.1}})
 
 
 def resumed(before: int = 200, after: int = 60) -> dict[str, tuple[Array, Array]]:
     """A run whose gradients shrink from 1 to 0.02, saved and loaded between: with the whole state, and with parts of it lost."""
     first = run([[(0, 1.0)]] * before, lr=0.01)
     state = (float(first.m[-1, 0]), float(first.v[-1, 0]), before)
-    picks = {
-        "whole state": "as_given",
-        "moments lost": "moments_dropped",
-        "step count lost": "step_dropped",
-    }
-    t = np.arange(before, before + after + 1)
-    return {
-        label: (t, run([[(0, 0.02)]] * after, start=float(first.p[-1, 0]), lr=0.01, resumed=state, change={"resume": pick}).p[:, 0])
-        for label, pick in picks.items()
-    }
+    picks = {"whole state": "as_given", "moments lost": "moments_dropped", "step count lost": "step_dropped"}
+    runs = alternatives("resume", picks, [[(0, 0.02)]] * after, start=float(first.p[-1, 0]), lr=0.01, resumed=state)
+    return {label: (np.arange(before, before + after + 1), history.p[:, 0]) for label, history in runs.items()}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from ..common.text import counted, printable
 from ..judging.verdict import CaseVerdict, Report, Status
-from .conclusion import FAILURES, by_dialect, conclude
-from .mismatch import facts, place
+from .conclusion import FAILURES, cause_name, conclude, count, grouped
+from .mismatch import place_and_facts
 
 SHOWN = 10
 """Annotations of one step that GitHub shows."""
+
+IN_CELLS = {ord("&"): "&amp;", ord("<"): "&lt;", ord("|"): "\\|", ord("\n"): "<br>"}
+"""What would end a cell or make HTML, and what is written for it."""
 
 
 def to_github(report: Report) -> tuple[str, str]:
@@ -17,7 +20,7 @@ def to_github(report: Report) -> tuple[str, str]:
     conclusion = conclude(report)
     lines = [_command("error", verdict.case_id, _details(verdict)) for verdict in failures[:SHOWN]]
     lines += [_command("warning", "waiver", problem) for problem in report.problems]
-    lines.append(_command("notice" if conclusion.exit_code == 0 else "error", "refimpl", conclusion.sentence))
+    lines.append(_command("error" if conclusion.exit_code else "notice", "refimpl", conclusion.sentence))
     return "\n".join(lines) + "\n", _summary(report, failures)
 
 
@@ -34,31 +37,28 @@ def _escaped(text: str, also: str = "") -> str:
 
 
 def _details(verdict: CaseVerdict) -> str:
-    if verdict.mismatch is None:
-        return verdict.reason
-    return "\n".join([f"outside its bound: {place(verdict.mismatch)}", *(f"{label}: {value}" for label, value in facts(verdict.mismatch))])
+    return f"outside its bound: {place_and_facts(verdict.mismatch)}" if verdict.mismatch else verdict.reason
 
 
 def _summary(report: Report, failures: list[CaseVerdict]) -> str:
-    statuses = list(Status)
-    lines = [f"### refimpl: {_cell(conclude(report).sentence)}", "", f"| dialect | {' | '.join(status.value for status in statuses)} |"]
-    lines.append("|---" * (len(statuses) + 1) + "|")
-    for name, verdicts in by_dialect(report).items():
-        counts = (str(sum(verdict.status is status for verdict in verdicts)) for status in statuses)
-        lines.append(f"| {_cell(name)} | {' | '.join(counts)} |")
+    lines = [f"### refimpl: {_cell(conclude(report).sentence)}", "", _row("dialect", *(status.value for status in Status))]
+    lines.append("|---" * (len(Status) + 1) + "|")
+    for name, verdicts in grouped(report.verdicts, "dialect").items():
+        lines.append(_row(name, *(str(count(verdicts, status)) for status in Status)))
     for diagnosis in report.diagnoses:
-        cause = f"{' with '.join(diagnosis.deviations)}: {diagnosis.about} ({counted(len(diagnosis.cases), 'failure')})"
+        cause = f"{cause_name(diagnosis)}: {diagnosis.about} ({counted(len(diagnosis.cases), 'failure')})"
         lines += ["", f"**Cause** {_cell(cause)}"]
     if failures:
         lines += ["", "| failing case | first outside its bound |", "|---|---|"]
-        lines += [f"| {_cell(verdict.case_id)} | {_cell(_details(verdict))} |" for verdict in failures[:SHOWN]]
+        lines += [_row(verdict.case_id, _details(verdict)) for verdict in failures[:SHOWN]]
     if len(failures) > SHOWN:
         lines.append(f"| and {counted(len(failures) - SHOWN, 'more failure')} | |")
     return "\n".join(lines) + "\n"
 
 
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
 def _cell(text: str) -> str:
-    """A text that ends no cell and makes no HTML."""
-    for letter, written in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("\n", "<br>")):
-        text = text.replace(letter, written)
-    return printable(text)
+    return printable(text.translate(IN_CELLS))

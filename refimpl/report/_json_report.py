@@ -9,8 +9,7 @@ from typing import Any
 from ..common.cli import version
 from ..common.json import strict
 from ..judging.verdict import CaseVerdict, Report, Status
-from ._coverage import coverage
-from .conclusion import conclude
+from .conclusion import conclude, coverage
 
 FORMAT = 1
 """The version of the layout; a reader refuses one that it does not know."""
@@ -42,6 +41,6 @@ def to_json(report: Report) -> str:
 
 def _case(verdict: CaseVerdict) -> dict[str, Any]:
     fields = {name: getattr(verdict, name) for name in ("about", "attained", "reason", "waiver", "seconds", "not_shown")}
-    arrays = [{"param": one.param, "array": one.array, "worst": dict(one.worst), "attained": one.attained} for one in verdict.arrays]
+    arrays = [asdict(array) for array in verdict.arrays]
     mismatch = None if verdict.mismatch is None else asdict(verdict.mismatch)
     return {"id": verdict.case_id, "status": verdict.status.value, **fields, "arrays": arrays, "mismatch": mismatch}

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..common.text import counted, ratio
 from ..judging.verdict import Profile
-
-WIDTH, HEIGHT = 340, 140
-LEFT, RIGHT, TOP, BOTTOM = 38, 336, 8, 106
-"""The box of the bars, in the units of the drawing; labels stand outside it."""
 
 LOWEST, NO_NUMBER = -2, 1
 """Decade at which a bar starts, so that less cannot be seen; decades above the rest for what is not a number that is expected."""
@@ -24,6 +20,8 @@ LABELS = 6
 class Plot:
     """A drawing. inside and outside: paths of the bars that keep the bound and that do not; ticks: (place, text) on each axis."""
 
+    width, height = 340, 140
+    left, right, top, bottom = 38, 336, 8, 106  # the box of the bars, in the units of the drawing; labels stand outside it
     about: str
     inside: str
     outside: str
@@ -32,12 +30,6 @@ class Plot:
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
     x_title: str
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: int = LEFT
-    right: int = RIGHT
-    top: int = TOP
-    bottom: int = BOTTOM
 
 
 def over_steps(profile: Profile) -> Plot:
@@ -60,46 +52,35 @@ def _plot(profile: Profile, values: Sequence[float], labels: Sequence[str], titl
     finite = [value for value in values if 0 < value < math.inf]
     top = max(1, math.ceil(math.log10(max(finite, default=1.0))))
     highest = top + NO_NUMBER if any(math.isinf(value) for value in values) else top
-    slot = (RIGHT - LEFT) / len(values)
+    slot = (Plot.right - Plot.left) / len(values)
 
     def y(decade: float) -> float:
-        return round(BOTTOM - (BOTTOM - TOP) * (decade - LOWEST) / (highest - LOWEST), 1)
+        return round(Plot.bottom - (Plot.bottom - Plot.top) * (decade - LOWEST) / (highest - LOWEST), 1)
 
     def bars(wanted: bool) -> str:
         return "".join(
-            f"M{LEFT + (at + 0.5) * slot:.1f} {BOTTOM}V{y(math.log10(value) if value < math.inf else highest)}"
+            f"M{Plot.left + (at + 0.5) * slot:.1f} {Plot.bottom}V{y(math.log10(value) if value < math.inf else highest)}"
             for at, value in enumerate(values)
             if (value > 1) is wanted and value > 10**LOWEST
         )
 
+    shown = [(at, text) for at, text in enumerate(labels) if text]
+    room = (Plot.right - Plot.left) // (6 + 7 * max(len(text) for _, text in shown))  # labels beside each other, 7 units a letter
     every = -(-(top - LOWEST) // LABELS)
     decades = [(y(decade), _decade(decade)) for decade in range(0, top + 1, every)] + ([(y(LOWEST), _decade(LOWEST))] if every < 3 else [])
     not_a_number = [(y(highest), "∞")] if highest > top else []
+    size = f"{sum(value > 1 for value in values)} of {len(values)} outside, most {ratio(max(values))}"
     return Plot(
-        about=_about(profile, values, title.split(";")[0]),
+        about=f"|error| / bound of {profile.array} of {profile.param!r} by {title.partition(';')[0]}: {size}",
         inside=bars(False),
         outside=bars(True),
         bar=round(min(14.0, slot * 0.75), 2),
         bound=y(0),
-        x_ticks=tuple((round(LEFT + (at + 0.5) * slot, 1), text) for at, text in _some(labels)),
+        x_ticks=tuple((round(Plot.left + (at + 0.5) * slot, 1), text) for at, text in shown[:: -(-len(shown) // min(2 * LABELS, room))]),
         y_ticks=(*decades, *not_a_number),
         x_title=title,
     )
 
 
-def _some(labels: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Evenly spaced labels, the first among them; an empty one is never shown."""
-    there = [(at, text) for at, text in enumerate(labels) if text]
-    yield from there[:: -(-len(there) // (2 * LABELS))]
-
-
 def _decade(decade: int) -> str:
     return f"{10.0**decade:g}" if -2 <= decade <= 2 else f"1e{decade}"
-
-
-def _about(profile: Profile, values: Sequence[float], noun: str) -> str:
-    """What the plot shows, for those who cannot see it."""
-    outside = sum(value > 1 for value in values)
-    return (
-        f"|error| / bound of {profile.array} of {profile.param!r} by {noun}: {outside} of {len(values)} outside, most {ratio(max(values))}"
-    )

@@ -1,10 +1,10 @@
-"""What a report says of a failed case: the first wrong element, how far off it is, and the command that explains it."""
+"""What every report says of a failed case: the first wrong element, how far off it is, and the commands to look into it."""
 
 from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ..arithmetic import CPU_CLASS
 from ..common.text import position, ratio
@@ -28,6 +28,17 @@ def place(mismatch: Mismatch) -> str:
     return f"{mismatch.array} of {mismatch.param!r}, step {mismatch.step}, {position(mismatch.index)}"
 
 
+def place_and_facts(mismatch: Mismatch) -> str:
+    """All that a mismatch says, a line each."""
+    return "\n".join([place(mismatch), *(f"{label}: {value}" for label, value in facts(mismatch))])
+
+
+def rerun_command(verdict: CaseVerdict, report: Report) -> str:
+    """The command that judges this case alone; "" where the report does not know its own."""
+    command = report.environment.get("command")
+    return f"{command} --case {shlex.quote(verdict.case_id)}" if command is not None else ""
+
+
 def explain_command(verdict: CaseVerdict, report: Report) -> str:
     """The command that explains the first wrong element of a case; "" where there is none."""
     if not verdict.mismatch:
@@ -45,7 +56,7 @@ def explain_command(verdict: CaseVerdict, report: Report) -> str:
     return shlex.join(["refimpl", "explain", verdict.case_id, *options])
 
 
-def worst(arrays: Sequence[ArrayVerdict], name: str, numerics_class: str) -> float | None:
+def worst(arrays: Iterable[ArrayVerdict], name: str, numerics_class: str) -> float | None:
     """The largest |error|/bound of the arrays of this name; nan counts as the largest, None where there is none."""
-    found = [one.worst[numerics_class] for one in arrays if one.array == name and numerics_class in one.worst]
-    return next((value for value in found if math.isnan(value)), max(found, default=None))
+    ratios = [array.worst[numerics_class] for array in arrays if array.array == name and numerics_class in array.worst]
+    return next((value for value in ratios if math.isnan(value)), max(ratios, default=None))

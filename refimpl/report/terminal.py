@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..case import ALWAYS_KEPT, ARRAYS
 from ..common.text import WIDTH, counted, first_few, joined, paragraph, printable, ratio
 from ..judging.verdict import CaseVerdict, Diagnosis, Report, Status
-from .conclusion import FAILURES, by_dialect, conclude
-from .mismatch import explain_command, facts, place, worst
+from .conclusion import FAILURES, cause_name, conclude, count, grouped
+from .mismatch import explain_command, facts, place, rerun_command, worst
 
 SHOWN = 5
 """Failures that are shown in full unless all are asked for."""
@@ -31,61 +30,39 @@ RATIOS = {array: (heading, max(8, len(heading) + 1)) for array, heading in zip(A
 def to_text(report: Report, verbose: bool = False) -> str:
     """The whole report as lines of at most 100 columns, the verdict last. verbose: every failure in full."""
     failures = [verdict for verdict in report.verdicts if verdict.status in FAILURES]
-    shown = failures if verbose else failures[:SHOWN]
-    blocks: list[Iterable[str]] = [_heading(report), *_tables(report)]
-    blocks += [failure(verdict, report) for verdict in shown]
-    blocks.append(_hidden(failures[len(shown) :]))
-    blocks += [_cause(diagnosis) for diagnosis in report.diagnoses]
+    shown = len(failures) if verbose else SHOWN
+    subject = f"{report.backend} {report.version}".strip() + (f" on {report.device}" if report.device else "")
+    blocks: list[Iterable[str]] = [paragraph(f"{subject}, vectors from {report.vectors}, required: {report.required}")]
+    blocks += [_table(name, verdicts, report.required) for name, verdicts in grouped(report.verdicts, "dialect").items()]
+    blocks += [failure(verdict, report) for verdict in failures[:shown]]
+    blocks.append(_hidden(failures[shown:]))
+    blocks += map(_cause, report.diagnoses)
     blocks += [_without_cause(report.verdicts, report.diagnoses, report.leads, report.required)]
-    blocks += [_unsupported(report, verbose), _grouped(report, Status.WAIVED)]
+    blocks += [_by_reason(report, Status.UNSUPPORTED, "reason") if verbose else _unsupported(report)]
+    blocks += [_by_reason(report, Status.WAIVED, "waiver")]
     blocks += [paragraph(f"PROBLEM: {problem}", "", "  ") for problem in report.problems]
     blocks.append(paragraph(conclude(report).sentence))
     return joined(blocks)
 
 
-def _heading(report: Report) -> Iterator[str]:
-    device = f" on {report.device}" if report.device else ""
-    yield from paragraph(
-        f"{f'{report.backend} {report.version}'.strip()}{device}, vectors from {report.vectors}, required: {report.required}"
-    )
-
-
-def _tables(report: Report) -> Iterator[Iterable[str]]:
-    for name, verdicts in by_dialect(report).items():
-        yield _table(name, verdicts, report.required)
-
-
 def _table(dialect: str, verdicts: Sequence[CaseVerdict], required: str) -> Iterator[str]:
     """Per theme: counts, the loosest class that a case attains, and the worst |error|/bound of each array in the required class."""
-    themes: dict[str, list[CaseVerdict]] = {}
-    for verdict in verdicts:
-        themes.setdefault(verdict.theme, []).append(verdict)
+    themes = grouped(verdicts, "theme")
     width = max(10, *(len(printable(theme)) for theme in themes))
     yield printable(dialect)
     counts = "".join(f"{heading:>7}" for heading in COLUMNS.values())
     yield f"  {'theme':<{width}}{counts}  {'attained':<15}" + "".join(f"{heading:>{wide}}" for heading, wide in RATIOS.values())
-    for theme, inside in themes.items():
-        yield f"  {printable(theme):<{width}}{_row(inside, required)}"
-    if len(themes) > 1:
-        yield f"  {'all':<{width}}{_row(verdicts, required)}"
+    for theme, cases in (themes | ({"all": verdicts} if len(themes) > 1 else {})).items():
+        yield f"  {printable(theme):<{width}}{_row(cases, required)}"
 
 
 def _row(verdicts: Sequence[CaseVerdict], required: str) -> str:
-    counts = "".join(f"{sum(verdict.status is status for verdict in verdicts):>7}" for status in COLUMNS)
-    arrays = [one for verdict in verdicts for one in verdict.arrays]
-    ratios = "".join(f"{_ratio(worst(arrays, array, required)):>{wide}}" for array, (_, wide) in RATIOS.items())
-    return f"{counts}  {_attained(verdicts):<15}{ratios}"
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else ratio(value)
-
-
-def _attained(verdicts: Sequence[CaseVerdict]) -> str:
-    if any(verdict.arrays and verdict.attained is None for verdict in verdicts):
-        return "none"
-    part = Report("", "", "", "", "", tuple(verdicts))
-    return part.attained or "-"
+    counts = "".join(f"{count(verdicts, status):>7}" for status in COLUMNS)
+    arrays = [array for verdict in verdicts for array in verdict.arrays]
+    sizes = [(worst(arrays, name, required), wide) for name, (_, wide) in RATIOS.items()]
+    fails = any(verdict.arrays and verdict.attained is None for verdict in verdicts)
+    attained = "none" if fails else Report("", "", "", "", "", tuple(verdicts)).attained or "-"
+    return f"{counts}  {attained:<15}" + "".join(f"{'-' if size is None else ratio(size):>{wide}}" for size, wide in sizes)
 
 
 def failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
@@ -100,45 +77,30 @@ def failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
             yield from paragraph(f"{label:<9} {value}", "    ")
     if verdict.attained:
         yield f"  attains {verdict.attained}, required is {report.required}"
-    outside = [
-        f"{one.array} of {one.param!r}, {ratio(one.worst[report.required])} bounds"
-        for one in verdict.arrays
-        if not one.worst.get(report.required, 0.0) <= 1
-    ]
+    sizes = {f"{array.array} of {array.param!r}": array.worst.get(report.required, 0.0) for array in verdict.arrays}
+    outside = [f"{name}, {ratio(size)} bounds" for name, size in sizes.items() if not size <= 1]
     if outside:
         yield from paragraph(f"worst: {first_few(outside)}", "  ", "    ")
-    if "command" in report.environment:
-        yield from _command("rerun", report.environment["command"], f"--case {shlex.quote(verdict.case_id)}")
-    command, step, where = explain_command(verdict, report).partition(" --step")
-    if command:
-        yield from _command("explain", command, (step + where).strip())
+    yield from _command("rerun", rerun_command(verdict, report), " --case ")
+    yield from _command("explain", explain_command(verdict, report), " --step ")
 
 
-def _command(what: str, command: str, rest: str) -> Iterator[str]:
-    """A command to be copied; over two lines, as a shell reads them, where one is too long."""
-    line = printable(f"  {what}: {command} {rest}")
-    if len(line) <= WIDTH:
+def _command(what: str, command: str, option: str) -> Iterator[str]:
+    """A command to be copied; over two lines, as a shell reads them, where one is too long: the second begins with the last such option."""
+    line = printable(f"  {what}: {command}")
+    if command and len(line) <= WIDTH:
         yield line
-    else:
-        yield printable(f"  {what}: {command} \\")
-        yield printable(f"    {rest}")
+    elif command:
+        first, _, rest = line.rpartition(option)
+        yield f"{first} \\"
+        yield f"   {option}{rest}"
 
 
 def _hidden(failures: Sequence[CaseVerdict]) -> Iterator[str]:
     if failures:
-        yield from paragraph(
-            f"and {counted(len(failures), 'more failure')}: {first_few([verdict.case_id for verdict in failures])}", "", "  "
-        )
+        names = first_few([verdict.case_id for verdict in failures])
+        yield from paragraph(f"and {counted(len(failures), 'more failure')}: {names}", "", "  ")
         yield "  (--verbose shows each in full)"
-
-
-def _cause(diagnosis: Diagnosis) -> Iterator[str]:
-    yield from paragraph(f"CAUSE {' with '.join(diagnosis.deviations)}: {diagnosis.about}", "", "  ")
-    yield from paragraph(f"explains {counted(len(diagnosis.cases), 'failure')}: {first_few(diagnosis.cases)}", "  ", "    ")
-    if diagnosis.also:
-        yield from paragraph(f"these cases cannot tell it from {first_few(diagnosis.also)}", "  ", "    ")
-    if diagnosis.unexplained:
-        yield from paragraph(f"does not explain {len(diagnosis.unexplained)}: {first_few(diagnosis.unexplained)}", "  ", "    ")
 
 
 def evidence(verdicts: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosis], leads: Sequence[str], required: str) -> Iterator[str]:
@@ -146,6 +108,15 @@ def evidence(verdicts: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosis], le
     for diagnosis in diagnoses:
         yield from _cause(diagnosis)
     yield from _without_cause(verdicts, diagnoses, leads, required)
+
+
+def _cause(diagnosis: Diagnosis) -> Iterator[str]:
+    yield from paragraph(f"CAUSE {cause_name(diagnosis)}: {diagnosis.about}", "", "  ")
+    yield from paragraph(f"explains {counted(len(diagnosis.cases), 'failure')}: {first_few(diagnosis.cases)}", "  ", "    ")
+    if diagnosis.also:
+        yield from paragraph(f"these cases cannot tell it from {first_few(diagnosis.also)}", "  ", "    ")
+    if diagnosis.unexplained:
+        yield from paragraph(f"does not explain {len(diagnosis.unexplained)}: {first_few(diagnosis.unexplained)}", "  ", "    ")
 
 
 def _without_cause(verdicts: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosis], leads: Sequence[str], required: str) -> Iterator[str]:
@@ -161,32 +132,25 @@ def _without_cause(verdicts: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosi
     yield from (line for lead in leads for line in paragraph(lead, "  ", "    "))
 
 
-def _unsupported(report: Report, verbose: bool) -> Iterator[str]:
-    """Cases that were not run, in one line, or, where all is asked for, by their reason."""
+def _unsupported(report: Report) -> Iterator[str]:
+    """Cases that were not run, in one line."""
     reasons = Counter(verdict.reason for verdict in report.verdicts if verdict.status is Status.UNSUPPORTED)
-    if verbose:
-        yield from _grouped(report, Status.UNSUPPORTED)
-    elif reasons:
+    if reasons:
         often = reasons.most_common(1)[0][0].partition("\n")[0]
         note = " (--verbose shows which)" if len(reasons) == 1 else f" (--verbose shows all {len(reasons)} reasons)"
         line = printable(f"unsupported: {counted(reasons.total(), 'case')}{', mostly' if len(reasons) > 1 else ''}: {often}")
         yield (line if len(line) + len(note) <= WIDTH else f"{line[: WIDTH - len(note) - 3]}...") + note
 
 
+def _by_reason(report: Report, status: Status, reason: str) -> Iterator[str]:
+    """The cases of a status in groups. reason: the attribute of a verdict that tells it."""
+    for words, verdicts in grouped([verdict for verdict in report.verdicts if verdict.status is status], reason).items():
+        yield from paragraph(f"{status.value}: {counted(len(verdicts), 'case')}: {words}", "", "  ")
+        yield from paragraph(first_few([verdict.case_id for verdict in verdicts]), "  ")
+
+
 def headline(verdict: CaseVerdict) -> str:
     """A failure in one line."""
-    what = (
-        f"{ratio(verdict.mismatch.ratio)} bounds off: {place(verdict.mismatch)}" if verdict.mismatch else verdict.reason.partition("\n")[0]
-    )
+    mismatch = verdict.mismatch
+    what = f"{ratio(mismatch.ratio)} bounds off: {place(mismatch)}" if mismatch else verdict.reason.partition("\n")[0]
     return printable(f"{verdict.status.name} {verdict.case_id}: {what}")
-
-
-def _grouped(report: Report, status: Status) -> Iterator[str]:
-    """Cases that were not run, or whose failure is waived, by their reason."""
-    reasons: dict[str, list[str]] = {}
-    for verdict in report.verdicts:
-        if verdict.status is status:
-            reasons.setdefault(verdict.waiver or verdict.reason, []).append(verdict.case_id)
-    for reason, cases in reasons.items():
-        yield from paragraph(f"{status.value}: {counted(len(cases), 'case')}: {reason}", "", "  ")
-        yield from paragraph(first_few(cases), "  ")

@@ -26,7 +26,6 @@ POLICY = "; ".join(
 )
 """Content-Security-Policy: nothing is fetched, nothing is sent; of scripts, only the page's own, known by its hash."""
 
-
 NOTHING = Markup("")
 
 
@@ -70,7 +69,7 @@ def page(title: str, body: Markup, *, head: Markup = NOTHING, header: Markup = N
             head=head,
             header=header,
             script=Markup(script),  # raw text, which HTML does not unescape; checked above
-            style=Markup(_style()),
+            style=Markup(read(__package__, "page.css")),
             policy=POLICY.format(script=_hash(script) if script else "'none'"),
             version=version(),
         )
@@ -82,5 +81,6 @@ def _hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-def _style() -> str:
-    return (resources.files(__package__) / "page.css").read_text(encoding="utf-8")
+def read(package: str, name: str) -> str:
+    """A file beside the modules of a package: a style or a script."""
+    return (resources.files(package) / name).read_text(encoding="utf-8")
