@@ -10,17 +10,20 @@ from .gradients import RowGradient
 if TYPE_CHECKING:
     __version__: str
     from .backends import Backend, Capabilities, Run
+    from .conversion import convert
     from .dialects import deviations, dialect
-    from .optim import Adam, LazyAdam, SparseAdam
+    from .optim import Adam, AdamW, LazyAdam, SparseAdam
     from .vectors import read_vectors
 
 _LAZY = {
     "Adam": "optim",
+    "AdamW": "optim",
     "Backend": "backends",
     "Capabilities": "backends",
     "LazyAdam": "optim",
     "Run": "backends",
     "SparseAdam": "optim",
+    "convert": "conversion",
     "deviations": "dialects",
     "dialect": "dialects",
     "read_vectors": "vectors",
@@ -29,6 +32,7 @@ _LAZY = {
 
 __all__ = [
     "Adam",
+    "AdamW",
     "Backend",
     "Capabilities",
     "Case",
@@ -42,6 +46,7 @@ __all__ = [
     "Step",
     "Unsupported",
     "__version__",
+    "convert",
     "deviations",
     "dialect",
     "read_vectors",

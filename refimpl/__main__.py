@@ -16,7 +16,7 @@ COMMANDS: dict[str, str] = {
     "diff": "what differs between two dialects, how much, and how to make one reproduce the other",
     "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
 }
-"""Every command with its one line. The module of the same name holds `main(argv)`, and is imported when it is asked for."""
+"""Command to its one-line description. The module of the same name has `main(argv)`, and is imported when the command runs."""
 
 HELP = f"""usage: refimpl COMMAND [ARGUMENT]...
 

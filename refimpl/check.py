@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     for name in options.dialect:
-        dialect(name)  # raises UsageError with the names that may be meant
+        dialect(name)  # raises UsageError with similar names
     waivers = read_waivers(options.waivers) if options.waivers else ()
     files = list(_files(options))
     required = options.require or default_class(options.device)
@@ -102,7 +102,7 @@ def _list(subject: Judged) -> int:
 
 
 def _tell_github(report: Report) -> None:
-    """Annotations on standard output, where a runner looks for them; the summary of the step into the file that it names."""
+    """Print annotations to standard output, where a runner reads them, and write the summary of the step to the file that it names."""
     annotations, summary = to_github(report)
     print(annotations, end="")
     file = os.environ.get("GITHUB_STEP_SUMMARY")

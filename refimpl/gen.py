@@ -1,4 +1,4 @@
-"""`python -m refimpl.gen`: write golden vectors, or check that those which lie in a directory are still what refimpl computes."""
+"""`python -m refimpl.gen`: write golden vectors, or check that those in a directory are what refimpl computes."""
 
 from __future__ import annotations
 
@@ -120,13 +120,13 @@ def complete(draft: Golden) -> Golden:
     return replace(golden, expected=few.expand(expected), case=replace(golden.case, catches=caught))
 
 
-DEAR = ("horizons", "sizes", "pairs", "shapes", "counters")
-"""The themes that take the longest, longest first: they are begun first, so that no process waits for another's last one."""
+SLOWEST = ("horizons", "sizes", "pairs", "shapes", "counters")
+"""The themes that take the longest, longest first: they are started first, so that no process waits for another at the end."""
 
 
 def _computed(works: Sequence[Work], jobs: int, into: Path | None) -> Iterator[PackedTheme | None]:
     """The files of each theme, None where no case of it was asked for, in an order of its own. into: where they will be written."""
-    by_cost = sorted(works, key=lambda work: DEAR.index(work[1]) if work[1] in DEAR else len(DEAR))
+    by_cost = sorted(works, key=lambda work: SLOWEST.index(work[1]) if work[1] in SLOWEST else len(SLOWEST))
     pack = partial(_packed, into=into)
     if jobs == 1:
         yield from map(pack, by_cost)
@@ -134,7 +134,7 @@ def _computed(works: Sequence[Work], jobs: int, into: Path | None) -> Iterator[P
     with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
         try:
             yield from pool.map(pack, by_cost)
-        except BaseException:  # an interrupt, or a signal: the pool would wait for all that it has been given
+        except BaseException:  # an interrupt or a signal: the pool would wait for all of its work
             for child in multiprocessing.active_children():
                 child.kill()
             raise
@@ -152,7 +152,7 @@ def _packed(work: Work, into: Path | None) -> PackedTheme | None:
 
 
 def _kept(work: Work, into: Path) -> list[Golden]:
-    """The cases that the same theme has in a directory: whoever asks for one case does not want to lose the others."""
+    """The cases of the same theme that a directory has: writing one case must not remove the others."""
     name, theme, _ = work
     if not (into / name / f"{theme}.yaml").is_file():
         return []

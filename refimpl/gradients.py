@@ -25,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 COMPRESSED = ("bsr", "csr", "csc")
-"""The formats of scipy.sparse whose entries stand where an indptr says."""
+"""The formats of scipy.sparse that have an indptr."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,8 @@ class RowGradient:
     def from_scipy(cls, matrix: Any, shape: tuple[int, ...] | None = None, name: str = "w") -> RowGradient:
         """The touched rows of a two-dimensional scipy.sparse array or matrix: each row that stores an entry, explicit zeros included.
 
-        BSR with blocks of (1, D): the natural form of an embedding gradient. A block is an occurrence, and what is stored stays
-            as it is, repeated and unsorted. Touched: a row with a block.
+        BSR with blocks of (1, D): the natural form of an embedding gradient. A block is an occurrence; repeated and unsorted blocks
+            stay so. Touched: a row with a block.
         CSR, CSC, COO, BSR with other blocks: the entries of a row are gathered into one occurrence, repeated ones summed, and
             columns without an entry are zero. Touched: a row with an entry (in BSR, every row of a block).
 
@@ -125,9 +125,9 @@ Gradient: TypeAlias = Any
 
 @dataclass(frozen=True, eq=False)
 class Occurrences:
-    """A gradient of any form, seen as occurrences of rows of the parameter laid out as (rows, width).
+    """A gradient of any form as occurrences of rows of the parameter in the layout (rows, width).
 
-    An element gradient sees the parameter as (size, 1): each element is a row of its own.
+    For an element gradient the layout is (size, 1): each element is a row of its own.
     indices: (n,); values: (n, width); layout: (rows, width); dense: every row is stored exactly once, in order.
     """
 
@@ -138,14 +138,14 @@ class Occurrences:
 
 
 def is_element_gradient(gradient: Any) -> TypeGuard[Any]:
-    """Whether this is a scipy.sparse COO array, told by its attributes so that scipy is not needed to ask."""
-    if isinstance(gradient, np.ndarray):  # to ask a bfloat16 array for its `data` raises
+    """Whether this is a scipy.sparse COO array, recognised by its attributes, so that scipy need not be imported."""
+    if isinstance(gradient, np.ndarray):  # the attribute `data` of a bfloat16 array raises
         return False
     return (hasattr(gradient, "coords") or hasattr(gradient, "col")) and hasattr(gradient, "data")
 
 
 def gradient_form(gradient: object) -> str:
-    """The form of a gradient, in the words of the dialect tables: rows, elements or dense."""
+    """The form of a gradient, by its name in the dialect tables: rows, elements or dense."""
     if isinstance(gradient, RowGradient):
         return "rows"
     return "elements" if is_element_gradient(gradient) else "dense"
@@ -157,7 +157,7 @@ def row_layout(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def values_of(gradient: Gradient) -> Any:
-    """What a gradient of any form stores, without the places."""
+    """The values that a gradient of any form stores, without their positions."""
     if isinstance(gradient, RowGradient):
         return gradient.values
     return gradient.data if is_element_gradient(gradient) else gradient
@@ -170,7 +170,7 @@ def occurrences(gradient: Gradient, shape: tuple[int, ...], name: str) -> Occurr
 
 
 def laid_out(gradient: Gradient, shape: tuple[int, ...]) -> Occurrences:
-    """A gradient that has been checked, by rows; nothing is copied where a view will do."""
+    """A checked gradient by rows; views instead of copies where possible."""
     rows, width = row_layout(shape)
     if isinstance(gradient, RowGradient):
         indices = np.asarray(gradient.indices)
@@ -185,7 +185,7 @@ def laid_out(gradient: Gradient, shape: tuple[int, ...]) -> Occurrences:
 def check_gradient(gradient: Gradient, shape: tuple[int, ...], name: str) -> None:
     """Raise InvalidGradient for a gradient that does not fit its parameter, or whose arrays contradict each other.
 
-    Its kind is `gradient-shape`, `gradient-dtype` or `index-out-of-range`. What passes can be followed without a look at it.
+    Its kind is `gradient-shape`, `gradient-dtype` or `index-out-of-range`. Every index of a gradient that passes is in range.
     """
     _CHECKS[gradient_form(gradient)](gradient, shape, name)
 

@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`refimpl_case` is each selected vector in turn."""
+    """Parametrize `refimpl_case` with the selected vectors."""
     if "refimpl_case" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("refimpl")
@@ -62,7 +62,7 @@ def refimpl_judge(request: pytest.FixtureRequest) -> Callable[[Any, Golden], Non
 
     def judged(backend: Any, golden: Golden) -> None:
         required = _required(request.config)
-        outcome = run_with_control(golden, lambda one: execute(backend, one))
+        outcome = run_with_control(golden, lambda case_golden: execute(backend, case_golden))
         _conclude(golden, outcome, judge(golden, outcome, required), required, {})
 
     return judged
@@ -73,7 +73,7 @@ class VectorFailure(Exception):
 
 
 class KnownFailure(VectorFailure):
-    """One that a waiver knows."""
+    """A failure with a waiver."""
 
 
 class Vectors:
@@ -87,10 +87,10 @@ class Vectors:
     def run(self) -> BackendRun:
         from .backends import run_backend
 
-        given: list[str] = self.config.getoption("refimpl_option")
-        if any("=" not in option for option in given):
-            raise pytest.UsageError(f"--refimpl-option {given}: each must be KEY=VALUE")
-        options = dict(option.split("=", 1) for option in given)
+        pairs: list[str] = self.config.getoption("refimpl_option")
+        if any("=" not in option for option in pairs):
+            raise pytest.UsageError(f"--refimpl-option {pairs}: each must be KEY=VALUE")
+        options = dict(option.split("=", 1) for option in pairs)
         device, timeout = self.config.getoption("refimpl_device"), self.config.getoption("refimpl_timeout")
         return run_backend(self.config.getoption("refimpl_backend"), [], device, options, timeout)
 
@@ -101,7 +101,7 @@ class Vectors:
         file = self.config.getoption("refimpl_waivers")
         return _told(lambda: read_waivers(Path(file))) if file else ()
 
-    @pytest.hookimpl(tryfirst=True)  # before -k and the like select
+    @pytest.hookimpl(tryfirst=True)  # before -k and similar options select
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         claimed = _told(lambda: self.run).dialects
         dialects = self.config.getoption("refimpl_dialect") or list(claimed)
@@ -115,7 +115,7 @@ class Vectors:
             self.run.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """The causes of all failures together; where the tests ran in processes of their own, each test has told its own."""
+        """The causes of all failures together; where tests ran in other processes, each failure has shown its own."""
         from .judging.diagnose import diagnose, leads_of
         from .report.terminal import evidence
 
@@ -189,14 +189,14 @@ def _read(config: pytest.Config, dialects: list[str] | None = None, cases: list[
     directory = _directory(config)
     there = _told(lambda: read_manifest(directory)).dialects
     asked = config.getoption("refimpl_dialect") or dialects or list(there)
-    _told(lambda: [dialect(name) for name in asked])  # a name that is misspelt would select nothing, without a word
+    _told(lambda: [dialect(name) for name in asked])  # a misspelt name would silently select nothing
     selected = [name for name in asked if name in there]
     globs = cases or config.getoption("refimpl_case")
     return list(_told(lambda: select(directory, selected, globs)).goldens) if selected else []
 
 
 def _told(make: Callable[[], Any]) -> Any:
-    """What is made, or pytest's own kind of usage error with the message and the hint."""
+    """The result of a call; a RefimplError becomes a usage error of pytest with the message and the hint."""
     from .errors import RefimplError
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numba
 import numpy as np
@@ -14,7 +15,7 @@ from refimpl.dialects import dialect
 from refimpl.gradients import RowGradient
 from refimpl.kernels import compiling
 
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "torch.SparseAdam": {},
     "mindspore.LazyAdam": {"weight_decay": 0.1, "loss_scale": 3.0, "grad_centralization": True, "use_nesterov": True},
     "mindspore.LazyAdam.default-target": {},
@@ -26,15 +27,15 @@ rng = np.random.default_rng(0)
 digest = hashlib.sha256()
 for name, options in WAYS.items():
     hyper, picks = dialect(name).resolve({**dialect(name).defaults(), **options})
-    arrays = [rng.random((300, 48)).astype(np.float32) for _ in range(3)]
+    p, m, v = (rng.random((300, 48)).astype(np.float32) for _ in range(3))
     indices = rng.integers(0, 200, 250)
     values = (rng.standard_normal((250, 48)) * 10.0 ** rng.integers(-20, 20, (250, 1))).astype(np.float32)
     for t, gradient in enumerate([RowGradient(indices, values, (300, 48)), np.resize(values, (300, 48))], start=1):
         if isinstance(gradient, RowGradient) or "dense" in dialect(name).gradients:
-            kernels.step(*arrays, None, gradient, hyper, picks, t)
+            kernels.step(p, m, v, None, gradient, hyper, picks, t)
     if name == "torch.SparseAdam":
-        kernels.step(*arrays, None, coo_array((values[:, 0], (indices, indices % 48)), shape=(300, 48)), hyper, picks, 3)
-    for array in arrays:
+        kernels.step(p, m, v, None, coo_array((values[:, 0], (indices, indices % 48)), shape=(300, 48)), hyper, picks, 3)
+    for array in (p, m, v):
         digest.update(array.tobytes())
 rows, summed = kernels.merge(indices, values, 300)
 digest.update(rows.tobytes() + summed.tobytes())

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from refimpl.dialects import Hyper, Picks
 from refimpl.dialects.stages import Amsgrad, Centralization, Decay, Direction, Eps, Merge, Objective, Touch
 from refimpl.gradients import occurrences
 
 
-def merged(indices, values):
+def merged(indices: Any, values: Any) -> tuple[list[int], list[np.ndarray]]:
     """Each row once, in the order of its first occurrence, with the sum of its occurrences from the first to the last."""
-    sums = {}
+    sums: dict[int, np.ndarray] = {}
     for row, value in zip(np.asarray(indices).tolist(), values):
         sums[row] = sums[row] + value if row in sums else value.copy()
     return list(sums), list(sums.values())
 
 
-def stepped(param, exp_avg, exp_avg_sq, max_exp_avg_sq, gradient, hyper, picks, t):
+def stepped(
+    param: np.ndarray,
+    exp_avg: np.ndarray,
+    exp_avg_sq: np.ndarray,
+    max_exp_avg_sq: np.ndarray | None,
+    gradient: Any,
+    hyper: Hyper,
+    picks: Picks,
+    t: int,
+) -> list[Any]:
     """The arrays after the step, as fresh copies."""
     real = param.dtype.type
-    given = occurrences(gradient, param.shape, "w")
-    p, m, v, v_max = (
-        None if array is None else np.array(array).reshape(given.layout) for array in (param, exp_avg, exp_avg_sq, max_exp_avg_sq)
-    )
+    stored = occurrences(gradient, param.shape, "w")
+    p, m, v = (np.array(array).reshape(stored.layout) for array in (param, exp_avg, exp_avg_sq))
+    v_max = None if max_exp_avg_sq is None else np.array(max_exp_avg_sq).reshape(stored.layout)
     root2 = np.sqrt(1 - hyper.beta2**t)
     step = real(hyper.lr * root2 / (1 - hyper.beta1**t))
     eps = real(hyper.eps * root2 if picks.eps is Eps.PAPER else hyper.eps)
     centralize = picks.centralization is Centralization.ROW_MEAN and param.ndim > 1 and param.shape[1] % 16 == 0
 
-    def prepared(value, row):
+    def prepared(value: Any, row: int) -> Any:
         g = -value if picks.objective is Objective.MAXIMIZE else value
         if picks.decay is Decay.COUPLED_OCCURRENCE:
             g = g + p[row] * real(hyper.weight_decay * hyper.loss_scale)
@@ -36,12 +47,12 @@ def stepped(param, exp_avg, exp_avg_sq, max_exp_avg_sq, gradient, hyper, picks, 
             g = g * real(1 / hyper.loss_scale)
         if centralize:
             total = g[0]
-            for one in g[1:]:
-                total = total + one
+            for element in g[1:]:
+                total = total + element
             g = g - total / real(len(g))
         return g
 
-    def advanced(row, g, before):
+    def advanced(row: int, g: Any, before: Any) -> None:
         """The moments that follow from those before, and p after the change."""
         m_old, v_old, top = before
         m_new = m_old * real(hyper.beta1) + g * real(1 - hyper.beta1)
@@ -57,12 +68,12 @@ def stepped(param, exp_avg, exp_avg_sq, max_exp_avg_sq, gradient, hyper, picks, 
             v_max[row] = used
 
     with np.errstate(all="ignore"):
-        values = given.values.astype(param.dtype)
-        ready = [prepared(value, row) for row, value in zip(given.indices, values)]
-        rows, sums = (given.indices.tolist(), ready) if picks.merge is Merge.OLD_STATE else merged(given.indices, ready)
+        values = stored.values.astype(param.dtype)
+        ready = [prepared(value, row) for row, value in zip(stored.indices, values)]
+        rows, sums = (stored.indices.tolist(), ready) if picks.merge is Merge.OLD_STATE else merged(stored.indices, ready)
         if picks.touch is Touch.ALL:
-            rest = [row for row in range(given.layout[0]) if row not in set(rows)]
-            rows, sums = rows + rest, sums + [np.zeros(given.layout[1], param.dtype)] * len(rest)
+            rest = [row for row in range(stored.layout[0]) if row not in set(rows)]
+            rows, sums = rows + rest, sums + [np.zeros(stored.layout[1], param.dtype)] * len(rest)
         if picks.decay is Decay.COUPLED_MERGED:
             sums = [g + p[row] * real(hyper.weight_decay) for row, g in zip(rows, sums)]
         old = {row: (m[row].copy(), v[row].copy(), None if v_max is None else v_max[row].copy()) for row in rows}

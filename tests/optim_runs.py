@@ -1,4 +1,4 @@
-"""Runs of an optimizer over recorded gradients, held against the oracle's bound."""
+"""Runs of an optimizer over recorded gradients, compared with the oracle's bound."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def expected(
 ) -> Any:
     """What each parameter must be after the last step, and how far off it may be. groups: what differs from the defaults."""
     known = dialect(name).defaults()
-    steps = [Step(given, changes[k] if changes else ({},) * max(len(groups), 1)) for k, given in enumerate(gradients)]
+    steps = [Step(by_name, changes[k] if changes else ({},) * max(len(groups), 1)) for k, by_name in enumerate(gradients)]
     all_groups = tuple(Group({**known, **group}) for group in groups or ({},))
     return expectations(Case(f"{name}/test/run", "a run of a test", name, tuple(params), all_groups, tuple(steps), (len(steps),)))
 
 
-def ratio(value: np.ndarray, one: Any, required: str = REQUIRED) -> float:
+def ratio(value: np.ndarray, expected: Any, required: str = REQUIRED) -> float:
     """The largest error of an array as a fraction of what is allowed; infinite where something is wrong that is allowed no error."""
-    error = np.abs(value.astype(np.float64) - one.value[-1])
-    bound = one.bound[required][-1].astype(np.float64)
+    error = np.abs(value.astype(np.float64) - expected.value[-1])
+    bound = expected.bound[required][-1].astype(np.float64)
     return float(np.max(np.where(error == 0, 0.0, error / np.where(bound > 0, bound, 1e-300)), initial=0.0))
 
 

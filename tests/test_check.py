@@ -3,7 +3,9 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from importlib import resources
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -20,26 +22,28 @@ from refimpl.vectors import Vectors, read_vectors
 SPARSE = ["--dialect", "torch.SparseAdam"]
 LAST_WINS = ["--option", "deviations=duplicates-last-wins"]
 
+Run = Callable[..., tuple[int, str, str]]
+
 
 @pytest.fixture(scope="module")
-def vectors(tmp_path_factory):
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_vectors.write(tmp_path_factory.mktemp("vectors"))
 
 
 @pytest.fixture
-def run(vectors, tmp_path, monkeypatch, capsys):
+def run(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `check` in an empty directory, from which workers import: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
 
-    def command(*arguments):
+    def command(*arguments: str) -> tuple[int, str, str]:
         code = check.main([*arguments, *([] if "--vectors" in arguments else ["--vectors", str(vectors)])])
         return code, *capsys.readouterr()
 
     return command
 
 
-def backend(directory, start, claim="{'torch.SparseAdam': None}"):
+def backend(directory: Path, start: str, claim: str = "{'torch.SparseAdam': None}") -> None:
     """A module `mine` with a factory `make`, in a directory that workers search."""
     text = f"""
         from refimpl.backends import Unsupported
@@ -73,19 +77,19 @@ PROGRAM = """
 """
 
 
-def program(directory, answers, code=0):
+def program(directory: Path, answers: Path, code: int = 0) -> str:
     """A program that gives each expectation, out of a set of its own, rounded to the tensor's dtype; returns the command."""
     (directory / "program.py").write_text(textwrap.dedent(PROGRAM).replace("EXIT", str(code)))
     return f"{sys.executable} program.py {answers}"
 
 
-def test_a_conformant_backend_exits_with_0_and_says_so(run):
+def test_a_conformant_backend_exits_with_0_and_says_so(run: Run) -> None:
     code, out, _ = run("reference")
     assert code == 0
     assert "conforms to mindspore.LazyAdam, torch.Adam and torch.SparseAdam: 6 cases passed" in " ".join(out.split())
 
 
-def test_a_wrong_backend_exits_with_1_and_the_cause_is_named(run):
+def test_a_wrong_backend_exits_with_1_and_the_cause_is_named(run: Run) -> None:
     code, out, _ = run("reference", *LAST_WINS)
     assert code == 1
     assert "FAILED torch.SparseAdam/duplicates/pair" in out
@@ -93,7 +97,7 @@ def test_a_wrong_backend_exits_with_1_and_the_cause_is_named(run):
     assert "explains 2 failures" in out
 
 
-def test_the_command_to_rerun_a_failure_fails_in_that_case_alone(run, vectors):
+def test_the_command_to_rerun_a_failure_fails_in_that_case_alone(run: Run, vectors: Path) -> None:
     _, out, _ = run("reference", *LAST_WINS)
     copied = out.replace("\\\n", "").split("rerun: refimpl check ")[1].splitlines()[0]
     code, again, _ = run(*copied.split())
@@ -101,14 +105,14 @@ def test_the_command_to_rerun_a_failure_fails_in_that_case_alone(run, vectors):
     assert again.count("FAILED ") == 1
 
 
-def test_dialects_and_cases_select(run):
+def test_dialects_and_cases_select(run: Run) -> None:
     code, out, _ = run("reference", *SPARSE, "--case", "*/duplicates/*", "--case", "*/basics/*")
     assert code == 0
     assert "torch.Adam" not in out
     assert "3 cases passed" in out
 
 
-def test_reports_are_written_and_agree_with_the_exit_code(run, tmp_path):
+def test_reports_are_written_and_agree_with_the_exit_code(run: Run, tmp_path: Path) -> None:
     code, _, _ = run("reference", *LAST_WINS, "--json", "report.json", "--junit", "report.xml")
     document = json.loads((tmp_path / "report.json").read_text())
     schema = json.loads((resources.files("refimpl.report") / "report.schema.json").read_text(encoding="utf-8"))
@@ -119,7 +123,7 @@ def test_reports_are_written_and_agree_with_the_exit_code(run, tmp_path):
     assert (root.get("tests"), root.get("failures")) == ("6", "2")
 
 
-def test_data_is_on_stdout_and_messages_are_on_stderr(run, tmp_path):
+def test_data_is_on_stdout_and_messages_are_on_stderr(run: Run, tmp_path: Path) -> None:
     backend(tmp_path, "raise Unsupported('not today')", "['torch.SparseAdam', 'dgl.SparseAdam']")
     code, out, err = run("mine:make")
     assert code == 3
@@ -128,28 +132,28 @@ def test_data_is_on_stdout_and_messages_are_on_stderr(run, tmp_path):
     assert "nothing was run: all 4 cases are unsupported" in out
 
 
-def test_a_backend_that_crashes_exits_with_1(run, tmp_path):
+def test_a_backend_that_crashes_exits_with_1(run: Run, tmp_path: Path) -> None:
     backend(tmp_path, "import os; os._exit(5)")
     code, out, _ = run("mine:make", "--case", "*/one-step")
     assert code == 1
     assert "ERROR torch.SparseAdam/basics/one-step" in out
 
 
-def test_a_case_that_hangs_is_stopped_by_the_time_limit(run, tmp_path):
+def test_a_case_that_hangs_is_stopped_by_the_time_limit(run: Run, tmp_path: Path) -> None:
     backend(tmp_path, "import time; time.sleep(600)")
     code, out, _ = run("mine:make", "--case", "*/one-step", "--timeout", "0.5")
     assert code == 1
     assert "no answer within 0.5 s" in out
 
 
-def test_nothing_selected_exits_with_3_and_says_what_may_be_meant(run):
+def test_nothing_selected_exits_with_3_and_says_what_may_be_meant(run: Run) -> None:
     code, out, err = run("reference", "--case", "*/duplicate/*")
     assert code == 3
     assert "nothing was run: no case was selected" in out
     assert "--case '*/duplicate/*' matches no case; did you mean '*/duplicates/*'?" in err
 
 
-def test_a_backend_that_claims_nothing_that_there_are_vectors_of_exits_with_3(run, tmp_path):
+def test_a_backend_that_claims_nothing_that_there_are_vectors_of_exits_with_3(run: Run, tmp_path: Path) -> None:
     backend(tmp_path, "pass", "['mindspore.Adam']")
     assert run("mine:make")[0] == 3
 
@@ -174,7 +178,7 @@ def test_a_backend_that_claims_nothing_that_there_are_vectors_of_exits_with_3(ru
         (["--results", "nowhere", *SPARSE], "no directory nowhere"),
     ],
 )
-def test_bad_input_exits_with_2_and_writes_no_report(run, tmp_path, arguments, said):
+def test_bad_input_exits_with_2_and_writes_no_report(run: Run, tmp_path: Path, arguments: list[str], said: str) -> None:
     code, out, err = run(*arguments, "--json", "report.json")
     assert code == 2
     assert out == ""
@@ -200,20 +204,20 @@ def test_bad_input_exits_with_2_and_writes_no_report(run, tmp_path, arguments, s
         ["reference", "--no-such-flag"],
     ],
 )
-def test_wrong_usage_exits_with_2(run, arguments):
+def test_wrong_usage_exits_with_2(run: Run, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run(*arguments)
     assert ended.value.code == 2
 
 
-def test_a_factory_that_raises_exits_with_3(run, tmp_path):
+def test_a_factory_that_raises_exits_with_3(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def make():\n    raise OSError('no driver')\n")
     code, _, err = run("mine:make")
     assert code == 3
     assert "no driver" in err
 
 
-def test_a_tighter_class_can_be_required(run):
+def test_a_tighter_class_can_be_required(run: Run) -> None:
     rounded = ["reference", *SPARSE, "--option", "tensor_scalars=yes"]
     assert run(*rounded)[0] == 0
     code, out, _ = run(*rounded, "--require", "exact-ieee")
@@ -231,35 +235,35 @@ def test_a_tighter_class_can_be_required(run):
         ("npu:0", "tensor-approx"),
     ],
 )
-def test_an_accelerator_is_asked_for_less_than_a_cpu(device, required):
+def test_an_accelerator_is_asked_for_less_than_a_cpu(device: str | None, required: str) -> None:
     assert default_class(device) == required
 
 
-def waivers(directory, *globs):
+def waivers(directory: Path, *globs: str) -> list[str]:
     (directory / "waivers.yaml").write_text("".join(f"- {{case: '{glob}', reason: known, link: 'https://x.org/1'}}\n" for glob in globs))
     return ["--waivers", "waivers.yaml"]
 
 
-def test_waived_failures_exit_with_0(run, tmp_path):
+def test_waived_failures_exit_with_0(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("reference", *LAST_WINS, *waivers(tmp_path, "*/duplicates/*"))
     assert code == 0
     assert "2 known failures waived" in " ".join(out.split())
 
 
-def test_a_waiver_that_no_longer_applies_exits_with_1_and_is_named(run, tmp_path):
+def test_a_waiver_that_no_longer_applies_exits_with_1_and_is_named(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("reference", *waivers(tmp_path, "*/duplicates/*"))
     assert code == 1
     assert "PROBLEM: the waiver for '*/duplicates/*'" in out
     assert run("reference", *waivers(tmp_path, "no/such/case"))[0] == 1
 
 
-def test_a_program_is_run_once_and_judged(run, tmp_path, vectors):
+def test_a_program_is_run_once_and_judged(run: Run, tmp_path: Path, vectors: Path) -> None:
     code, out, _ = run("--program", program(tmp_path, vectors), *SPARSE)
     assert code == 0
     assert "conforms to torch.SparseAdam: 4 cases passed" in " ".join(out.split())
 
 
-def test_a_program_that_fails_without_a_result_exits_with_3(run, tmp_path):
+def test_a_program_that_fails_without_a_result_exits_with_3(run: Run, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("import sys; sys.exit(4)")
     code, out, err = run("--program", f"{sys.executable} program.py", *SPARSE)
     assert code == 3
@@ -267,7 +271,7 @@ def test_a_program_that_fails_without_a_result_exits_with_3(run, tmp_path):
     assert "ended with exit status 4 and left no result" in err
 
 
-def test_a_program_that_fails_midway_keeps_its_results_and_exits_with_1(run, tmp_path, vectors):
+def test_a_program_that_fails_midway_keeps_its_results_and_exits_with_1(run: Run, tmp_path: Path, vectors: Path) -> None:
     command = program(tmp_path, vectors, code=4)
     file = tmp_path / "program.py"
     file.write_text(file.read_text().replace("np.savez(", "if file.stem != 'basics': np.savez("))
@@ -279,14 +283,14 @@ def test_a_program_that_fails_midway_keeps_its_results_and_exits_with_1(run, tmp
     assert "basics.npz; the program ended with exit status 4" in words
 
 
-def test_a_program_that_fails_after_its_last_result_exits_with_1(run, tmp_path, vectors):
+def test_a_program_that_fails_after_its_last_result_exits_with_1(run: Run, tmp_path: Path, vectors: Path) -> None:
     code, out, _ = run("--program", program(tmp_path, vectors, code=4), *SPARSE, "--junit", "report.xml")
     assert code == 1
     assert "4 cases passed, attained exact-ieee; but the program ended with exit status 4" in " ".join(out.split())
     assert ElementTree.parse(tmp_path / "report.xml").getroot().get("errors") == "1"
 
 
-def test_results_that_were_made_elsewhere_are_judged(run, tmp_path, vectors):
+def test_results_that_were_made_elsewhere_are_judged(run: Run, tmp_path: Path, vectors: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
     subprocess.run([*program(tmp_path, vectors).split(), str(vectors), str(results)], check=True, cwd=tmp_path)
@@ -297,7 +301,7 @@ def test_results_that_were_made_elsewhere_are_judged(run, tmp_path, vectors):
     assert "wrote no result" in out
 
 
-def test_damaged_vectors_exit_with_2(run, tmp_path, vectors):
+def test_damaged_vectors_exit_with_2(run: Run, tmp_path: Path, vectors: Path) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(vectors, damaged)
     file = damaged / "torch.SparseAdam" / "basics.yaml"
@@ -307,7 +311,7 @@ def test_damaged_vectors_exit_with_2(run, tmp_path, vectors):
     assert "basics.yaml" in err
 
 
-def test_cases_that_cannot_be_built_here_are_unsupported(vectors):
+def test_cases_that_cannot_be_built_here_are_unsupported(vectors: Path) -> None:
     there = read_vectors(vectors, ["torch.Adam"])
     outcomes = [Outcome(golden.case.id, End.UNSUPPORTED, message="no") for golden in there]
     lacking = Vectors(there.goldens, (("torch.Adam/elements/one", "needs scipy"),))
@@ -316,7 +320,7 @@ def test_cases_that_cannot_be_built_here_are_unsupported(vectors):
     assert verdicts[1].reason == "needs scipy"
 
 
-def test_outcomes_that_are_missing_or_of_other_cases_are_a_failure_of_the_harness(vectors):
+def test_outcomes_that_are_missing_or_of_other_cases_are_a_failure_of_the_harness(vectors: Path) -> None:
     there = read_vectors(vectors, ["torch.Adam"])
     for outcomes in ([], [Outcome("torch.Adam/basics/other", End.UNSUPPORTED)]):
         with pytest.raises(HarnessError, match="outcomes for 1 cases"):

@@ -1,10 +1,11 @@
-"""`check` as an inner loop: failures as they come, a quick end, what failed last time, several workers, another Python."""
+"""`check` in daily use: failures as they come, the end at the first, a rerun of the last failures, several workers, another Python."""
 
 import json
 import subprocess
 import sys
 import textwrap
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,27 +17,29 @@ SPARSE = ["--dialect", "torch.SparseAdam"]
 LAST_WINS = ["--option", "deviations=duplicates-last-wins"]
 PAIR, NEIGHBOURS = "torch.SparseAdam/duplicates/pair", "torch.SparseAdam/duplicates/neighbours"
 
+Run = Callable[..., tuple[int, str, str]]
+
 
 @pytest.fixture(scope="module")
-def vectors(tmp_path_factory):
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_vectors.write(tmp_path_factory.mktemp("vectors"))
 
 
 @pytest.fixture
-def run(vectors, tmp_path, monkeypatch, capsys):
+def run(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `check` in an empty directory with a cache of its own: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     capsys.readouterr()
 
-    def command(*arguments):
+    def command(*arguments: str) -> tuple[int, str, str]:
         code = check.main([*arguments, "--vectors", str(vectors)])
         return code, *capsys.readouterr()
 
     return command
 
 
-def test_failures_are_told_on_standard_error_as_they_come(run):
+def test_failures_are_told_on_standard_error_as_they_come(run: Run) -> None:
     code, _, err = run("reference", *SPARSE, *LAST_WINS)
     told = [line for line in err.splitlines() if line.startswith("FAILED ")]
     assert code == 1
@@ -44,7 +47,7 @@ def test_failures_are_told_on_standard_error_as_they_come(run):
     assert all("bounds off: " in line for line in told)
 
 
-def test_the_first_failure_can_be_the_last(run):
+def test_the_first_failure_can_be_the_last(run: Run) -> None:
     code, out, _ = run("reference", *SPARSE, *LAST_WINS, "-x")
     words = " ".join(out.split())
     assert code == 1
@@ -52,25 +55,25 @@ def test_the_first_failure_can_be_the_last(run):
     assert "stopped at the first failure: 2 selected cases not run" in words
 
 
-def test_stopping_early_changes_nothing_where_nothing_fails(run):
+def test_stopping_early_changes_nothing_where_nothing_fails(run: Run) -> None:
     assert run("reference", "-x")[0] == 0
 
 
-def test_a_waived_failure_does_not_stop_the_run(run, tmp_path):
+def test_a_waived_failure_does_not_stop_the_run(run: Run, tmp_path: Path) -> None:
     (tmp_path / "waivers.yaml").write_text("- {case: '*/duplicates/*', reason: known, link: 'https://x.org/1'}\n")
     code, out, _ = run("reference", *LAST_WINS, "-x", "--waivers", "waivers.yaml")
     assert code == 0
     assert "not run" not in out
 
 
-def test_the_selected_cases_can_be_listed_without_being_run(run):
+def test_the_selected_cases_can_be_listed_without_being_run(run: Run) -> None:
     code, out, _ = run("reference", "--list", "--case", "*/duplicates/*")
     assert code == 0
     assert sorted(line.split("\t")[0] for line in out.splitlines()) == [NEIGHBOURS, PAIR]
     assert run("--list", *SPARSE)[1].count("\n") == 4
 
 
-def test_what_failed_last_time_is_run_alone_and_then_everything(run):
+def test_what_failed_last_time_is_run_alone_and_then_everything(run: Run) -> None:
     assert "none of the selected cases failed last time" in run("reference", "--last-failed")[2]
     run("reference", *LAST_WINS)
     code, out, _ = run("reference", *LAST_WINS, "--last-failed")
@@ -78,7 +81,7 @@ def test_what_failed_last_time_is_run_alone_and_then_everything(run):
     assert "2 of 2 cases fail" in " ".join(out.split())
 
 
-def test_what_failed_is_remembered_for_each_backend_and_until_it_passes(run, tmp_path):
+def test_what_failed_is_remembered_for_each_backend_and_until_it_passes(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         textwrap.dedent("""
             import pathlib
@@ -98,13 +101,13 @@ def test_what_failed_is_remembered_for_each_backend_and_until_it_passes(run, tmp
     assert "failed last time" in run("mine:make", "--last-failed")[2]
 
 
-def test_a_cache_that_cannot_be_written_to_does_not_matter(run, monkeypatch):
+def test_a_cache_that_cannot_be_written_to_does_not_matter(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
     assert run("reference", *SPARSE, "--last-failed")[0] == 0
 
 
 @pytest.mark.parametrize("options", [[], LAST_WINS])
-def test_several_workers_give_the_same_report(run, tmp_path, options):
+def test_several_workers_give_the_same_report(run: Run, tmp_path: Path, options: list[str]) -> None:
     reports = []
     for jobs in ("1", "2", "3"):
         code, out, _ = run("reference", *options, "-j", jobs, "--json", "report.json")
@@ -115,13 +118,15 @@ def test_several_workers_give_the_same_report(run, tmp_path, options):
     assert reports[0] == reports[1] == reports[2]
 
 
-def test_with_several_workers_the_first_failure_can_be_the_last(run):
+def test_with_several_workers_the_first_failure_can_be_the_last(run: Run) -> None:
     code, out, _ = run("reference", *SPARSE, *LAST_WINS, "-x", "-j", "2")
     assert code == 1
     assert "2 selected cases not run" in " ".join(out.split())
 
 
-def test_annotations_for_github_name_the_case_and_the_summary_is_appended(run, tmp_path, monkeypatch):
+def test_annotations_for_github_name_the_case_and_the_summary_is_appended(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "summary.md").write_text("before\n")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     _, out, _ = run("reference", *SPARSE, *LAST_WINS, "--github")
@@ -131,7 +136,7 @@ def test_annotations_for_github_name_the_case_and_the_summary_is_appended(run, t
     assert "**Cause** duplicates-last-wins" in summary
 
 
-def test_the_nearest_dialect_is_told_with_what_is_done_otherwise(run):
+def test_the_nearest_dialect_is_told_with_what_is_done_otherwise(run: Run) -> None:
     code, out, _ = run("reference", *SPARSE, *LAST_WINS, "--nearest")
     assert code == 0
     table = out.splitlines()[3:]
@@ -140,7 +145,7 @@ def test_the_nearest_dialect_is_told_with_what_is_done_otherwise(run):
     assert "torch.SparseAdam, but: duplicates-last-wins" in " ".join(out.split())
 
 
-def test_the_dialect_of_a_right_backend_is_the_nearest(run):
+def test_the_dialect_of_a_right_backend_is_the_nearest(run: Run) -> None:
     _, out, _ = run("reference", "--dialect", "torch.SparseAdam", "--nearest")
     assert "torch.SparseAdam: within its bound everywhere" in out
 
@@ -153,14 +158,14 @@ def test_the_dialect_of_a_right_backend_is_the_nearest(run):
         ("/bin/true", "ended with exit status 0"),
     ],
 )
-def test_a_python_that_is_none_is_bad_input(run, python, said):
+def test_a_python_that_is_none_is_bad_input(run: Run, python: str, said: str) -> None:
     code, _, err = run("reference", "--python", python)
     assert code == 2
     assert f"--python {python}: " in err
     assert said in err
 
 
-def test_an_environment_without_numpy_is_told_what_to_install(run, tmp_path):
+def test_an_environment_without_numpy_is_told_what_to_install(run: Run, tmp_path: Path) -> None:
     venv.create(tmp_path / "bare", with_pip=False)
     python = str(tmp_path / "bare" / "bin" / "python")
     code, _, err = run("reference", "--python", python)
@@ -169,7 +174,7 @@ def test_an_environment_without_numpy_is_told_what_to_install(run, tmp_path):
     assert "-m pip install numpy pyyaml" in err
 
 
-def test_a_backend_runs_in_another_python_with_this_refimpl_and_its_own_packages(run, tmp_path):
+def test_a_backend_runs_in_another_python_with_this_refimpl_and_its_own_packages(run: Run, tmp_path: Path) -> None:
     """An environment that sees NumPy and PyYAML alone: links to the ones that are installed here."""
     venv.create(tmp_path / "other", with_pip=False)
     python = tmp_path / "other" / "bin" / "python"
@@ -178,7 +183,7 @@ def test_a_backend_runs_in_another_python_with_this_refimpl_and_its_own_packages
     import yaml
 
     for package in (numpy, yaml):
-        (purelib / package.__name__).symlink_to(Path(package.__file__).parent)
+        (purelib / package.__name__).symlink_to(Path(str(package.__file__)).parent)
     for entry in Path(numpy.__file__).parent.parent.glob("numpy.libs"):
         (purelib / entry.name).symlink_to(entry)
     (tmp_path / "mine.py").write_text(
@@ -197,7 +202,7 @@ def test_a_backend_runs_in_another_python_with_this_refimpl_and_its_own_packages
     assert "conforms to torch.SparseAdam: 4 cases passed" in " ".join(out.split())
 
 
-def test_unsupported_cases_take_one_line_unless_all_is_asked_for(run, tmp_path):
+def test_unsupported_cases_take_one_line_unless_all_is_asked_for(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         textwrap.dedent("""
             from refimpl.backends.reference import factory
@@ -218,13 +223,13 @@ def test_unsupported_cases_take_one_line_unless_all_is_asked_for(run, tmp_path):
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "many", "1.5", "100000"])
-def test_a_number_of_workers_that_is_none_is_wrong_usage(run, jobs):
+def test_a_number_of_workers_that_is_none_is_wrong_usage(run: Run, jobs: str) -> None:
     with pytest.raises(SystemExit) as ended:
         run("reference", "-j", jobs)
     assert ended.value.code == 2
 
 
-def test_without_vectors_here_those_that_refimpl_brings_are_judged(tmp_path):
+def test_without_vectors_here_those_that_refimpl_brings_are_judged(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "refimpl.check", "--list", *SPARSE, "--case", PAIR], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import small_vectors
 
@@ -29,11 +30,11 @@ DEVIATE = """
 """
 
 
-def run(code, directory):
+def run(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=directory)
 
 
-def test_with_everything_else_hidden_a_wrong_result_still_gets_its_cause(tmp_path):
+def test_with_everything_else_hidden_a_wrong_result_still_gets_its_cause(tmp_path: Path) -> None:
     small_vectors.write(tmp_path / "vectors", "torch.SparseAdam/duplicates/pair")
     made = run(DEVIATE, tmp_path)
     assert made.returncode == 0, made.stderr

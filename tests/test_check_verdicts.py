@@ -1,4 +1,4 @@
-"""What `check` says of backends and programs that pass by luck, by silence or on principle: each is told for what it is."""
+"""What `check` says of backends and programs that raise in every call, claim or show little, read answers, or vary from run to run."""
 
 import json
 import os
@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small_vectors
@@ -27,20 +29,22 @@ CASES = (
 )
 SCHEMA = json.loads((resources.files("refimpl.report") / "report.schema.json").read_text(encoding="utf-8"))
 
+Run = Callable[..., tuple[int, str, dict[str, Any], str]]
+
 
 @pytest.fixture(scope="module")
-def vectors(tmp_path_factory):
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_vectors.write(tmp_path_factory.mktemp("vectors"), *(f"torch.SparseAdam/{case}" for case in CASES))
 
 
 @pytest.fixture
-def run(vectors, tmp_path, monkeypatch, capsys):
+def run(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run `check` in an empty directory; what it gives: exit code, last line, the JSON report, all that was printed."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     capsys.readouterr()
 
-    def command(*arguments):
+    def command(*arguments: str) -> tuple[int, str, dict[str, Any], str]:
         code = check.main([*arguments, "--vectors", str(vectors), "--json", "report.json"])
         out, err = capsys.readouterr()
         file = tmp_path / "report.json"
@@ -52,18 +56,18 @@ def run(vectors, tmp_path, monkeypatch, capsys):
     return command
 
 
-def statuses(document):
+def statuses(document: dict[str, Any]) -> dict[str, str]:
     return {case["id"].partition("/")[2]: case["status"] for case in document["cases"]}
 
 
 @pytest.mark.parametrize(("error", "call"), [("ValueError", "start"), ("NotImplementedError", "step"), ("NameError", "step")])
-def test_a_backend_whose_every_call_raises_passes_no_case(run, error, call):
+def test_a_backend_whose_every_call_raises_passes_no_case(run: Run, error: str, call: str) -> None:
     code, _, document, _ = run("toy_backends:raising", "--option", f"error={error}", "--option", f"call={call}")
     assert code == 1
     assert document["counts"]["passed"] == 0
 
 
-def test_a_backend_that_raises_only_where_it_must_passes(run):
+def test_a_backend_that_raises_only_where_it_must_passes(run: Run) -> None:
     code, last, document, _ = run("reference", "--strict")
     assert code == 0
     assert last.endswith("conforms to torch.SparseAdam: 7 cases passed, attained exact-ieee")
@@ -72,14 +76,14 @@ def test_a_backend_that_raises_only_where_it_must_passes(run):
     assert document["rerun"] is None
 
 
-def test_unsupported_that_is_raised_late_is_an_error(run):
+def test_unsupported_that_is_raised_late_is_an_error(run: Run) -> None:
     code, _, document, printed = run("toy_backends:late")
     assert code == 1
     assert statuses(document)["duplicates/pair"] == "error"
     assert "raised Unsupported in step 1, and only start may: no duplicates" in printed
 
 
-def test_what_a_claim_leaves_out_stands_in_the_last_line_and_fails_under_strict(run):
+def test_what_a_claim_leaves_out_stands_in_the_last_line_and_fails_under_strict(run: Run) -> None:
     code, last, document, _ = run("toy_backends:claiming")
     assert code == 0
     assert last == "odd 1 conforms to torch.SparseAdam on 4 of 7 cases: dense, groups unsupported; attained exact-ieee"
@@ -89,7 +93,7 @@ def test_what_a_claim_leaves_out_stands_in_the_last_line_and_fails_under_strict(
     assert "--strict takes nothing as passed that was not judged" in last
 
 
-def test_moments_that_are_not_shown_stand_in_the_last_line_and_fail_under_strict(run):
+def test_moments_that_are_not_shown_stand_in_the_last_line_and_fail_under_strict(run: Run) -> None:
     code, last, document, _ = run("toy_backends:param_alone")
     assert code == 0
     assert last == "odd 1 conforms to torch.SparseAdam on 7 of 7 cases: exp_avg and exp_avg_sq not shown; attained exact-ieee"
@@ -97,13 +101,13 @@ def test_moments_that_are_not_shown_stand_in_the_last_line_and_fail_under_strict
     assert run("toy_backends:param_alone", "--strict")[0] == 1
 
 
-def test_a_narrowed_selection_stands_in_the_last_line(run):
+def test_a_narrowed_selection_stands_in_the_last_line(run: Run) -> None:
     code, last, document, _ = run("reference", "--case", "*/basics/*")
     assert (code, document["coverage"]["narrowed"]) == (0, True)
     assert last.endswith("conforms to torch.SparseAdam: 2 cases passed of the 2 selected, attained exact-ieee")
 
 
-def test_refusals_alone_are_not_conformance(run):
+def test_refusals_alone_are_not_conformance(run: Run) -> None:
     code, last, _, _ = run("reference", "--case", "*/refused/*")
     assert code == 0
     assert "refuses what torch.SparseAdam refuses on 3 of the 3 selected cases: of torch.SparseAdam only refusals were judged" in last
@@ -113,21 +117,21 @@ def test_refusals_alone_are_not_conformance(run):
     ("option", "hint"),
     [("feature=row", "did you mean rows?"), ("dtype=flaot32", "did you mean float32?"), ("features=rows", "did you mean feature?")],
 )
-def test_a_claim_or_an_option_that_is_misspelt_exits_with_2(run, option, hint):
+def test_a_claim_or_an_option_that_is_misspelt_exits_with_2(run: Run, option: str, hint: str) -> None:
     code, _, document, printed = run("toy_backends:claiming", "--option", option)
     assert (code, document) == (2, {})
     assert hint in printed
 
 
-def test_no_answer_is_found_in_the_process_of_a_backend(run):
+def test_no_answer_is_found_in_the_process_of_a_backend(run: Run) -> None:
     assert run("toy_backends:searching")[0] == 0
 
 
-def causes(document):
+def causes(document: dict[str, Any]) -> dict[str, list[str]]:
     return {name: cause["cases"] for cause in document["causes"] for name in cause["deviations"]}
 
 
-def test_results_that_differ_from_run_to_run_are_told(run):
+def test_results_that_differ_from_run_to_run_are_told(run: Run) -> None:
     code, _, document, printed = run("toy_backends:restless")
     assert code == 1
     assert document["rerun"] == {"case_id": "torch.SparseAdam/basics/one-step", "alone_passes": False, "deterministic": False}
@@ -135,14 +139,14 @@ def test_results_that_differ_from_run_to_run_are_told(run):
     assert "the same calls do not give the same results" in printed
 
 
-def test_a_failure_that_comes_only_after_other_cases_is_told(run):
+def test_a_failure_that_comes_only_after_other_cases_is_told(run: Run) -> None:
     code, _, document, _ = run("toy_backends:forgetful", "--case", "*/basics/*", "--case", "*/duplicates/*")
     assert code == 1
     assert (document["rerun"]["alone_passes"], document["rerun"]["deterministic"]) == (True, True)
     assert document["rerun"]["case_id"] in causes(document)["only-after-other-cases"]
 
 
-def test_a_failure_that_does_not_come_again_after_the_same_cases_is_not_blamed_on_them(run):
+def test_a_failure_that_does_not_come_again_after_the_same_cases_is_not_blamed_on_them(run: Run) -> None:
     code, _, document, _ = run("toy_backends:fickle")
     assert code == 1
     assert (document["rerun"]["alone_passes"], document["rerun"]["deterministic"]) == (True, False)
@@ -150,7 +154,7 @@ def test_a_failure_that_does_not_come_again_after_the_same_cases_is_not_blamed_o
     assert "not-deterministic" in causes(document)
 
 
-def test_a_failure_that_is_always_the_same_is_no_matter_of_runs(run):
+def test_a_failure_that_is_always_the_same_is_no_matter_of_runs(run: Run) -> None:
     _, _, document, _ = run("reference", "--option", "deviations=duplicates-last-wins")
     assert (document["rerun"]["alone_passes"], document["rerun"]["deterministic"]) == (False, True)
     assert causes(document).keys().isdisjoint({"not-deterministic", "only-after-other-cases"})
@@ -174,13 +178,13 @@ INSPECTING = """
 """
 
 
-def inspecting(directory, status=0):
+def inspecting(directory: Path, status: int = 0) -> list[str]:
     (directory / "inspecting.py").write_text(textwrap.dedent(INSPECTING).replace("STATUS", str(status)))
     return ["--program", f"{sys.executable} inspecting.py", "--dialect", "torch.SparseAdam"]
 
 
 @pytest.mark.parametrize("status", [0, 5])
-def test_a_program_is_handed_its_cases_without_answers_and_nothing_is_left_behind(run, tmp_path, status):
+def test_a_program_is_handed_its_cases_without_answers_and_nothing_is_left_behind(run: Run, tmp_path: Path, status: int) -> None:
     run(*inspecting(tmp_path, status), "--case", "*/refused/*", "--case", "*/basics/one-step")
     handed = (tmp_path / "handed").read_text()
     inputs, results = handed.splitlines()[0].split()
@@ -195,11 +199,12 @@ def test_a_program_is_handed_its_cases_without_answers_and_nothing_is_left_behin
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_a_check_that_is_terminated_ends_its_program_and_leaves_nothing_behind(vectors, tmp_path):
+def test_a_check_that_is_terminated_ends_its_program_and_leaves_nothing_behind(vectors: Path, tmp_path: Path) -> None:
     (tmp_path / "waiting.py").write_text("import os, sys, time; print(os.getpid(), sys.argv[1], flush=True); time.sleep(600)")
     words = ["--program", f"{sys.executable} waiting.py", "--dialect", "torch.SparseAdam", "--vectors", str(vectors)]
     command = [sys.executable, "-m", "refimpl.check", *words]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         assert process.stderr.readline().startswith("judging ")
         pid, inputs = process.stderr.readline().split()
         assert Path(inputs).is_dir()
@@ -209,7 +214,7 @@ def test_a_check_that_is_terminated_ends_its_program_and_leaves_nothing_behind(v
     assert not Path(inputs).parent.exists()
 
 
-def test_a_program_that_only_refuses_is_not_called_conformant(run, tmp_path):
+def test_a_program_that_only_refuses_is_not_called_conformant(run: Run, tmp_path: Path) -> None:
     code, last, document, _ = run(*inspecting(tmp_path), "--case", "*/refused/*")
     assert (code, document["coverage"]["refusals"]) == (0, ["torch.SparseAdam"])
     assert "conforms" not in last

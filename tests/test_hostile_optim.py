@@ -1,17 +1,17 @@
 """Gradients, settings and states that nobody should give: refused by name with nothing changed, or right and computed."""
 
 import pytest
-from hostile import gradients, states
+from hostile import Entry, gradients, states
 
 ENTRIES = [*gradients.entries(), *gradients.memory_entries(), *states.entries()]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)
-def test_a_call_does_as_it_promises(entry):
+def test_a_call_does_as_it_promises(entry: Entry) -> None:
     entry.run()
 
 
-def test_the_corpus_is_as_large_as_it_should_be():
+def test_the_corpus_is_as_large_as_it_should_be() -> None:
     kinds = [entry.kind for entry in ENTRIES]
     assert kinds.count("gradient") >= 150
     assert kinds.count("setting") + kinds.count("state") >= 250

@@ -17,7 +17,7 @@ INDICES = hnp.arrays(
 
 @settings(deadline=None)
 @given(INDICES, st.integers(1, 4))
-def test_merging_has_the_bits_of_summing_each_row_in_the_order_given(indices, width):
+def test_merging_has_the_bits_of_summing_each_row_in_the_order_given(indices: np.ndarray, width: int) -> None:
     values = np.random.default_rng(0).standard_normal((len(indices), width)).astype(np.float32)
     rows, summed = merge(indices, values, ROWS)
     expected_rows, expected = merged(indices, values)
@@ -28,7 +28,7 @@ def test_merging_has_the_bits_of_summing_each_row_in_the_order_given(indices, wi
 
 @settings(deadline=None)
 @given(st.sets(st.integers(0, 100)).map(list))
-def test_rows_that_occur_once_come_back_as_the_very_arrays_that_were_given(rows):
+def test_rows_that_occur_once_come_back_as_the_very_arrays_that_were_given(rows: list[int]) -> None:
     indices, values = np.array(rows, np.int64), np.ones((len(rows), 2), np.float32)
     got_rows, got_values = merge(indices, values, 101)
     assert got_rows is indices
@@ -36,7 +36,7 @@ def test_rows_that_occur_once_come_back_as_the_very_arrays_that_were_given(rows)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 64, 4096, 2**20, 2**33])
-def test_rows_at_equal_distances_are_told_apart(stride):
+def test_rows_at_equal_distances_are_told_apart(stride: int) -> None:
     indices = np.tile(np.arange(200)[::-1] * stride, 3)
     groups = group(indices)
     assert groups.rows == 200
@@ -44,24 +44,24 @@ def test_rows_at_equal_distances_are_told_apart(stride):
     assert groups.following.tolist() == [*range(200, 600), *[-1] * 200]
 
 
-def test_the_values_may_have_any_shape_beyond_the_first_axis():
+def test_the_values_may_have_any_shape_beyond_the_first_axis() -> None:
     values = np.arange(12, dtype=np.float64).reshape(3, 2, 2)
     rows, summed = merge(np.array([5, 1, 5]), values, 6)
     assert rows.tolist() == [5, 1]
     np.testing.assert_array_equal(summed, [values[0] + values[2], values[1]])
 
 
-def test_many_rows_split_over_threads_have_the_same_bits(monkeypatch):
+def test_many_rows_split_over_threads_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     indices, values = rng.integers(0, 50, 500), rng.standard_normal((500, 3)).astype(np.float32)
     alone = merge(indices, values, 50)
     monkeypatch.setattr(compiling, "SMALL", 0)
     together = merge(indices, values, 50)
-    for one, other in zip(alone, together):
-        np.testing.assert_array_equal(one, other)
+    for expected, got in zip(alone, together):
+        np.testing.assert_array_equal(expected, got)
 
 
 @pytest.mark.parametrize("index", [-1, 4])
-def test_an_index_out_of_range_is_refused(index):
+def test_an_index_out_of_range_is_refused(index: int) -> None:
     with pytest.raises(InvalidGradient, match=f"indices\\[1\\] = {index} is outside the table of 4 rows"):
         merge(np.array([0, index]), np.ones((2, 3)), 4)

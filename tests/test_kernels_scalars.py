@@ -1,9 +1,10 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from refimpl.dialects import Hyper, dialect
+from refimpl.dialects import Hyper, Picks, dialect
 from refimpl.dialects.stages import Decay, Direction, Eps, Objective
 from refimpl.kernels.scalars import Scalars, scalars, without_gradient
 
@@ -11,18 +12,18 @@ HYPER = Hyper(lr=0.1, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.25, loss_
 PICKS = replace(dialect("torch.SparseAdam").picks, decay=Decay.NONE)
 
 
-def named(picks, t=1, dtype=np.float64):
+def named(picks: Picks, t: int = 1, dtype: Any = np.float64) -> dict[str, float]:
     return dict(zip(Scalars._fields, scalars(HYPER, picks, t, np.dtype(dtype)).tolist()))
 
 
-def test_they_are_computed_in_double_and_rounded_once():
+def test_they_are_computed_in_double_and_rounded_once() -> None:
     single, double = (scalars(HYPER, PICKS, 7, np.dtype(dtype)) for dtype in (np.float32, np.float64))
     assert single.dtype == np.float32
     np.testing.assert_array_equal(single, double.astype(np.float32))
     assert double[Scalars._fields.index("rest2")] == 1 - 0.999  # and not 1 - float32(0.999), which is off by 1.3e-5 of it
 
 
-def test_the_first_step_has_the_size_of_the_learning_rate():
+def test_the_first_step_has_the_size_of_the_learning_rate() -> None:
     at_first = named(PICKS)
     assert at_first["step"] * at_first["rest1"] / np.sqrt(at_first["rest2"]) == pytest.approx(0.1)
 
@@ -39,17 +40,17 @@ def test_the_first_step_has_the_size_of_the_learning_rate():
         ({"decay": Decay.DECOUPLED_ALL}, {"decay": 0, "late_decay": 0, "keep": 0.975}),
     ],
 )
-def test_each_pick_is_a_number(changes, expected):
-    found = named(replace(PICKS, **changes))
-    assert {name: found[name] for name in expected} == expected
+def test_each_pick_is_a_number(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    numbers = named(replace(PICKS, **changes))
+    assert {name: numbers[name] for name in expected} == expected
 
 
-def test_what_overflows_the_dtype_is_infinite_without_a_warning():
+def test_what_overflows_the_dtype_is_infinite_without_a_warning() -> None:
     assert scalars(replace(HYPER, lr=1e300), PICKS, 1, np.dtype(np.float32))[Scalars._fields.index("step")] == np.inf
 
 
-def test_rows_without_a_gradient_are_neither_decayed_per_occurrence_nor_unscaled():
-    given = scalars(HYPER, replace(PICKS, decay=Decay.COUPLED_OCCURRENCE, objective=Objective.MAXIMIZE), 3, np.dtype(np.float32))
-    idle = dict(zip(Scalars._fields, without_gradient(given).tolist()))
+def test_rows_without_a_gradient_are_neither_decayed_per_occurrence_nor_unscaled() -> None:
+    numbers = scalars(HYPER, replace(PICKS, decay=Decay.COUPLED_OCCURRENCE, objective=Objective.MAXIMIZE), 3, np.dtype(np.float32))
+    idle = dict(zip(Scalars._fields, without_gradient(numbers).tolist()))
     assert (idle["sign"], idle["decay"], idle["unscale"]) == (1, 0, 1)
-    assert idle["step"] == given[Scalars._fields.index("step")]
+    assert idle["step"] == numbers[Scalars._fields.index("step")]

@@ -1,5 +1,8 @@
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +13,13 @@ from hypothesis.extra import numpy as hnp
 from kernel_twin import stepped
 
 from refimpl import kernels
-from refimpl.dialects import dialect
+from refimpl.dialects import Hyper, Picks, dialect
 from refimpl.dialects.stages import Amsgrad, Bias, Decay, Direction, Merge, Touch
 from refimpl.errors import UsageError
 from refimpl.gradients import RowGradient
 from refimpl.kernels import compiling
 
-WAYS = {
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "sparse": ("torch.SparseAdam", {}),
     "sparse-maximize": ("torch.SparseAdam", {"maximize": True, "eps": 1e-3}),
     "lazy": ("mindspore.LazyAdam", {"learning_rate": 0.1}),
@@ -27,7 +30,7 @@ WAYS = {
     "all-rows": ("mindspore.Adam", {}),
     "all-rows-amsgrad-decay": ("mindspore.Adam", {"use_amsgrad": True, "weight_decay": 0.1, "loss_scale": 2.0}),
 }
-DENSE = {
+DENSE: dict[str, tuple[str, dict[str, Any]]] = {
     "paper": ("torch.Adam", {"eps": 1e-3}),
     "paper-amsgrad-decay": ("torch.Adam", {"amsgrad": True, "weight_decay": 0.1}),
     "decoupled-maximize": ("torch.Adam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "maximize": True}),
@@ -35,20 +38,20 @@ DENSE = {
 }
 
 
-def resolved(way):
+def resolved(way: str) -> tuple[Hyper, Picks]:
     name, options = {**WAYS, **DENSE}[way]
     return dialect(name).resolve({**dialect(name).defaults(), **options})
 
 
-def state(shape, dtype, picks, seed=1):
+def state(shape: tuple[int, ...], dtype: Any, picks: Picks, seed: int = 1) -> tuple[Any, Any, Any, Any]:
     """A state in the middle of training."""
     rng = np.random.default_rng(seed)
     param, exp_avg = (np.asarray(rng.standard_normal(shape)).astype(dtype) for _ in range(2))
     exp_avg_sq, largest = (np.asarray(rng.random(shape)).astype(dtype) for _ in range(2))
-    return [param, exp_avg, exp_avg_sq, None if picks.amsgrad is Amsgrad.OFF else largest]
+    return param, exp_avg, exp_avg_sq, None if picks.amsgrad is Amsgrad.OFF else largest
 
 
-def assert_twin(way, shape, dtype, gradient, t=3):
+def assert_twin(way: str, shape: tuple[int, ...], dtype: Any, gradient: Any, t: int = 3) -> None:
     hyper, picks = resolved(way)
     arrays = state(shape, dtype, picks)
     expected = stepped(*arrays, gradient, hyper, picks, t)
@@ -61,7 +64,7 @@ FLOATS = st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([np.nan, n
 
 
 @st.composite
-def row_gradients(draw):
+def row_gradients(draw: st.DrawFn) -> RowGradient:
     rows, width = draw(st.integers(1, 9)), draw(st.sampled_from([1, 3, 16, 33]))
     indices = draw(hnp.arrays(draw(st.sampled_from([np.int32, np.int64])), st.integers(0, 12), elements=st.integers(0, rows - 1)))
     values = draw(hnp.arrays(np.float32, (len(indices), width), elements=FLOATS))
@@ -70,7 +73,7 @@ def row_gradients(draw):
 
 @settings(deadline=None, max_examples=40)
 @given(row_gradients(), st.sampled_from(list(WAYS)), st.integers(1, 2000))
-def test_a_step_by_rows_has_the_bits_of_the_same_step_in_numpy(gradient, way, t):
+def test_a_step_by_rows_has_the_bits_of_the_same_step_in_numpy(gradient: Any, way: str, t: int) -> None:
     assert_twin(way, gradient.shape, np.float32, gradient, t)
 
 
@@ -78,32 +81,32 @@ def test_a_step_by_rows_has_the_bits_of_the_same_step_in_numpy(gradient, way, t)
 @given(
     hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=17), elements=FLOATS), st.sampled_from(list(DENSE)), st.integers(1, 2000)
 )
-def test_a_dense_step_has_the_bits_of_the_same_step_in_numpy(gradient, way, t):
+def test_a_dense_step_has_the_bits_of_the_same_step_in_numpy(gradient: Any, way: str, t: int) -> None:
     assert_twin(way, gradient.shape, np.float32, gradient, t)
 
 
 @pytest.mark.parametrize("way", [*WAYS, *DENSE])
-def test_a_step_in_double_has_the_bits_of_the_same_step_in_numpy(way):
+def test_a_step_in_double_has_the_bits_of_the_same_step_in_numpy(way: str) -> None:
     rng = np.random.default_rng(0)
     values = rng.standard_normal((6, 16))
     assert_twin(way, (6, 16), np.float64, values if way in DENSE else RowGradient(np.array([3, 0, 3, 5, 3, 0]), values, (6, 16)))
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 12300])
-def test_dense_parameters_of_any_size_are_updated_to_the_last_element(size):
+def test_dense_parameters_of_any_size_are_updated_to_the_last_element(size: int) -> None:
     assert_twin("paper", (size,), np.float32, np.random.default_rng(size).standard_normal(size).astype(np.float32))
 
 
-def test_single_elements_are_rows_of_their_own():
+def test_single_elements_are_rows_of_their_own() -> None:
     assert_twin("sparse", (4, 3), np.float32, elements(([3, 0, 3, 0], [2, 1, 2, 0]), [1.0, 2.0, 3.0, 4.0]))
 
 
-def test_a_scalar_parameter_is_updated():
+def test_a_scalar_parameter_is_updated() -> None:
     assert_twin("paper", (), np.float32, np.array(2.0, np.float32))
 
 
 @pytest.mark.parametrize("way", ["sparse", "old-state-decay", "all-rows-amsgrad-decay"])
-def test_many_rows_split_over_threads_have_the_same_bits(way, monkeypatch):
+def test_many_rows_split_over_threads_have_the_same_bits(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "SMALL", 0)
     rng = np.random.default_rng(0)
     indices = rng.integers(0, 700, 900)
@@ -111,27 +114,27 @@ def test_many_rows_split_over_threads_have_the_same_bits(way, monkeypatch):
 
 
 @pytest.mark.parametrize("t", [1, 10, 100_000_000])
-def test_a_touched_row_moves_by_at_most_about_the_learning_rate_under_a_first_or_steady_gradient(t):
+def test_a_touched_row_moves_by_at_most_about_the_learning_rate_under_a_first_or_steady_gradient(t: int) -> None:
     hyper, picks = resolved("sparse")
     g = np.full((1, 4), 0.5, np.float32)
     param, exp_avg, exp_avg_sq = np.zeros((2, 4), np.float32), np.zeros((2, 4), np.float32), np.zeros((2, 4), np.float32)
     exp_avg[1], exp_avg_sq[1] = 0.5 * (1 - 0.9 ** (t - 1)), 0.25 * (1 - 0.999 ** (t - 1))
     kernels.step(param, exp_avg, exp_avg_sq, None, RowGradient(np.array([1]), g, (2, 4)), hyper, picks, t)
-    np.testing.assert_allclose(param, [[0] * 4, [-0.001] * 4], rtol=1e-5)
+    np.testing.assert_allclose(param, np.array([[0.0] * 4, [-0.001] * 4]), rtol=1e-5)
 
 
-def strided(array):
+def strided(array: np.ndarray) -> np.ndarray:
     return np.repeat(array, 2, axis=-1)[..., ::2]
 
 
-def read_only(array):
+def read_only(array: np.ndarray) -> np.ndarray:
     array = array.copy()
     array.setflags(write=False)
     return array
 
 
 @pytest.mark.parametrize("lay", [strided, read_only, np.asfortranarray, lambda array: array.astype(array.dtype.newbyteorder(">"))])
-def test_gradients_in_any_layout_are_taken_and_left_as_they_are(lay):
+def test_gradients_in_any_layout_are_taken_and_left_as_they_are(lay: Callable[[np.ndarray], np.ndarray]) -> None:
     values = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     gradient = RowGradient(lay(np.array([4, 0, 2, 0, 1])), lay(values), (5, 3))
     assert_twin("sparse-maximize", (5, 3), np.float32, gradient)
@@ -139,7 +142,7 @@ def test_gradients_in_any_layout_are_taken_and_left_as_they_are(lay):
     assert_twin("paper", (5, 3), np.float32, lay(values))
 
 
-def test_a_gradient_that_shares_memory_with_the_parameter_is_read_before_anything_is_written():
+def test_a_gradient_that_shares_memory_with_the_parameter_is_read_before_anything_is_written() -> None:
     hyper, picks = resolved("sparse")
     arrays = state((4, 3), np.float32, picks)
     gradient = RowGradient(np.array([1, 2, 3]), arrays[0][:3], (4, 3))
@@ -148,25 +151,25 @@ def test_a_gradient_that_shares_memory_with_the_parameter_is_read_before_anythin
     np.testing.assert_array_equal(arrays[0], expected[0])
 
 
-def test_memory_mapped_tables_are_updated_on_disk(tmp_path):
+def test_memory_mapped_tables_are_updated_on_disk(tmp_path: Path) -> None:
     hyper, picks = resolved("sparse")
-    arrays = [np.memmap(tmp_path / name, np.float32, "w+", shape=(4, 3)) for name in "pmv"]
+    p, m, v = (np.memmap(tmp_path / name, np.float32, "w+", shape=(4, 3)) for name in "pmv")
     gradient = RowGradient(np.array([2]), np.ones((1, 3), np.float32), (4, 3))
-    kernels.step(*arrays, None, gradient, hyper, picks, 1)
-    arrays[0].flush()
+    kernels.step(p, m, v, None, gradient, hyper, picks, 1)
+    p.flush()
     np.testing.assert_allclose(np.fromfile(tmp_path / "p", np.float32).reshape(4, 3)[2], -0.001, rtol=1e-5)
 
 
-def test_what_a_sparse_step_allocates_grows_with_the_gradient_and_not_with_the_table():
+def test_what_a_sparse_step_allocates_grows_with_the_gradient_and_not_with_the_table() -> None:
     hyper, picks = resolved("sparse")
 
-    def peak(rows, touched):
-        arrays = [np.zeros((rows, 4), np.float32) for _ in range(3)]
+    def peak(rows: int, touched: int) -> int:
+        p, m, v = (np.zeros((rows, 4), np.float32) for _ in range(3))
         indices = np.random.default_rng(0).integers(0, rows, touched)
         gradient = RowGradient(indices, np.ones((touched, 4), np.float32), (rows, 4))
-        kernels.step(*arrays, None, gradient, hyper, picks, 1)
+        kernels.step(p, m, v, None, gradient, hyper, picks, 1)
         tracemalloc.start()
-        kernels.step(*arrays, None, gradient, hyper, picks, 2)
+        kernels.step(p, m, v, None, gradient, hyper, picks, 2)
         try:
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -186,22 +189,22 @@ def test_what_a_sparse_step_allocates_grows_with_the_gradient_and_not_with_the_t
         ({"touch": Touch.NONZERO}, "do not compute touch: nonzero"),
     ],
 )
-def test_picks_that_no_kernel_computes_are_refused(changes, message):
+def test_picks_that_no_kernel_computes_are_refused(changes: dict[str, Any], message: str) -> None:
     hyper, picks = resolved("sparse")
     arrays = state((2, 3), np.float32, picks)
     with pytest.raises(UsageError, match=message):
         kernels.step(*arrays, RowGradient(np.array([0]), np.ones((1, 3), np.float32), (2, 3)), hyper, replace(picks, **changes), 1)
 
 
-def test_amsgrad_without_its_array_is_refused_and_so_is_the_array_without_amsgrad():
+def test_amsgrad_without_its_array_is_refused_and_so_is_the_array_without_amsgrad() -> None:
     hyper, picks = resolved("paper-amsgrad-decay")
     arrays = state((2, 3), np.float32, picks)
-    for some, pick in (([*arrays[:3], None], picks), (arrays, replace(picks, amsgrad=Amsgrad.OFF))):
+    for largest, pick in ((None, picks), (arrays[3], replace(picks, amsgrad=Amsgrad.OFF))):
         with pytest.raises(UsageError, match="max_exp_avg_sq and amsgrad go together"):
-            kernels.step(*some, np.ones((2, 3), np.float32), hyper, pick, 1)
+            kernels.step(*arrays[:3], largest, np.ones((2, 3), np.float32), hyper, pick, 1)
 
 
-def test_a_step_before_the_first_is_refused():
+def test_a_step_before_the_first_is_refused() -> None:
     hyper, picks = resolved("paper")
     with pytest.raises(UsageError, match="from 1 to"):
         kernels.step(*state((2,), np.float32, picks), np.ones(2, np.float32), hyper, picks, 0)

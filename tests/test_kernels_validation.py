@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from backend_cases import elements
@@ -8,17 +11,17 @@ from refimpl.errors import InvalidGradient, RefimplError, UsageError
 from refimpl.gradients import RowGradient
 
 
-def table(**changes):
+def table(**changes: Any) -> dict[str, Any]:
     return {**{name: np.ones((4, 3), np.float32) for name in ("param", "exp_avg", "exp_avg_sq")}, **changes}
 
 
-def rows(indices=(0, 2), values=None, shape=(4, 3)):
+def rows(indices: Any = (0, 2), values: Any = None, shape: tuple[int, ...] = (4, 3)) -> RowGradient:
     return RowGradient(
         np.array(indices, None if len(indices) else np.int64), np.ones((len(indices), 3), np.float32) if values is None else values, shape
     )
 
 
-def frozen():
+def frozen() -> np.ndarray:
     array = np.ones((4, 3), np.float32)
     array.setflags(write=False)
     return array
@@ -54,7 +57,7 @@ GRADIENTS = {
 
 
 @pytest.mark.parametrize("name", STATES)
-def test_arrays_that_cannot_be_updated_in_place_are_refused_with_what_to_do(name):
+def test_arrays_that_cannot_be_updated_in_place_are_refused_with_what_to_do(name: str) -> None:
     state, message = STATES[name]
     with pytest.raises(UsageError, match=message) as raised:
         kernels.check(**state, gradient=rows())
@@ -62,7 +65,7 @@ def test_arrays_that_cannot_be_updated_in_place_are_refused_with_what_to_do(name
 
 
 @pytest.mark.parametrize("name", GRADIENTS)
-def test_gradients_that_do_not_fit_are_refused_by_check_and_by_step_with_nothing_written(name):
+def test_gradients_that_do_not_fit_are_refused_by_check_and_by_step_with_nothing_written(name: str) -> None:
     gradient, kind = GRADIENTS[name]
     with pytest.raises(InvalidGradient, match="gradient of 'w'") as raised:
         kernels.check(**table(), gradient=gradient)
@@ -70,11 +73,11 @@ def test_gradients_that_do_not_fit_are_refused_by_check_and_by_step_with_nothing
     state = table()
     hyper, picks = dialect("mindspore.Adam").resolve({})
     with pytest.raises(RefimplError):
-        kernels.step(*state.values(), None, gradient, hyper, picks, 1)
+        kernels.step(state["param"], state["exp_avg"], state["exp_avg_sq"], None, gradient, hyper, picks, 1)
     assert all((array == 1).all() for array in state.values())
 
 
-def test_a_memory_mapped_table_that_was_opened_to_be_read_is_refused(tmp_path):
+def test_a_memory_mapped_table_that_was_opened_to_be_read_is_refused(tmp_path: Path) -> None:
     np.ones((4, 3), np.float32).tofile(tmp_path / "p")
     mapped = np.memmap(tmp_path / "p", np.float32, "r", shape=(4, 3))
     with pytest.raises(UsageError, match=r"param of 'w' is read-only.*\n.*mode='r\+'"):
@@ -82,7 +85,7 @@ def test_a_memory_mapped_table_that_was_opened_to_be_read_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("gradient", [rows(), rows([]), np.ones((4, 3)), elements(([3], [2]), [1.0])])
-def test_what_fits_is_let_through(gradient):
+def test_what_fits_is_let_through(gradient: Any) -> None:
     state = table()
     kernels.check(**state, gradient=gradient)
     assert all((array == 1).all() for array in state.values())

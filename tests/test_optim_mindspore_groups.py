@@ -108,11 +108,11 @@ def test_ungrouped_repeats_and_foreign_orders_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [[W, ("v", V)], (W, V), (one for one in [W]), [{"params": (W,)}, {"order_params": []}], ({"params": [W]},)],
+    [[W, ("v", V)], (W, V), (table for table in [W]), [{"params": (W,)}, {"order_params": []}], ({"params": [W]},)],
     ids=["mixed", "tuple", "generator", "order", "groups"],
 )
 def test_accepted_as_by_the_real_one(params: Any) -> None:
-    assert all(one is W or one is V for one in LazyAdam(params).parameters)
+    assert all(parameter is W or parameter is V for parameter in LazyAdam(params).parameters)
 
 
 def test_unnamed_parameters_are_called_by_their_place() -> None:
@@ -137,7 +137,7 @@ def test_names_that_are_not_decayed_keep_their_place() -> None:
     optimizer = LazyAdam([("a", a), ("beta", beta), ("b", b)])
     assert optimizer.names == ["a", "beta", "b"]
     optimizer.step([None, np.ones((2, 3), np.float32), None])
-    assert [bool((one != 1).any()) for one in (a, beta, b)] == [False, True, False]
+    assert [bool((table != 1).any()) for table in (a, beta, b)] == [False, True, False]
 
 
 def test_groups_have_settings_of_their_own_and_order_params_orders_the_gradients() -> None:
@@ -154,9 +154,9 @@ def test_groups_have_settings_of_their_own_and_order_params_orders_the_gradients
     optimizer.target = "CPU"
     assert optimizer.names == ["c", "a", "b"]
     sparse = rows([3, 1, 3], source.normal(size=(3, 16)), shape)
-    given = {"a": source.normal(size=shape).astype(np.float32), "b": sparse, "c": sparse}
+    gradients = {"a": source.normal(size=shape).astype(np.float32), "b": sparse, "c": sparse}
     for _ in range(3):
-        optimizer.step([given[name] for name in optimizer.names])
+        optimizer.step([gradients[name] for name in optimizer.names])
     hypers = ({"learning_rate": 0.1, "weight_decay": 1.0, "grad_centralization": True}, {"learning_rate": 0.01, "weight_decay": 0.2})
-    expectation = expected("mindspore.LazyAdam", params, [given] * 3, *hypers)
+    expectation = expected("mindspore.LazyAdam", params, [gradients] * 3, *hypers)
     assert_within(optimizer, expectation)

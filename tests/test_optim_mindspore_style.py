@@ -73,7 +73,7 @@ ACCEPTED: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(
-    "make", [LazyAdam, lambda *given, **options: Adam(*given, dialect="mindspore.Adam", **options)], ids=["LazyAdam", "Adam"]
+    "make", [LazyAdam, lambda *arguments, **options: Adam(*arguments, dialect="mindspore.Adam", **options)], ids=["LazyAdam", "Adam"]
 )
 @pytest.mark.parametrize(("bad", "kind", "message"), REFUSED, ids=str)
 def test_constructor_refuses_in_the_words_of_the_real_one(make: Any, bad: dict[str, Any], kind: type[Exception], message: str) -> None:
@@ -95,14 +95,15 @@ def test_constructor_accepts_what_the_real_one_accepts(good: dict[str, Any]) -> 
 def test_messages_of_the_dialect_table_are_those_that_are_raised() -> None:
     for name, parameter in dialect("mindspore.LazyAdam").parameters.items():
         if parameter.interval is not None:
+            setting: dict[str, Any] = {name: -0.5}
             with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is compared below
-                LazyAdam([np.ones(2, np.float32)], **{name: -0.5})
+                LazyAdam([np.ones(2, np.float32)], **setting)
             assert str(caught.value) == parameter.message.format(**{"value": -0.5, "type": "float", "class": "LazyAdam"})
 
 
 def test_signature_and_defaults_are_those_of_the_page() -> None:
-    given = {key: one.default for key, one in inspect.signature(LazyAdam).parameters.items() if key != "params"}
-    assert given == {
+    defaults = {key: parameter.default for key, parameter in inspect.signature(LazyAdam).parameters.items() if key != "params"}
+    assert defaults == {
         "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "use_locking": False, "use_nesterov": False,
         "weight_decay": 0.0, "loss_scale": 1.0,
     }  # fmt: skip
@@ -148,7 +149,7 @@ def test_target_reads_cpu_but_only_setting_it_sums_duplicates() -> None:
 def test_adam_that_is_lazy_takes_the_routes_of_lazy_adam() -> None:
     optimizer = Adam([np.ones(2, np.float32)], dialect="mindspore.Adam", use_lazy=True)
     assert optimizer.dialect == "mindspore.LazyAdam.default-target"
-    optimizer.target = "CPU"  # type: ignore[attr-defined]  # Adam is what both frameworks' share
+    optimizer.target = "CPU"
     assert optimizer.dialect == "mindspore.LazyAdam"
 
 
@@ -156,7 +157,7 @@ CUBE = (3, 3, 3)
 
 
 @pytest.mark.parametrize(
-    ("target", "given", "moved"),
+    ("target", "indices", "moved"),
     [
         ("CPU", [0, 1, 2], [0.999684, 0.999684, 0.999684]),
         ("CPU", [2, 2, 1], [1.0, 0.999684, 0.999653]),
@@ -164,10 +165,10 @@ CUBE = (3, 3, 3)
         (None, [2, 2, 1], [1.0, 0.999684, 0.999368]),
     ],
 )
-def test_numbers_of_mindspores_kernel_tests(target: str | None, given: list[int], moved: list[float]) -> None:
+def test_numbers_of_mindspores_kernel_tests(target: str | None, indices: list[int], moved: list[float]) -> None:
     """Those of FusedSparseLazyAdam, to the six digits that are printed; left alone, row 2 makes row 1's move twice, 2 * 0.000316."""
     w = np.ones(CUBE, np.float32)
-    gradient = rows(given, np.ones(CUBE), CUBE)
+    gradient = rows(indices, np.ones(CUBE), CUBE)
     optimizer = LazyAdam([w])
     if target:
         optimizer.target = target
@@ -204,7 +205,7 @@ def test_lazy_adam_is_within_the_bound_on_both_routes_and_targets(target: str | 
     optimizer = LazyAdam([("a", a), ("b", b)], **options)
     if target:
         optimizer.target = target
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"a": random_rows(source, SHAPE, 9), "b": source.normal(size=SHAPE).astype(np.float32)},
         {"a": random_rows(source, SHAPE, 2), "b": None},
         {"a": None, "b": random_rows(source, SHAPE, 5)},
@@ -224,7 +225,11 @@ def test_adam_of_mindspore_is_within_the_bound_and_moves_untouched_rows(options:
     start = w.copy()
     optimizer = Adam([w], learning_rate=0.1, dialect="mindspore.Adam", **options)
     dense = source.normal(size=SHAPE).astype(np.float32)
-    steps = [{"param0": dense}, {"param0": random_rows(source, SHAPE, 4)}, {"param0": rows([0], np.ones((1, 4)), SHAPE)}]
+    steps: list[dict[str, Any]] = [
+        {"param0": dense},
+        {"param0": random_rows(source, SHAPE, 4)},
+        {"param0": rows([0], np.ones((1, 4)), SHAPE)},
+    ]
     for step in steps:
         optimizer.step(step)
     expectation = expected("mindspore.Adam", [Param("param0", start)], steps, {"learning_rate": 0.1, **options})

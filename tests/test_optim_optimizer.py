@@ -1,4 +1,4 @@
-"""One call of an optimizer: made whole or not at all; gradients in order or by name; numba only when it is needed."""
+"""One call of an optimizer: applied completely or not at all; gradients in order or by name; numba only when it is needed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ OPTIMIZERS: dict[str, tuple[Callable[[Any], Any], Any, list[str]]] = {
 def everything(optimizer: Any) -> list[Any]:
     """Parameters, moments and counters, as they can be compared."""
     state = optimizer.state_dict()["state"]
-    flat = [(key, name, np.array(value).tolist()) for key, one in state.items() for name, value in one.items()]
+    flat = [(key, name, np.array(value).tolist()) for key, entry in state.items() for name, value in entry.items()]
     return [flat, [param.tolist() for param in optimizer.parameters], getattr(optimizer, "global_step", None)]
 
 
@@ -139,7 +139,7 @@ def test_the_optimizer_count_advances_without_gradients_and_the_count_per_parame
     for optimizer in (lazy, sparse):
         optimizer.step([None])
         optimizer.step([GOOD])
-    assert [one.state_dict()["state"][0]["step"] for one in (lazy, sparse)] == [2, 1]
+    assert [trained.state_dict()["state"][0]["step"] for trained in (lazy, sparse)] == [2, 1]
 
 
 def test_views_and_memory_maps_are_updated_in_place(tmp_path: Any) -> None:

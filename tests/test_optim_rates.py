@@ -36,8 +36,8 @@ def test_step_t_takes_entry_t_minus_1(rate: Any) -> None:
 @pytest.mark.parametrize("rate", [0.25, np.array(0.25), [0.25] * 3, lambda step: 0.25], ids=["number", "0-d array", "list", "schedule"])
 def test_a_rate_is_the_same_in_every_form(rate: Any) -> None:
     w, plain = np.ones(SHAPE, np.float32), np.ones(SHAPE, np.float32)
-    for array, given in ((w, rate), (plain, 0.25)):
-        LazyAdam([array], learning_rate=given).step([np.ones(SHAPE, np.float32)])
+    for array, setting in ((w, rate), (plain, 0.25)):
+        LazyAdam([array], learning_rate=setting).step([np.ones(SHAPE, np.float32)])
     np.testing.assert_array_equal(w, plain)
 
 

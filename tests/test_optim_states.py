@@ -103,12 +103,14 @@ def test_the_layout_is_that_of_the_real_one(dialect: str) -> None:
     ours = training.make_ours({name: value.copy() for name, value in training.start.items()})
     for step in training.steps[:2]:
         ours.step(step)
-    one, other = ours.state_dict(), real.state_dict()
-    assert one["param_groups"] == other["param_groups"]
-    assert {key: list(state) for key, state in one["state"].items()} == {key: list(state) for key, state in other["state"].items()}
-    for key, state in other["state"].items():
-        assert type(one["state"][key]["step"]) is (int if isinstance(state["step"], int) else np.ndarray)
-        assert one["state"][key]["step"] == state["step"]
+    our_state, real_state = ours.state_dict(), real.state_dict()
+    assert our_state["param_groups"] == real_state["param_groups"]
+    assert {key: list(state) for key, state in our_state["state"].items()} == {
+        key: list(state) for key, state in real_state["state"].items()
+    }
+    for key, state in real_state["state"].items():
+        assert type(our_state["state"][key]["step"]) is (int if isinstance(state["step"], int) else np.ndarray)
+        assert our_state["state"][key]["step"] == state["step"]
 
 
 def test_groups_are_taken_over_with_the_state() -> None:
@@ -130,9 +132,9 @@ def test_what_is_saved_and_what_is_loaded_are_copies() -> None:
     kept = saved["state"][0]["exp_avg"].copy()
     other = SparseAdam([np.ones(SHAPE, np.float32)])
     other.load_state_dict(saved)
-    for one in (optimizer, other):
-        one.step([random_rows(source, SHAPE, 5)])
-        one.param_groups[0]["lr"] = 9.0
+    for trained in (optimizer, other):
+        trained.step([random_rows(source, SHAPE, 5)])
+        trained.param_groups[0]["lr"] = 9.0
     np.testing.assert_array_equal(saved["state"][0]["exp_avg"], kept)
     assert saved["param_groups"][0]["lr"] == 1e-3
 
@@ -161,10 +163,10 @@ def test_names_that_are_not_decayed_stay_in_one_group_and_in_one_state() -> None
     lazy.step([gradient, gradient])
     other = LazyAdam([("beta", W.copy()), ("w", W.copy())])
     other.load_state_dict(lazy.state_dict())
-    for one in (lazy, other):
-        for param in one.parameters:
+    for trained in (lazy, other):
+        for param in trained.parameters:
             param[:] = 1
-        one.step([gradient, gradient])
+        trained.step([gradient, gradient])
     np.testing.assert_array_equal(lazy.parameters, other.parameters)
     assert not np.array_equal(*lazy.parameters)
 

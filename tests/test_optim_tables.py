@@ -1,4 +1,4 @@
-"""use_locking: an interleaving that loses an update without the lock and cannot happen with it; no sleeping, no luck."""
+"""use_locking: an interleaving that loses an update without the lock and cannot happen with it; without sleeping, the same in every run."""
 
 from __future__ import annotations
 

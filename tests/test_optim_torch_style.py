@@ -14,9 +14,13 @@ from scipy.sparse import bsr_array, coo_array, csr_array
 
 from refimpl.case import Param
 from refimpl.errors import InvalidGradient
-from refimpl.optim import Adam, SparseAdam
+from refimpl.optim import Adam, AdamW, SparseAdam
 
-PAIRS = {"SparseAdam": (SparseAdam, torch.optim.SparseAdam), "Adam": (Adam, torch.optim.Adam)}
+PAIRS = {
+    "SparseAdam": (SparseAdam, torch.optim.SparseAdam),
+    "Adam": (Adam, torch.optim.Adam),
+    "AdamW": (AdamW, torch.optim.AdamW),
+}
 
 
 def said(make: Any, params: Any, **options: Any) -> tuple[str, str] | None:
@@ -44,7 +48,11 @@ BAD_ADAM = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "bad"), [(name, bad) for name in PAIRS for bad in BAD] + [("Adam", bad) for bad in BAD_ADAM], ids=str)
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [(name, bad) for name in PAIRS for bad in BAD] + [(name, bad) for name in ("Adam", "AdamW") for bad in BAD_ADAM],
+    ids=str,
+)
 def test_constructor_says_what_the_real_one_says(name: str, bad: dict[str, Any]) -> None:
     ours, real = PAIRS[name]
     answer = said(real, [torch.ones(2, 3)], **bad)
@@ -102,7 +110,7 @@ PARAMS: dict[str, Any] = {
     "pairs": lambda w: [("a", w)],
     "the same twice": lambda w: [w, w],
     "the same in two groups": lambda w: [{"params": [w]}, {"params": [w]}],
-    "generator": lambda w: (one for one in [w]),
+    "generator": lambda w: (table for table in [w]),
     "group with wrong values": lambda w: [{"params": [w], "lr": -1.0, "eps": -1.0}],
 }
 
@@ -134,7 +142,9 @@ def test_signature_and_defaults_are_those_of_the_real_one(name: str) -> None:
     ours = type(PAIRS[name][0]([np.ones(1, np.float32)]))
     real = inspect.signature(PAIRS[name][1]).parameters
     mine = {key: value for key, value in inspect.signature(ours).parameters.items() if key != "dialect"}
-    assert [(key, one.default, one.kind) for key, one in mine.items()] == [(key, one.default, one.kind) for key, one in real.items()]
+    assert [(key, parameter.default, parameter.kind) for key, parameter in mine.items()] == [
+        (key, parameter.default, parameter.kind) for key, parameter in real.items()
+    ]
 
 
 def test_dense_gradient_is_refused_in_the_words_of_the_real_one() -> None:
@@ -178,7 +188,7 @@ def test_sparse_adam_is_within_the_bound_with_groups_maximize_and_a_changing_rat
     optimizer = SparseAdam(
         [{"params": [("a", a)], "lr": 0.1}, {"params": [("b", b)], "betas": (0.5, 0.9), "maximize": True}], lr=0.05, eps=1e-6
     )
-    changes = []
+    changes: list[tuple[dict[str, Any], ...]] = []
     for k, step in enumerate(steps):
         optimizer.param_groups[0]["lr"] = 0.1 / (k + 1)
         changes.append(({"lr": 0.1 / (k + 1)}, {}))
@@ -203,6 +213,26 @@ def test_adam_is_within_the_bound_with_its_options(options: dict[str, Any], dtyp
         optimizer.step(list(step.values()))
     assert_within(optimizer, expected("torch.Adam", [Param("param0", start)], steps, {"lr": 0.1, **options}))
     assert ("max_exp_avg_sq" in optimizer.state_dict()["state"][0]) == ("amsgrad" in options)
+
+
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.3, "amsgrad": True}, {"weight_decay": 0.0}, {"maximize": True}], ids=str)
+def test_adamw_is_within_the_bound_with_its_options(options: dict[str, Any]) -> None:
+    source = np.random.default_rng(3)
+    w = source.normal(size=(5, 3)).astype(np.float32)
+    start = w.copy()
+    steps = [{"param0": source.normal(size=(5, 3)).astype(np.float32) / (k + 1)} for k in range(5)]
+    optimizer = AdamW([w], lr=0.1, **options)
+    for step in steps:
+        optimizer.step(list(step.values()))
+    assert_within(optimizer, expected("torch.AdamW", [Param("param0", start)], steps, {"lr": 0.1, **options}))
+
+
+def test_a_state_cannot_take_the_decoupled_decay_from_adamw() -> None:
+    state = Adam([np.ones(2, np.float32)], weight_decay=0.1).state_dict()
+    optimizer = AdamW([np.ones(2, np.float32)])
+    optimizer.load_state_dict(state)
+    assert isinstance(optimizer, Adam)
+    assert (optimizer.param_groups[0]["weight_decay"], optimizer.param_groups[0]["decoupled_weight_decay"]) == (0.1, True)
 
 
 def test_scipy_gradients_touch_what_they_store() -> None:
@@ -247,7 +277,7 @@ def test_a_parameter_without_gradient_keeps_no_state_and_an_empty_one_is_counted
     optimizer.step([rows([1], [[1, 1]], (3, 2)), nothing, None])
     optimizer.step({"param0": rows([1], [[1, 1]], (3, 2))})
     state = optimizer.state_dict()["state"]
-    assert {key: one["step"] for key, one in state.items()} == {0: 2, 1: 1}
+    assert {key: entry["step"] for key, entry in state.items()} == {0: 2, 1: 1}
     assert (b == 1).all()
     assert not state[1]["exp_avg"].any()
 
@@ -264,11 +294,11 @@ def test_a_group_added_later_counts_its_own_steps_and_keeps_its_own_settings() -
     optimizer = SparseAdam([a])
     gradient = rows([1], [[1, 1]], (3, 2))
     optimizer.step([gradient])
-    given = {"params": b, "lr": 0.5}
-    optimizer.add_param_group(given)
-    assert given == {"params": b, "lr": 0.5}
+    group = {"params": b, "lr": 0.5}
+    optimizer.add_param_group(group)
+    assert group == {"params": b, "lr": 0.5}
     optimizer.step([gradient, gradient])
-    assert [one["step"] for one in optimizer.state_dict()["state"].values()] == [2, 1]
+    assert [entry["step"] for entry in optimizer.state_dict()["state"].values()] == [2, 1]
     alone = np.ones((3, 2), np.float32)
     SparseAdam([alone], lr=0.5).step([gradient])
     np.testing.assert_array_equal(b, alone)

@@ -16,7 +16,7 @@ from refimpl.optim import LazyAdam, SparseAdam
 
 STEPS = 300
 EPS, BETA2 = 1e-3, 0.999  # an eps that is seen: at 1e-8 the two forms would agree by luck
-HYPER = {"learning_rate": 0.05, "eps": EPS}
+HYPER: dict[str, Any] = {"learning_rate": 0.05, "eps": EPS}
 
 
 def mean_absolute_error(weight: np.ndarray, bias: np.ndarray, data: np.ndarray, label: np.ndarray) -> tuple[float, list[np.ndarray]]:
@@ -39,7 +39,7 @@ class Dense:
         self.losses: list[float] = []
         self.gradients: list[dict[str, Any]] = []
         for _ in range(STEPS):
-            loss, gradients = mean_absolute_error(*self.arrays.values(), self.data, self.label)
+            loss, gradients = mean_absolute_error(self.arrays["weight"], self.arrays["bias"], self.data, self.label)
             self.losses.append(loss)
             self.gradients.append(dict(zip(self.start, gradients)))
             self.optimizer.step(gradients)
@@ -145,7 +145,9 @@ def embedded_by_torch(training: Embedding) -> Any:
 def test_an_embedding_of_a_thousand_steps_agrees_with_the_real_sparse_adam_within_the_bound(make: Any) -> None:
     training = Embedding(make)
     assert np.mean(training.losses[-50:]) < np.mean(training.losses[:50]) / 5
-    exact = expected("torch.SparseAdam", [Param("param0", training.start)], [{"param0": one} for one in training.gradients], {"lr": 0.01})
+    exact = expected(
+        "torch.SparseAdam", [Param("param0", training.start)], [{"param0": gradient} for gradient in training.gradients], {"lr": 0.01}
+    )
     assert_within(training.optimizer, exact)
     for array, value in embedded_by_torch(training).items():
         assert ratio(value, exact["param0"][array], REQUIRED) <= 1, array

@@ -30,7 +30,7 @@ def campaign(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 class _InThisProcess:
-    """A pool of no processes: what is tested is the campaign, not multiprocessing."""
+    """A pool that runs in this process: the tests are of the campaign, not of multiprocessing."""
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
@@ -54,7 +54,9 @@ def test_every_dialect_and_class_has_a_row_and_the_file_holds_the_same(
     assert campaign.main(["--element-steps", "1", "--seed", "2", "--json", str(report)]) == 0
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
-    assert [tuple(line.split()[:2]) for line in lines[1:21]] == [(name, one) for name in dialects() for one in CLASSES]
+    assert [tuple(line.split()[:2]) for line in lines[1:21]] == [
+        (name, numerics_class) for name in dialects() for numerics_class in CLASSES
+    ]
     assert "5 cases, 0 outside" in printed.err
     written = json.loads(report.read_text())
     assert written["element_steps"] == sum(int(line.split()[3].replace(",", "")) for line in lines[1:21]) > 0

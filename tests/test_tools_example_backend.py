@@ -2,8 +2,10 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +24,11 @@ MAXIMIZING = {"lr": 0.1, "betas": (0.5, 0.9), "eps": 1e-3, "maximize": True}
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory) -> Path:
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("g++") is None:
         pytest.skip("needs g++")
     built = tmp_path_factory.mktemp("built") / "example_backend"
-    command = ["g++", "-O2", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-o", built, TOOLS / "example_backend.cpp", "-lz"]
+    command = ["g++", "-O2", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-o", str(built), str(TOOLS / "example_backend.cpp"), "-lz"]
     subprocess.run(command, check=True)
     return built
 
@@ -39,20 +41,20 @@ def run(program: Path, tmp_path: Path, goldens: list[Golden]) -> dict[str, np.nd
     return read_npz(tmp_path / "results" / case.dialect / f"{case.theme}.npz")
 
 
-def with_params(slug: str, change) -> Golden:
+def with_params(slug: str, change: Callable[[Param], Param]) -> Golden:
     """A case whose second parameter is changed."""
     plain = golden(slug)
     return Golden(replace(plain.case, params=(plain.case.params[0], change(plain.case.params[1]))), {})
 
 
-def with_step(slug: str, gradient) -> Golden:
+def with_step(slug: str, gradient: Any) -> Golden:
     """A case that expects an error and has this gradient in its second step."""
     plain = golden(slug)
     steps = (plain.case.steps[0], Step({"table": gradient, "bias.b": None}, ({}, {})))
     return Golden(replace(plain.case, steps=steps, error="x", record=()), {})
 
 
-def test_results_lie_within_the_bounds(program, tmp_path):
+def test_results_lie_within_the_bounds(program: Path, tmp_path: Path) -> None:
     many = Step({"table": rows([1, 1], 3, (4, 3)), "bias.b": rows([3], 1, (5,))}, ({}, {}))
     goldens = [
         golden("single"),
@@ -65,19 +67,19 @@ def test_results_lie_within_the_bounds(program, tmp_path):
         ),
         golden("maximize", groups=tuple(replace(group, hyper=MAXIMIZING) for group in golden().case.groups)),
     ]
-    goldens = [replace(one, expected=expectations(one.case)) for one in map(roundtrip, goldens)]
+    goldens = [replace(vector, expected=expectations(vector.case)) for vector in map(roundtrip, goldens)]
     results = run(program, tmp_path, goldens)
-    for one in goldens:
-        for name, arrays in one.expected.items():
+    for vector in goldens:
+        for name, arrays in vector.expected.items():
             for array in ALWAYS_KEPT:
-                got, expected = results.pop(f"{one.case.slug}/{array}.{name}"), arrays[array]
-                assert got.dtype == one.case.dtype
+                got, expected = results.pop(f"{vector.case.slug}/{array}.{name}"), arrays[array]
+                assert got.dtype == vector.case.dtype
                 assert got.shape == expected.value.shape
-                assert (np.abs(got - expected.value) <= expected.bound["exact-ieee"]).all(), (one.case.id, array)
+                assert (np.abs(got - expected.value) <= expected.bound["exact-ieee"]).all(), (vector.case.id, array)
     assert not results
 
 
-def test_tables_without_rows_and_without_dimensions_are_handled(program, tmp_path):
+def test_tables_without_rows_and_without_dimensions_are_handled(program: Path, tmp_path: Path) -> None:
     plain = golden("empty")
     params = (Param("none", np.zeros((0, 3), np.float32)), Param("scalar", np.ones((), np.float32), 1))
     steps = (Step({"none": rows([], 3, (0, 3)), "scalar": None}, ({}, {})),) * 2
@@ -94,7 +96,7 @@ def _zeros(param: Param) -> Expected:
     return Expected(np.zeros(shape), dict.fromkeys(CLASSES, np.zeros(shape, np.float32)))
 
 
-def test_what_is_invalid_is_an_error_and_what_it_cannot_do_is_unsupported(program, tmp_path):
+def test_what_is_invalid_is_an_error_and_what_it_cannot_do_is_unsupported(program: Path, tmp_path: Path) -> None:
     elements = coo_array((np.ones(1, np.float32), ([1], [2])), shape=(4, 3))
     errors = {
         "zero-lr": refused("zero-lr", lr=0.0),
@@ -109,8 +111,10 @@ def test_what_is_invalid_is_an_error_and_what_it_cannot_do_is_unsupported(progra
     unsupported = {
         "elements": with_step("elements", elements),
         "half": golden("half", dtype="bfloat16"),
-        "half-moment": with_params("half-moment", lambda one: replace(one, dtypes={"exp_avg": "bfloat16"}, exp_avg=None, exp_avg_sq=None)),
-        "half-bias": with_params("half-bias", lambda one: replace(one, value=one.value.astype(numpy_dtype("bfloat16")))),
+        "half-moment": with_params(
+            "half-moment", lambda param: replace(param, dtypes={"exp_avg": "bfloat16"}, exp_avg=None, exp_avg_sq=None)
+        ),
+        "half-bias": with_params("half-bias", lambda param: replace(param, value=param.value.astype(numpy_dtype("bfloat16")))),
     }
     results = run(program, tmp_path, [*errors.values(), *unsupported.values()])
     assert sorted(results) == sorted([f"{slug}/error" for slug in errors] + [f"{slug}/unsupported" for slug in unsupported])
@@ -119,13 +123,13 @@ def test_what_is_invalid_is_an_error_and_what_it_cannot_do_is_unsupported(progra
     assert results["half/unsupported"].shape == ()
 
 
-def test_other_dialects_are_unsupported(program, tmp_path):
-    one = golden("one")
-    other = replace(one, case=replace(one.case, id="torch.Adam/basics/one", dialect="torch.Adam"))
+def test_other_dialects_are_unsupported(program: Path, tmp_path: Path) -> None:
+    plain = golden("one")
+    other = replace(plain, case=replace(plain.case, id="torch.Adam/basics/one", dialect="torch.Adam"))
     assert str(run(program, tmp_path, [other])["one/unsupported"]) == "dialect torch.Adam"
 
 
-def test_misuse_and_broken_files_end_with_a_message(program, tmp_path):
+def test_misuse_and_broken_files_end_with_a_message(program: Path, tmp_path: Path) -> None:
     done = subprocess.run([program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.startswith("usage: ")) == (2, True)
     write_theme(tmp_path / "vectors", [golden("one")])
@@ -139,7 +143,7 @@ def test_misuse_and_broken_files_end_with_a_message(program, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["MANIFEST.yaml", "torch.SparseAdam/basics.yaml"])
-def test_another_format_is_refused(program, tmp_path, name):
+def test_another_format_is_refused(program: Path, tmp_path: Path, name: str) -> None:
     write_inputs(tmp_path / "inputs", [golden("one")])
     file = tmp_path / "inputs" / name
     file.write_text(file.read_text().replace("format: 2", "format: 3"))
@@ -148,12 +152,12 @@ def test_another_format_is_refused(program, tmp_path, name):
     assert done.stderr.endswith(f"{name}: format: 3 is unknown\n")
 
 
-def test_whole_vectors_are_read_as_well(program, tmp_path):
-    one = golden("one")
-    write_theme(tmp_path / "vectors", [one])
+def test_whole_vectors_are_read_as_well(program: Path, tmp_path: Path) -> None:
+    plain = golden("one")
+    write_theme(tmp_path / "vectors", [plain])
     write_manifest(tmp_path / "vectors")
     subprocess.run([program, tmp_path / "vectors", tmp_path / "whole"], check=True)
-    results = run(program, tmp_path, [one])
+    results = run(program, tmp_path, [plain])
     whole = read_npz(tmp_path / "whole" / "torch.SparseAdam" / "basics.npz")
     assert whole.keys() == results.keys()
     assert all(same_bits(whole[name], array) for name, array in results.items())

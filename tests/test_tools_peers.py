@@ -3,21 +3,25 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from made_reports import failed, passed, report
 from toy_peer import CLAIM, HERE, LAST_WINS, TOOLS, matrix, page, peers, runs, table, toy
 
 from refimpl.errors import HarnessError
+from refimpl.judging.verdict import Report
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch, capsys):
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run the command over one peer, `toy`, whose routes give what `reports` holds: exit code, stdout, stderr."""
-    reports = {}
+    reports: dict[str, Report] = {}
 
-    def run_route(peer, route, *rest):
+    def run_route(peer: Any, route: str, *rest: Any) -> Report:
         if route not in reports:
             raise HarnessError(f"no worker for {route}")
         return reports[route]
@@ -32,7 +36,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(peers, "make_vectors", lambda dialect, root: root)
     monkeypatch.setattr(peers, "run_route", run_route)
 
-    def call(*arguments, **made):
+    def call(*arguments: str, **made: Any) -> tuple[int, str, str]:
         reports.clear()
         reports.update(made)
         return peers.main(arguments), *capsys.readouterr()
@@ -44,7 +48,7 @@ OFF = report(passed(), failed(), diagnoses=(LAST_WINS,))
 FINE = report(passed())
 
 
-def test_run_keeps_results_and_matrix_writes_the_page(command, tmp_path):
+def test_run_keeps_results_and_matrix_writes_the_page(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     code, out, _ = command("run", "--all", lazy=OFF, quick=FINE)
     assert code == 0
     assert "toy lazy torch.SparseAdam: 1 passed, 1 failed; attained exact-faithful\n  duplicates-last-wins" in out
@@ -58,21 +62,23 @@ def test_run_keeps_results_and_matrix_writes_the_page(command, tmp_path):
     assert "README.md: is not what the results and tables give" in out
 
 
-def test_a_claim_that_does_not_hold_exits_with_1(command):
+def test_a_claim_that_does_not_hold_exits_with_1(command: Callable[..., tuple[int, str, str]]) -> None:
     code, out, _ = command("run", "toy", lazy=FINE, quick=FINE)
     assert code == 1
     assert "has no result" in out
     assert command("matrix")[0] == 1
 
 
-def test_a_single_route_leaves_the_others_as_they_are_kept(command, tmp_path):
+def test_a_single_route_leaves_the_others_as_they_are_kept(command: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     command("run", "toy", lazy=OFF, quick=FINE)
     before = (tmp_path / "kept" / "toy.json").read_text()
     assert command("run", "toy", "--route", "quick", quick=FINE)[0] == 0
     assert (tmp_path / "kept" / "toy.json").read_text() == before
 
 
-def test_a_route_that_cannot_be_run_stops_the_command_unless_it_shall_go_on(command, tmp_path):
+def test_a_route_that_cannot_be_run_stops_the_command_unless_it_shall_go_on(
+    command: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     code, _, err = command("run", "toy", quick=FINE)
     assert (code, (tmp_path / "kept").exists()) == (3, False)
     assert "no worker for lazy" in err
@@ -87,21 +93,23 @@ def test_a_route_that_cannot_be_run_stops_the_command_unless_it_shall_go_on(comm
     ("arguments", "message"),
     [(["run"], "give the NAME of a peer, or --all"), (["run", "toy", "--all"], "or --all"), (["fly"], "fly"), ([], "run|matrix|list")],
 )
-def test_arguments_that_do_not_fit_are_refused(command, arguments, message, capsys):
+def test_arguments_that_do_not_fit_are_refused(
+    command: Callable[..., tuple[int, str, str]], arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         command(*arguments)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
 
 
-def test_a_route_that_there_is_not_is_named(command):
+def test_a_route_that_there_is_not_is_named(command: Callable[..., tuple[int, str, str]]) -> None:
     code, _, err = command("run", "toy", "--route", "slow")
     assert code == 2
     assert "there is no 'slow'" in err
     assert "choose from lazy, quick" in err
 
 
-def test_list_tells_what_there_is(command):
+def test_list_tells_what_there_is(command: Callable[..., tuple[int, str, str]]) -> None:
     assert "toy: Toy, kept: not run" in command("list")[1]
     command("run", "toy", lazy=OFF, quick=FINE)
     out = command("list")[1]
@@ -109,35 +117,35 @@ def test_list_tells_what_there_is(command):
     assert "  quick  torch.SparseAdam: toy.quick" in out
 
 
-def test_the_program_explains_itself():
+def test_the_program_explains_itself() -> None:
     shown = subprocess.run([sys.executable, str(TOOLS / "peers.py"), "--help"], capture_output=True, text=True, check=True).stdout
     assert "python tools/peers.py run --all --keep-going" in shown
 
 
-def kept():
+def kept() -> dict[str, Any]:
     """Every result that is kept, by the name of its file."""
     return {file.name: matrix.read_result(file) for file in sorted(peers.KEPT.glob("*.json")) if file.stem != "matrix"}
 
 
-def test_the_page_and_its_json_are_what_the_results_and_tables_render_to():
+def test_the_page_and_its_json_are_what_the_results_and_tables_render_to() -> None:
     made = matrix.build(table.read_peers(), peers.KEPT)
     assert (peers.KEPT / "README.md").read_text(encoding="utf-8") == page.to_markdown(made)
     assert (peers.KEPT / "matrix.json").read_text(encoding="utf-8") == matrix.to_json(made)
 
 
-def test_the_results_bear_out_every_claim_and_waiver():
+def test_the_results_bear_out_every_claim_and_waiver() -> None:
     assert matrix.build(table.read_peers(), peers.KEPT).problems == []
 
 
-def test_no_cell_is_waived_without_reason_and_link():
-    for name, one in kept().items():
-        for route, _, reduced in matrix.judged(one):
+def test_no_cell_is_waived_without_reason_and_link() -> None:
+    for name, stored in kept().items():
+        for route, _, reduced in matrix.judged(stored):
             waived = sum(theme.get("waived", 0) for theme in reduced["themes"].values())
             told = reduced.get("waived", [])
             assert sum(group["cases"] for group in told) == waived, (name, route)
             assert all("(http" in group["reason"] for group in told), (name, route)
 
 
-def test_every_result_is_as_the_tool_writes_it():
-    for name, one in kept().items():
-        assert (peers.KEPT / name).read_text(encoding="utf-8") == runs.to_json(one), name
+def test_every_result_is_as_the_tool_writes_it() -> None:
+    for name, stored in kept().items():
+        assert (peers.KEPT / name).read_text(encoding="utf-8") == runs.to_json(stored), name

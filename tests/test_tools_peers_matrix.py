@@ -2,13 +2,15 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from made_reports import everything, failed, other, passed
 from toy_peer import CLAIM, LAST_WINS, matrix, page, result, table, toy
 
 from refimpl.errors import UsageError
-from refimpl.judging.verdict import Diagnosis, Status
+from refimpl.judging.verdict import CaseVerdict, Diagnosis, Status
 
 
 @pytest.mark.parametrize(
@@ -24,11 +26,11 @@ from refimpl.judging.verdict import Diagnosis, Status
         ({"passed": 1, "waived": 1, "attained": "exact-ieee"}, "waived 1/2"),
     ],
 )
-def test_a_cell_says_what_fails_or_else_the_class(theme, text):
+def test_a_cell_says_what_fails_or_else_the_class(theme: dict[str, Any], text: str) -> None:
     assert matrix.cell(theme) == text
 
 
-def test_a_named_deviation_stands_in_its_cell_and_below_with_its_numbers(tmp_path):
+def test_a_named_deviation_stands_in_its_cell_and_below_with_its_numbers(tmp_path: Path) -> None:
     peer = toy(tmp_path)
     kept = result(peer, passed(), failed(), passed("pair", theme="duplicates"), causes=[LAST_WINS])
     (tmp_path / "toy.json").write_text(json.dumps(kept))
@@ -42,7 +44,7 @@ def test_a_named_deviation_stands_in_its_cell_and_below_with_its_numbers(tmp_pat
     assert f"`torch.SparseAdam/duplicates/off`: {numbers}" in text
 
 
-def test_a_cause_that_holds_under_two_conditions_is_counted_once_in_its_cell(tmp_path):
+def test_a_cause_that_holds_under_two_conditions_is_counted_once_in_its_cell(tmp_path: Path) -> None:
     peer = toy(tmp_path)
     causes = [
         Diagnosis(("duplicates-last-wins",), f"only the last counts, only with {where}", (f"torch.SparseAdam/duplicates/{slug}",))
@@ -54,7 +56,7 @@ def test_a_cause_that_holds_under_two_conditions_is_counted_once_in_its_cell(tmp
     assert matrix.cell(theme) == "duplicates-last-wins 0/2"
 
 
-def test_a_cause_stands_beside_its_place_in_the_source_and_one_without_is_a_problem(tmp_path):
+def test_a_cause_stands_beside_its_place_in_the_source_and_one_without_is_a_problem(tmp_path: Path) -> None:
     kept = result(toy(tmp_path), failed(), causes=[LAST_WINS])
     written = tmp_path / "kept"
     written.mkdir()
@@ -66,7 +68,7 @@ def test_a_cause_stands_beside_its_place_in_the_source_and_one_without_is_a_prob
     assert "duplicates-last-wins is not under `readings`" in problem
 
 
-def test_what_is_seen_of_failures_without_a_name_is_told(tmp_path):
+def test_what_is_seen_of_failures_without_a_name_is_told(tmp_path: Path) -> None:
     kept = result(toy(tmp_path), failed("off"), leads=("wrong: param", "wrong from step 2 on"))
     written = tmp_path / "kept"
     written.mkdir()
@@ -75,7 +77,7 @@ def test_what_is_seen_of_failures_without_a_name_is_told(tmp_path):
     assert "what is seen of them: wrong: param; wrong from step 2 on" in text
 
 
-def test_everything_that_is_not_a_pass_is_told_with_its_reason(tmp_path):
+def test_everything_that_is_not_a_pass_is_told_with_its_reason(tmp_path: Path) -> None:
     peer = toy(tmp_path, absent=[{"what": "toy.Fast", "why": "needs a | GPU", "link": "https://example.org/fast"}])
     kept = result(
         peer,
@@ -96,7 +98,7 @@ def test_everything_that_is_not_a_pass_is_told_with_its_reason(tmp_path):
     assert "| [toy.Fast](https://example.org/fast) | needs a \\| GPU |" in text
 
 
-def test_numbers_that_are_not_finite_and_hostile_text_are_told_too(tmp_path):
+def test_numbers_that_are_not_finite_and_hostile_text_are_told_too(tmp_path: Path) -> None:
     peer = toy(tmp_path)
     verdicts = [verdict for verdict in everything().verdicts if verdict.dialect == "torch.SparseAdam"]
     (tmp_path / "toy.json").write_text(json.dumps(result(peer, *verdicts)))
@@ -107,7 +109,7 @@ def test_numbers_that_are_not_finite_and_hostile_text_are_told_too(tmp_path):
     assert "1 case: crashed: \\x1b[2J&lt;&>" in text
 
 
-def test_a_claim_stands_with_its_evidence(tmp_path):
+def test_a_claim_stands_with_its_evidence(tmp_path: Path) -> None:
     peer = toy(tmp_path, claims=[CLAIM])
     kept = result(peer, failed(), causes=[LAST_WINS])
     (tmp_path / "toy.json").write_text(json.dumps(kept))
@@ -126,26 +128,26 @@ def test_a_claim_stands_with_its_evidence(tmp_path):
         (passed("else", theme="duplicates"), "on route lazy has no result; run `python tools/peers.py run toy --route lazy`"),
     ],
 )
-def test_a_claim_that_the_results_do_not_bear_out_is_a_problem(tmp_path, verdict, problem):
+def test_a_claim_that_the_results_do_not_bear_out_is_a_problem(tmp_path: Path, verdict: CaseVerdict, problem: str) -> None:
     peer = toy(tmp_path, claims=[CLAIM])
-    (found,) = matrix.problems(peer, result(peer, verdict))
-    assert found.startswith("toy: the claim 'duplicates are summed' (the manual of toy)")
-    assert problem in found
+    (sentence,) = matrix.problems(peer, result(peer, verdict))
+    assert sentence.startswith("toy: the claim 'duplicates are summed' (the manual of toy)")
+    assert problem in sentence
 
 
-def test_results_of_other_pins_or_routes_and_stale_waivers_are_problems(tmp_path):
+def test_results_of_other_pins_or_routes_and_stale_waivers_are_problems(tmp_path: Path) -> None:
     peer = toy(tmp_path)
     stale = result(replace(peer, install=("toy==6",)), passed(), problems=("the waiver for 'x' no longer applies",))
     more = {**peer.routes, "quick": table.Route("toy.Quick", ("torch.SparseAdam",))}
-    found = matrix.problems(replace(peer, routes=more), stale)
-    assert "toy: route quick by torch.SparseAdam has no result; run `python tools/peers.py run toy`" in found
-    assert "toy: its pins have changed since it was run; run `python tools/peers.py run toy`" in found
-    assert "toy: route lazy by torch.SparseAdam: the waiver for 'x' no longer applies" in found
-    assert len(found) == 3
+    sentences = matrix.problems(replace(peer, routes=more), stale)
+    assert "toy: route quick by torch.SparseAdam has no result; run `python tools/peers.py run toy`" in sentences
+    assert "toy: its pins have changed since it was run; run `python tools/peers.py run toy`" in sentences
+    assert "toy: route lazy by torch.SparseAdam: the waiver for 'x' no longer applies" in sentences
+    assert len(sentences) == 3
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"format": 9}'])
-def test_a_result_that_cannot_be_read_is_named_with_how_to_make_it(tmp_path, content):
+def test_a_result_that_cannot_be_read_is_named_with_how_to_make_it(tmp_path: Path, content: str) -> None:
     (tmp_path / "toy.json").write_text(content)
     with pytest.raises(UsageError, match=r"toy\.json") as caught:
         matrix.build({"toy": toy(tmp_path)}, tmp_path)

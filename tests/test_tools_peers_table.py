@@ -1,16 +1,19 @@
 """What a table of tools/peers/ may say, and what is said of one that says something else."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from toy_peer import CLAIM, table, toy
 
 from refimpl.errors import UsageError
 
 
-def test_every_table_of_this_repository_is_valid():
+def test_every_table_of_this_repository_is_valid() -> None:
     assert "torch" in table.read_peers()
 
 
-def test_a_table_becomes_a_peer(tmp_path):
+def test_a_table_becomes_a_peer(tmp_path: Path) -> None:
     waiver = {"route": "lazy", "case": "torch.SparseAdam/eps/*", "reason": "known", "link": "https://example.org/1"}
     peer = toy(tmp_path, claims=[CLAIM], waivers=[waiver], absent=[{"what": "toy.Fast", "why": "needs a GPU"}])
     assert (peer.id, peer.routes["lazy"].dialects, peer.timeout) == ("toy", ("torch.SparseAdam",), 180)
@@ -44,18 +47,18 @@ def test_a_table_becomes_a_peer(tmp_path):
         ({"waivers": [{"route": "lazy", "case": "*", "reason": "so", "link": "https://a.b"}]}, r"waivers\[0\].case: there is no '\*'"),
     ],
 )
-def test_what_is_wrong_in_a_table_is_named_with_its_file_and_key(tmp_path, changes, message):
+def test_what_is_wrong_in_a_table_is_named_with_its_file_and_key(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=rf"toy\.yaml: .*{message}"):
         toy(tmp_path, **changes)
 
 
-def test_a_file_that_is_no_yaml_is_named(tmp_path):
+def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text("name: [")
     with pytest.raises(UsageError, match=r"toy\.yaml: cannot be read"):
         table.read_peers(tmp_path)
 
 
-def test_a_peer_that_there_is_not_is_named_with_those_that_there_are(tmp_path):
+def test_a_peer_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
     toy(tmp_path)
     with pytest.raises(UsageError, match="no peer 'other'") as caught:
         table.find_peer("other", tmp_path)

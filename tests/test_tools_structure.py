@@ -71,6 +71,6 @@ def test_examples_import_nothing_private(file: Path) -> None:
     lines = re.findall(r"^ *((?:from|import) refimpl[\w.]*(?: import [\w, ]+)?)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
     for line in lines:
         (node,) = ast.parse(line).body
-        modules = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
         names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
         assert not [name for module in modules for name in (*module.split("."), *names) if name.startswith("_")], line

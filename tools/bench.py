@@ -1,9 +1,9 @@
-"""How fast a step is, against memory itself and against PyTorch, with medians of paired runs in one process.
+"""How fast a step is, compared with memory bandwidth and with PyTorch, as medians of paired runs in one process.
 
     python tools/bench.py [--quick] [--repeats 21] [--json FILE] [--plot FILE] [--mindspore PYTHON]
 
 Every contestant of a cell works on the same arrays. A round runs each of them unmeasured for 20 ms at least, which brings the
-caches into the state that it leaves and lets the threads of the one before fall asleep, and then once measured; a ratio is
+caches into the state that it leaves and lets the threads of the one before become idle, and then once measured; a ratio is
 taken within a round, and the table shows the median over the rounds.
 
 limit      the kernel's reads and writes, in its order and with its prefetching and threads, and one addition for each: no Adam
@@ -40,7 +40,7 @@ from refimpl.common.cli import guarded, output_file, say, write_text
 from refimpl.errors import OK, UsageError
 
 SETTLE = 0.02
-"""Seconds: idle OpenMP threads wait for work with their core held, some milliseconds long, and would do so into the next measurement."""
+"""Seconds. Idle OpenMP threads keep their core busy for some milliseconds, which would disturb the next measurement."""
 
 
 SIZES = ((1_000_000, 64, 100_000), (1_000_000, 64, 5_000), (100_000, 128, 50_000), (5_000_000, 16, 200_000))
@@ -59,7 +59,7 @@ RATIOS = (
     ("torch foreach", "step"),
     ("mindspore", "kernel"),
 )
-"""How many times as long the one takes as the other, for the contestants that a cell has."""
+"""Pairs of contestants whose times are compared: the first divided by the second."""
 
 
 def timed(run: Run) -> float:
@@ -73,7 +73,7 @@ def timed(run: Run) -> float:
 
 
 def measured(cell: Cell, repeats: int, seed: int, mindspore: str | None) -> Result:
-    """The medians of a cell; the contestants take turns at going first."""
+    """The medians of a cell; each round starts with another contestant."""
     with contestants(cell, seed, mindspore) as runs:
         return _medians(cell, runs, repeats)
 
@@ -86,11 +86,11 @@ def _medians(cell: Cell, runs: Mapping[str, Run], repeats: int) -> Result:
         names = list(runs)
         turn = names[number % len(names) :] + names[: number % len(names)]
         rounds.append({name: timed(runs[name]) for name in turn})
-    present = [(one, other) for one, other in RATIOS if one in runs and other in runs]
+    present = [(first, second) for first, second in RATIOS if first in runs and second in runs]
     return Result(
         cell,
-        {name: float(np.median([one[name] for one in rounds])) for name in runs},
-        {f"{one}/{other}": float(np.median([found[one] / found[other] for found in rounds])) for one, other in present},
+        {name: float(np.median([first[name] for first in rounds])) for name in runs},
+        {f"{first}/{second}": float(np.median([seconds[first] / seconds[second] for seconds in rounds])) for first, second in present},
     )
 
 
@@ -99,9 +99,9 @@ def growth(repeats: int, seed: int) -> Result:
     runs = {size: contenders(cell, seed) for size, cell in GROWTH.items()}
     names = ("limit", "step")
     rounds = [{name: {size: timed(made[name]) for size, made in runs.items()} for name in names} for _ in range(repeats)]
-    seconds = {name: float(np.median([one[name]["large"] for one in rounds])) for name in names}
+    seconds = {name: float(np.median([seconds_of[name]["large"] for seconds_of in rounds])) for name in names}
     ratios = {
-        f"{name}, large/{size}": float(np.median([one[name]["large"] / one[name][size] for one in rounds]))
+        f"{name}, large/{size}": float(np.median([seconds_of[name]["large"] / seconds_of[name][size] for seconds_of in rounds]))
         for size in ("small", "middle")
         for name in names
     }

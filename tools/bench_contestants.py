@@ -1,4 +1,4 @@
-"""What `bench.py` measures: refimpl, PyTorch, and a limit that neither can pass, each over the same arrays."""
+"""What `bench.py` measures: refimpl, PyTorch, and a limit that neither can exceed, each over the same arrays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from refimpl.kernels.compiling import chunks, jit, launching
 from refimpl.kernels.merging import NONE, group
 from refimpl.kernels.scalars import scalars
 from refimpl.kernels.stepping import BLOCK, NO_INDICES
-from refimpl.kernels.updating import AHEAD, add, ask, update_rows
+from refimpl.kernels.updating import AHEAD, add, prefetch_row, update_rows
 
 Run = Callable[[], object]
 
@@ -57,13 +57,13 @@ def limit_part(p, m, v, values, indices, first, following, row_width, start, sto
         if listed:
             later = min(i + AHEAD, stop - 1)
             later = first[later] if grouped else later
-            ask(p_at, indices[later], row_bytes)
-            ask(m_at, indices[later], row_bytes)
-            ask(v_at, indices[later], row_bytes)
+            prefetch_row(p_at, indices[later], row_bytes)
+            prefetch_row(m_at, indices[later], row_bytes)
+            prefetch_row(v_at, indices[later], row_bytes)
             if grouped:
-                ask(values_at, later, row_bytes)
+                prefetch_row(values_at, later, row_bytes)
                 if following[later] >= 0:
-                    ask(values_at, following[later], row_bytes)
+                    prefetch_row(values_at, following[later], row_bytes)
         k = first[i] if grouped else i
         k_at = np.uint64(k) * width
         at = np.uint64(indices[k] if listed else k) * width
@@ -115,9 +115,9 @@ def stream_part(p, m, v, values, indices, row_width, start, stop):  # type: igno
     p_at, m_at, v_at = p.ctypes.data, m.ctypes.data, v.ctypes.data
     for k in range(start, stop):
         later = indices[min(k + AHEAD, stop - 1)]
-        ask(p_at, later, row_bytes)
-        ask(m_at, later, row_bytes)
-        ask(v_at, later, row_bytes)
+        prefetch_row(p_at, later, row_bytes)
+        prefetch_row(m_at, later, row_bytes)
+        prefetch_row(v_at, later, row_bytes)
         at, k_at = np.uint64(indices[k]) * width, np.uint64(k) * width
         for j in range(width):
             g = values[k_at + j]
@@ -129,7 +129,7 @@ def stream_part(p, m, v, values, indices, row_width, start, stop):  # type: igno
 @jit(parallel=True)
 def stream_parts(p, m, v, values, indices, width, parts):  # type: ignore[no-untyped-def]  # typed by the compiler
     rows = len(indices)
-    for part in prange(parts):  # two parts may add to one row at a time, and lose one addition: nobody reads the sums
+    for part in prange(parts):  # two parts may add to one row at a time, and lose one addition: the sums are not used
         stream_part(p, m, v, values, indices, width, part * rows // parts, (part + 1) * rows // parts)
 
 
@@ -151,7 +151,7 @@ def drawn(cell: Cell, rng: np.random.Generator) -> Any:
 
 
 def state(cell: Cell, rng: np.random.Generator) -> list[Any]:
-    """p, m and v. All of memory is written, so that no run pays for pages that were never there."""
+    """p, m and v. All of it is written, so that no measured run allocates pages."""
     arrays = [np.empty((cell.rows, cell.width), np.float32) for _ in range(3)]
     for array in arrays:
         rng.random(out=array, dtype=np.float32)
@@ -186,7 +186,7 @@ def dense_contestants(cell: Cell, rng: np.random.Generator) -> dict[str, Run]:
     hyper, picks = dialect("torch.Adam").resolve({})
     numbers = scalars(hyper, picks, 3, arrays[0].dtype)
     whole = len(gradient) // BLOCK
-    optimizer = refimpl.Adam([arrays[0]])  # type: ignore[abstract]  # it returns the class of a framework, which is not
+    optimizer = refimpl.Adam([arrays[0]])
     return {
         "limit": partial(limit, arrays, gradient, NO_INDICES, NONE, NONE, BLOCK, whole),
         "kernel": partial(update_rows, (*arrays, None), gradient, NO_INDICES, NONE, NONE, numbers, BLOCK, whole),
@@ -252,7 +252,7 @@ def contestants(cell: Cell, seed: int, mindspore: str | None = None) -> Iterator
         np.savez(gradient, indices=drawn(cell, rng), values=values)
         program = [mindspore, str(Path(__file__).with_name("bench_mindspore.py")), str(cell.rows), str(gradient)]
         with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-            _answer(process, program)  # the version: it is ready
+            _answer(process, program)  # the version: the program is ready
             yield {**runs, "mindspore": partial(_asked, process, program)}
             process.stdin.close()  # type: ignore[union-attr]  # a pipe, as asked for above
 

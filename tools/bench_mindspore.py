@@ -26,7 +26,7 @@ def main(rows: int, gradient_file: str) -> None:
 
     def step() -> None:
         kernel(*state, *powers_lr_betas_eps, values, indices)
-        _pynative_executor.sync()  # a step is only asked for, and computed later
+        _pynative_executor.sync()  # the call returns before the step is computed
 
     before = state[0][indices[:1]].asnumpy()
     step()

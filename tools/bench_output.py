@@ -26,12 +26,16 @@ class Result:
 
 def table(results: Sequence[Result]) -> Iterator[str]:
     """Markdown tables: milliseconds by contestant, the ratios of contestants, and those of tables."""
-    yield from _table("milliseconds", {one.cell.label: {name: f"{1000 * t:.3g}" for name, t in one.seconds.items()} for one in results})
+    yield from _table(
+        "milliseconds", {result.cell.label: {name: f"{1000 * t:.3g}" for name, t in result.seconds.items()} for result in results}
+    )
     for among_tables in (False, True):
-        some = [one for one in results if one.among_tables is among_tables]
+        some = [result for result in results if result.among_tables is among_tables]
         if some:
             yield ""
-            yield from _table("ratio", {one.cell.label: {name: f"{ratio:.2f}" for name, ratio in one.ratios.items()} for one in some})
+            yield from _table(
+                "ratio", {result.cell.label: {name: f"{ratio:.2f}" for name, ratio in result.ratios.items()} for result in some}
+            )
 
 
 def _table(title: str, rows: Mapping[str, Mapping[str, str]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Hold random computations against the bounds, at scale: no admissible computation may leave its bound.
+"""Compare many random computations with the bounds: no admissible computation may leave its bound.
 
     python tools/campaign.py [--element-steps 10000000] [--seed 1] [--jobs 2] [--json FILE]
 
@@ -64,14 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def campaign(seed: int, wanted: int, jobs: int) -> tuple[Rows, list[tuple[tuple[int, int], Margin]]]:
     """Run cases until that many element-steps have been checked; also every margin above 1."""
-    rows: Rows = {(name, one): Row() for name in dialects() for one in CLASSES}
+    rows: Rows = {(name, numerics_class): Row() for name in dialects() for numerics_class in CLASSES}
     left, total, number = [], 0, 0
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:  # spawned alike on every platform, nothing inherited
         while total < wanted:
             tasks = [(seed, number + k) for k in range(BATCH)]
-            for task, found in zip(tasks, pool.imap(run, tasks)):
-                total += _record(rows, task, found)
-                left += [(task, margin) for margin in found if margin.ratio > 1]
+            for task, case_margins in zip(tasks, pool.imap(run, tasks)):
+                total += _record(rows, task, case_margins)
+                left += [(task, margin) for margin in case_margins if margin.ratio > 1]
             number += BATCH
             say(f"{total:,} of {wanted:,} element-steps, {number} cases, {len(left)} outside")
     return rows, left
@@ -86,8 +86,8 @@ def run(task: tuple[int, int]) -> list[Margin]:
     return margins(case, list(computations(case, rng, per_class=4)))
 
 
-def _record(rows: Rows, task: tuple[int, int], found: Sequence[Margin]) -> int:
-    for margin in found:
+def _record(rows: Rows, task: tuple[int, int], case_margins: Sequence[Margin]) -> int:
+    for margin in case_margins:
         row = rows[margin.case.split("/")[0], margin.numerics_class]
         if margin.array == ARRAYS[0]:
             row.element_steps += margin.element_steps
@@ -96,15 +96,15 @@ def _record(rows: Rows, task: tuple[int, int], found: Sequence[Margin]) -> int:
             continue  # the case keeps no such array
         if margin.array not in row.worst or margin.ratio > row.worst[margin.array].ratio:
             row.worst[margin.array], row.seeds[margin.array] = margin, task
-    return sum(margin.element_steps for margin in found if margin.array == ARRAYS[0])
+    return sum(margin.element_steps for margin in case_margins if margin.array == ARRAYS[0])
 
 
 def table(rows: Rows) -> str:
     """The rows as text: figures per dialect and class, then where each class came nearest to its bound."""
     head = ("dialect", "class", "computations", "element-steps", "p", "m", "v", "max v")
     body = [
-        (name, one, f"{row.cases:,}", f"{row.element_steps:,}", *(_ratio(row, array) for array in ARRAYS))
-        for (name, one), row in rows.items()
+        (name, numerics_class, f"{row.cases:,}", f"{row.element_steps:,}", *(_ratio(row, array) for array in ARRAYS))
+        for (name, numerics_class), row in rows.items()
         if row.worst
     ]
     widths = [max(len(line[k]) for line in (head, *body)) for k in range(len(head))]
@@ -120,15 +120,15 @@ def _ratio(row: Row, array: str) -> str:
 
 
 def _nearest(rows: Rows) -> Iterator[str]:
-    for one in CLASSES:
+    for numerics_class in CLASSES:
         for array in ARRAYS:
-            candidates = [row for (_, of), row in rows.items() if of == one and array in row.worst]
+            candidates = [row for (_, row_class), row in rows.items() if row_class == numerics_class and array in row.worst]
             if not candidates:
                 continue
             row = max(candidates, key=lambda row: row.worst[array].ratio)
             worst, seed = row.worst[array], row.seeds[array]
             yield (
-                f"{one}, {array}: {worst.ratio:.4f} in {worst.case}, {worst.computation}, step {worst.step}, "
+                f"{numerics_class}, {array}: {worst.ratio:.4f} in {worst.case}, {worst.computation}, step {worst.step}, "
                 f"element {worst.index} of {worst.param} (seed {seed[0]}, case {seed[1]})"
             )
 
@@ -141,11 +141,11 @@ def as_json(rows: Rows, seed: int) -> str:
             "rows": [
                 {
                     "dialect": name,
-                    "class": one,
+                    "class": numerics_class,
                     "element_steps": row.element_steps,
                     "worst": {array: {**asdict(margin), "seed": row.seeds[array]} for array, margin in row.worst.items()},
                 }
-                for (name, one), row in rows.items()
+                for (name, numerics_class), row in rows.items()
             ],
         },
         indent=1,

@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _going_on(what: str, options: argparse.Namespace, codes: list[int]) -> Iterator[None]:
-    """With --keep-going, an error is told, its exit code is counted, and the work goes on."""
+    """With --keep-going, print an error, record its exit code, and continue."""
     try:
         yield
     except RefimplError as error:

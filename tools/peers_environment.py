@@ -1,4 +1,4 @@
-"""The virtual environment of a peer: an interpreter of the right version, and its pinned packages; made anew when the pins change."""
+"""The virtual environment of a peer: an interpreter of the right version, and its pinned packages; made again when the pins change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from refimpl.common.cli import say
 from refimpl.errors import HarnessError, UsageError
 
 STAMP = "peer.json"
-"""In a finished environment: what it was made of."""
+"""The file in a finished environment that holds its pins."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Environment:
 
 
 def make_environment(peer: Peer, directory: Path, interpreter: Path | None = None) -> Environment:
-    """The environment of a peer in a directory, as it stands there if it was made of the same pins, or a new one.
+    """The environment of a peer in a directory: the existing one if it was made from the same pins, or a new one.
 
     interpreter: instead of those that the peer names. Raises UsageError where none is found, HarnessError where pip fails.
     """
@@ -60,9 +60,9 @@ def find_interpreter(peer: Peer) -> Path:
 
 def _candidates(version: str) -> Iterator[Path]:
     yield Path(sys.executable)
-    found = shutil.which(f"python{version}")
-    if found:
-        yield Path(found)
+    on_path = shutil.which(f"python{version}")
+    if on_path:
+        yield Path(on_path)
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield from sorted(root.glob(f"versions/{version}.*/bin/python"), reverse=True)
 
@@ -81,10 +81,10 @@ def _output(command: Sequence[str]) -> str:
 
 def _stamped(directory: Path, stamp: object) -> bool:
     try:
-        found: object = json.loads((directory / STAMP).read_text(encoding="utf-8"))
+        kept: object = json.loads((directory / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return found == stamp
+    return kept == stamp
 
 
 def _make(base: Path, python: Path, directory: Path, peer: Peer) -> None:

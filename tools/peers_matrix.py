@@ -1,4 +1,4 @@
-"""The matrix: what each peer did on each theme, put together from the kept results and held against the tables' claims."""
+"""The matrix: what each peer did on each theme, made from the kept results and compared with the claims in the tables."""
 
 from __future__ import annotations
 
@@ -93,36 +93,38 @@ def read_result(file: Path) -> dict[str, Any]:
 
 def judged(result: Result) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """(route, dialect, what came out) for each that was run."""
-    for route, one in result["routes"].items():
-        for dialect, reduced in one["dialects"].items():
+    for route, of_route in result["routes"].items():
+        for dialect, reduced in of_route["dialects"].items():
             yield route, dialect, reduced
 
 
 def problems(peer: Peer, result: Result, routes: Sequence[str] | None = None) -> list[str]:
-    """A sentence for each thing that the table says and the result does not bear out. routes: look at these alone."""
+    """A sentence for each statement of the table that the result contradicts. routes: check only these."""
     again = f"run `python tools/peers.py run {peer.id}`"
     there = {(route, dialect) for route, dialect, _ in judged(result)}
     wanted = {(name, dialect) for name, route in peer.routes.items() for dialect in route.dialects}
     names = routes or tuple({route for route, _ in there | wanted})
-    found = [f"{peer.id}: route {route} by {dialect} has no result; {again}" for route, dialect in sorted(wanted - there) if route in names]
-    found += [f"{peer.id}: route {route} by {dialect} is not in its table; {again}" for route, dialect in sorted(there - wanted)]
+    sentences = [
+        f"{peer.id}: route {route} by {dialect} has no result; {again}" for route, dialect in sorted(wanted - there) if route in names
+    ]
+    sentences += [f"{peer.id}: route {route} by {dialect} is not in its table; {again}" for route, dialect in sorted(there - wanted)]
     if result["install"] != list(peer.install):
-        found.append(f"{peer.id}: its pins have changed since it was run; {again}")
+        sentences.append(f"{peer.id}: its pins have changed since it was run; {again}")
     for route, dialect, reduced in judged(result):
-        found += [f"{peer.id}: route {route} by {dialect}: {problem}" for problem in reduced.get("problems", ()) if route in names]
+        sentences += [f"{peer.id}: route {route} by {dialect}: {problem}" for problem in reduced.get("problems", ()) if route in names]
     for claim in peer.claims:
         if claim.route in names:
-            found += _against(peer, claim, _evidence(claim, result))
-    return [*found, *_unread(peer, result)]
+            sentences += _against(peer, claim, _evidence(claim, result))
+    return [*sentences, *_unread(peer, result)]
 
 
 def read_of(peer: Peer, route: str, cause: str) -> list[Reading]:
-    """What the source says of each part of a cause on a route."""
-    return [one for part in cause.split(" with ") for one in peer.readings if one.cause == part and route in one.routes]
+    """The readings of the source for each part of a cause on a route."""
+    return [reading for part in cause.split(" with ") for reading in peer.readings if reading.cause == part and route in reading.routes]
 
 
 def _unread(peer: Peer, result: Result) -> Iterator[str]:
-    """The causes that nobody has found in the framework's source: they may be false."""
+    """The causes without a reading of the framework's source: they may be false."""
     for route, dialect, reduced in judged(result):
         for part in dict.fromkeys(part for cause in reduced.get("deviations", ()) for part in cause["id"].split(" with ")):
             if not read_of(peer, route, part):
@@ -130,7 +132,7 @@ def _unread(peer: Peer, result: Result) -> Iterator[str]:
 
 
 def _against(peer: Peer, claim: Claim, shown: Mapping[str, Any]) -> Iterator[str]:
-    """What speaks against a claim's evidence."""
+    """Why the evidence of a claim does not hold."""
     where = f"{peer.id}: the claim {claim.says!r} ({claim.where}): its evidence {claim.case} on route {claim.route}"
     if not shown:
         yield f"{where} has no result; run `python tools/peers.py run {peer.id} --route {claim.route}`"
@@ -155,7 +157,7 @@ def _rows(peer: Peer, result: Result) -> Iterator[Row]:
             about=result["routes"][route]["about"],
             dialect=dialect,
             all=cell(_summed(list(themes.values()), reduced.get("attained"))),
-            cells={theme: cell(one) for theme, one in themes.items()},
+            cells={theme: cell(counts) for theme, counts in themes.items()},
         )
 
 
@@ -196,7 +198,7 @@ def to_json(matrix: Matrix) -> str:
     parts = {
         "classes": [{"short": short, "class": name} for name, short in SHORT.items()],
         "rows": [asdict(row) for row in matrix.rows],
-        "claims": [{"peer": one.peer, **asdict(one.claim), "shown": one.shown} for one in matrix.claims],
+        "claims": [{"peer": claim.peer, **asdict(claim.claim), "shown": claim.shown} for claim in matrix.claims],
         "absent": [{"peer": peer.name, **asdict(absent)} for peer in matrix.peers.values() for absent in peer.absent],
     }
     lists = (f' "{name}": [' + ",".join(f"\n  {json.dumps(row, ensure_ascii=False)}" for row in rows) + "]" for name, rows in parts.items())

@@ -1,4 +1,4 @@
-"""The matrix as a page of Markdown. Nothing stands on it that is not in the results or in the tables of the peers."""
+"""The matrix as a page of Markdown, made only from the results and the tables of the peers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _routes(matrix: Matrix) -> Iterator[str]:
     rows = []
     for id, result in matrix.results.items():
         where = f"Python {result['interpreter']}, {result['platform']}, {result['distribution']} {result['version']}"
-        rows += [[matrix.peers[id].name, route, one["about"], where] for route, one in result["routes"].items()]
+        rows += [[matrix.peers[id].name, route, run["about"], where] for route, run in result["routes"].items()]
     yield from _table(["peer", "route", "what it is", "run with"], rows)
 
 
@@ -86,22 +86,22 @@ def _by_peer(matrix: Matrix, say: Any) -> Iterator[str]:
 
 def _deviations(peer: Peer, result: Result) -> Iterator[str]:
     for route, dialect, reduced in judged(result):
-        for one in reduced.get("deviations", ()):
-            also = f" The same numbers would come of {', '.join(one['also'])}." if one["also"] else ""
-            yield f"- **{one['id']}** (`{route}` by {dialect}, {counted(one['cases'], 'case')}): {_inline(one['about'])}.{also}"
-            yield f"  {_shown(one['shown'])}"
-            yield from (f"  Read: {reading.where}: `{reading.code}`" for reading in read_of(peer, route, one["id"]))
+        for deviation in reduced.get("deviations", ()):
+            also = f" The same numbers would come of {', '.join(deviation['also'])}." if deviation["also"] else ""
+            where = f"`{route}` by {dialect}, {counted(deviation['cases'], 'case')}"
+            yield f"- **{deviation['id']}** ({where}): {_inline(deviation['about'])}.{also}"
+            yield f"  {_shown(deviation['shown'])}"
+            yield from (f"  Read: {reading.where}: `{reading.code}`" for reading in read_of(peer, route, deviation["id"]))
 
 
 def _shown(shown: Mapping[str, Any]) -> str:
     """One case, and its numbers or its reason."""
     if "mismatch" not in shown:
         return f"`{shown['case']}`" + (f": {_inline(shown['reason'])}" if "reason" in shown else "")
-    one = shown["mismatch"]
-    place = f"{one['array']} of {one['param']}, step {one['step']}, {position(one['index'])}"
-    return (
-        f"`{shown['case']}`: {place}: got {one['got']}, expected {one['expected']}, bound {_short(one['bound'])}, {_bounds(one['ratio'])}"
-    )
+    mismatch = shown["mismatch"]
+    place = f"{mismatch['array']} of {mismatch['param']}, step {mismatch['step']}, {position(mismatch['index'])}"
+    numbers = f"got {mismatch['got']}, expected {mismatch['expected']}, bound {_short(mismatch['bound'])}"
+    return f"`{shown['case']}`: {place}: {numbers}, {_bounds(mismatch['ratio'])}"
 
 
 def _short(number: float | str) -> str:
@@ -124,37 +124,39 @@ def _nameless(peer: Peer, result: Result) -> Iterator[str]:
             yield from (f"  - {_shown(shown)}" for shown in reduced["unexplained"]["first"])
             if "leads" in reduced:
                 yield f"  - what is seen of them: {_inline('; '.join(reduced['leads']))}"
-        for one in (*reduced.get("refusals", ()), *reduced.get("errors", ())):
-            yield f"- {where}: {_grouped(one)}"
+        for group in (*reduced.get("refusals", ()), *reduced.get("errors", ())):
+            yield f"- {where}: {_grouped(group)}"
 
 
-def _grouped(one: Mapping[str, Any]) -> str:
-    more = one["cases"] - len(one["first"])
-    cases = ", ".join(f"`{case}`" for case in one["first"]) + (f" and {more} more" if more else "")
-    return f"{counted(one['cases'], 'case')}: {_inline(one['reason'])} ({cases})"
+def _grouped(group: Mapping[str, Any]) -> str:
+    more = group["cases"] - len(group["first"])
+    cases = ", ".join(f"`{case}`" for case in group["first"]) + (f" and {more} more" if more else "")
+    return f"{counted(group['cases'], 'case')}: {_inline(group['reason'])} ({cases})"
 
 
 def _waived(peer: Peer, result: Result) -> Iterator[str]:
     for route, dialect, reduced in judged(result):
-        yield from (f"- `{route}` by {dialect}: {_grouped(one)}" for one in reduced.get("waived", ()))
+        yield from (f"- `{route}` by {dialect}: {_grouped(group)}" for group in reduced.get("waived", ()))
 
 
 def _unsupported(peer: Peer, result: Result) -> Iterator[str]:
     for route, dialect, reduced in judged(result):
-        for one in reduced.get("unsupported", ()):
-            yield f"- `{route}` by {dialect}: {counted(one['cases'], 'case')}: {_inline(one['reason'])}"
+        for group in reduced.get("unsupported", ()):
+            yield f"- `{route}` by {dialect}: {counted(group['cases'], 'case')}: {_inline(group['reason'])}"
 
 
 def _claims(matrix: Matrix) -> Iterator[str]:
     rows = []
-    for one in matrix.claims:
-        claim = one.claim
+    for entry in matrix.claims:
+        claim = entry.claim
         where = f"[{claim.where}]({claim.link})" if claim.link else claim.where
-        rows.append([one.peer, f'"{claim.says}"', where, claim.but, f"route {claim.route}, {one.shown['status']}: {_shown(one.shown)}"])
+        rows.append(
+            [entry.peer, f'"{claim.says}"', where, claim.but, f"route {claim.route}, {entry.shown['status']}: {_shown(entry.shown)}"]
+        )
     yield from _table(["peer", "it says", "where", "but", "evidence"], rows)
 
 
 def _absent(matrix: Matrix) -> Iterator[str]:
-    absent = (one for peer in matrix.peers.values() for one in peer.absent)
-    rows = ([f"[{one.what}]({one.link})" if one.link else one.what, one.why] for one in absent)
+    absent = (absence for peer in matrix.peers.values() for absence in peer.absent)
+    rows = ([f"[{absence.what}]({absence.link})" if absence.link else absence.what, absence.why] for absence in absent)
     yield from _table(["what", "why"], rows)

@@ -80,11 +80,13 @@ def _route(peer: Peer, name: str, reports: Mapping[str, Report]) -> dict[str, An
 
 
 def reduced(peer: Peer, route: str, report: Report) -> dict[str, Any]:
-    """A report without what nobody will ask for: counts, the first few cases of each kind, and the evidence of claims."""
+    """The parts of a report that are kept: counts, the first few cases of each kind, and the evidence of claims."""
     by_id = {verdict.case_id: verdict for verdict in report.verdicts}
     explained = {case for diagnosis in report.diagnoses for case in diagnosis.cases}
-    unnamed = [one for one in report.verdicts if one.status is Status.FAILED and one.mismatch and one.case_id not in explained]
-    rounding, unexplained = [one for one in unnamed if one.attained], [one for one in unnamed if not one.attained]
+    unnamed = [
+        verdict for verdict in report.verdicts if verdict.status is Status.FAILED and verdict.mismatch and verdict.case_id not in explained
+    ]
+    rounding, unexplained = [verdict for verdict in unnamed if verdict.attained], [verdict for verdict in unnamed if not verdict.attained]
     claimed = {claim.case for claim in peer.claims if claim.route == route and claim.case in by_id}
     kept = {
         "verdict": conclude(report).sentence,
@@ -96,9 +98,9 @@ def reduced(peer: Peer, route: str, report: Report) -> dict[str, Any]:
         "unexplained": _counted(unexplained),
         "leads": list(report.leads) if unexplained else [],
         "refusals": _grouped(_refusals(report.verdicts)),
-        "errors": _grouped(one for one in report.verdicts if one.status is Status.ERROR),
-        "unsupported": _grouped(one for one in report.verdicts if one.status is Status.UNSUPPORTED),
-        "waived": _grouped(one for one in report.verdicts if one.status is Status.WAIVED),
+        "errors": _grouped(verdict for verdict in report.verdicts if verdict.status is Status.ERROR),
+        "unsupported": _grouped(verdict for verdict in report.verdicts if verdict.status is Status.UNSUPPORTED),
+        "waived": _grouped(verdict for verdict in report.verdicts if verdict.status is Status.WAIVED),
         "evidence": {id: {"status": by_id[id].status.value, **_shown(by_id[id])} for id in sorted(claimed)},
         "problems": [*report.problems, *([report.failure] if report.failure else [])],
     }
@@ -106,7 +108,7 @@ def reduced(peer: Peer, route: str, report: Report) -> dict[str, Any]:
 
 
 def _counted(verdicts: Sequence[CaseVerdict]) -> dict[str, Any] | None:
-    return {"cases": len(verdicts), "first": [_shown(one) for one in verdicts[:FIRST]]} if verdicts else None
+    return {"cases": len(verdicts), "first": [_shown(verdict) for verdict in verdicts[:FIRST]]} if verdicts else None
 
 
 def _themes(report: Report) -> dict[str, dict[str, Any]]:
@@ -118,14 +120,14 @@ def _themes(report: Report) -> dict[str, dict[str, Any]]:
 
 def _theme(verdicts: Sequence[CaseVerdict], report: Report) -> dict[str, Any]:
     """Counts by status, how far each array is attained (the loosest class among its cases, and the worst |error|/bound), and the causes."""
-    counts = {status.value: sum(one.status is status for one in verdicts) for status in Status} | {"refusals": len(_refusals(verdicts))}
-    arrays = [one for verdict in verdicts for one in verdict.arrays]
+    counts = {status.value: sum(entry.status is status for entry in verdicts) for status in Status} | {"refusals": len(_refusals(verdicts))}
+    arrays = [entry for verdict in verdicts for entry in verdict.arrays]
     ids = {verdict.case_id for verdict in verdicts if verdict.status is Status.FAILED}
     causes = Tally[str]()
     for diagnosis in report.diagnoses:  # a cause that holds under two conditions is two diagnoses of one name
         causes[_cause(diagnosis)] += len(ids.intersection(diagnosis.cases))
-    causes["rounding"] = sum(one.status is Status.FAILED and one.attained is not None for one in verdicts)
-    attained = {array: _attained([one.attained for one in arrays if one.array == array]) for array in ARRAYS}
+    causes["rounding"] = sum(entry.status is Status.FAILED and entry.attained is not None for entry in verdicts)
+    attained = {array: _attained([entry.attained for entry in arrays if entry.array == array]) for array in ARRAYS}
     furthest = {array: ratio for array in ARRAYS if (ratio := worst(arrays, array, report.required)) is not None}
     kept = {
         **counts,
@@ -137,8 +139,8 @@ def _theme(verdicts: Sequence[CaseVerdict], report: Report) -> dict[str, Any]:
 
 
 def _attained(classes: Sequence[str | None]) -> str | None:
-    found = [one for one in classes if one is not None]
-    return max(found, key=CLASSES.index) if len(found) == len(classes) and found else None
+    attained = [name for name in classes if name is not None]
+    return max(attained, key=CLASSES.index) if len(attained) == len(classes) and attained else None
 
 
 def _rounded(ratio: float) -> float:
@@ -173,7 +175,7 @@ def _shown(verdict: CaseVerdict) -> dict[str, Any]:
 
 def _refusals(verdicts: Sequence[CaseVerdict]) -> list[CaseVerdict]:
     """The failures without numbers: something is accepted that must be refused, or refused with something changed."""
-    return [one for one in verdicts if one.status is Status.FAILED and not one.mismatch]
+    return [verdict for verdict in verdicts if verdict.status is Status.FAILED and not verdict.mismatch]
 
 
 def _grouped(verdicts: Iterable[CaseVerdict]) -> list[dict[str, Any]]:
@@ -204,8 +206,8 @@ DEEP = 6
 def _text(value: Any, depth: int) -> str:
     pad = " " * (depth + 1)
     if isinstance(value, Mapping) and value and depth < DEEP:
-        lines = (f"{pad}{json.dumps(key)}: {_text(one, depth + 1)}" for key, one in value.items())
+        lines = (f"{pad}{json.dumps(key)}: {_text(entry, depth + 1)}" for key, entry in value.items())
         return "{\n" + ",\n".join(lines) + f"\n{' ' * depth}}}"
     if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        return "[\n" + ",\n".join(pad + json.dumps(one, ensure_ascii=False) for one in value) + f"\n{' ' * depth}]"
+        return "[\n" + ",\n".join(pad + json.dumps(entry, ensure_ascii=False) for entry in value) + f"\n{' ' * depth}]"
     return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The peers: what tools/peers/NAME.yaml says of each framework, checked against tools/peers/peer.schema.json."""
+"""The peers: the table tools/peers/NAME.yaml of each framework, checked against tools/peers/peer.schema.json."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BACKENDS = TABLES
 """Where the backends of the peers lie, NAME_backend.py."""
 
 TIMEOUT = 180.0
-"""Seconds for a case unless the peer says otherwise: frameworks load and compile much at first use."""
+"""Seconds for a case unless the peer says otherwise: frameworks load and compile a lot at first use."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Peer:
 
 
 def read_peers(tables: Path = TABLES) -> dict[str, Peer]:
-    """Every peer by id, in the order of the alphabet."""
+    """Every peer by id, in alphabetical order."""
     return {file.stem: read_peer(file) for file in sorted(tables.glob("*.yaml"))}
 
 
@@ -96,7 +96,7 @@ def find_peer(id: str, tables: Path = TABLES) -> Peer:
     """The peer of this id; raises UsageError with the ids that exist."""
     file = tables / f"{id}.yaml"
     if not file.is_file():
-        names = ", ".join(sorted(one.stem for one in tables.glob("*.yaml")))
+        names = ", ".join(sorted(table.stem for table in tables.glob("*.yaml")))
         raise UsageError(f"no peer {id!r}: there is no {file}", f"choose from {names}, or write that file")
     return read_peer(file)
 
@@ -129,19 +129,19 @@ def _references(document: Mapping[str, Any]) -> list[tuple[str, str, Sequence[st
     """What a table names and must exist: (key, name, the names that there are)."""
     routes = list(document["routes"])
     backends = [*BUILTIN, *(f"{file.stem}:factory" for file in sorted(BACKENDS.glob("*_backend.py")))]
-    found: list[tuple[str, str, Sequence[str]]] = [("backend", document["backend"], backends)]
+    references: list[tuple[str, str, Sequence[str]]] = [("backend", document["backend"], backends)]
     for k, claim in enumerate(document.get("claims", ())):
         evidence = claim["evidence"]
-        found.append((f"claims[{k}].evidence.route", evidence["route"], routes))
-        found.append((f"claims[{k}].evidence.case", evidence["case"].split("/")[0], _dialects_of(document, evidence["route"])))
+        references.append((f"claims[{k}].evidence.route", evidence["route"], routes))
+        references.append((f"claims[{k}].evidence.case", evidence["case"].split("/")[0], _dialects_of(document, evidence["route"])))
     for k, reading in enumerate(document.get("readings", ())):
-        found += [(f"readings[{k}].routes", route, routes) for route in reading["routes"]]
+        references += [(f"readings[{k}].routes", route, routes) for route in reading["routes"]]
     for k, waiver in enumerate(document.get("waivers", ())):
-        found.append((f"waivers[{k}].route", waiver["route"], routes))
-        found.append((f"waivers[{k}].case", waiver["case"].split("/")[0], _dialects_of(document, waiver["route"])))
+        references.append((f"waivers[{k}].route", waiver["route"], routes))
+        references.append((f"waivers[{k}].case", waiver["case"].split("/")[0], _dialects_of(document, waiver["route"])))
         if "deviation" in waiver:
-            found.append((f"waivers[{k}].deviation", waiver["deviation"], list(deviations())))
-    return found
+            references.append((f"waivers[{k}].deviation", waiver["deviation"], list(deviations())))
+    return references
 
 
 def _dialects_of(document: Mapping[str, Any], route: str) -> list[str]:

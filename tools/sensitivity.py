@@ -68,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     noticed = measured(goldens)
     print(table(noticed))
     if options.json:
-        rows = [dict(zip(("dialect", "dtype", "class", "role"), key), error=one.error, case=one.case) for key, one in noticed.items()]
+        rows = [
+            dict(zip(("dialect", "dtype", "class", "role"), key), error=notice.error, case=notice.case) for key, notice in noticed.items()
+        ]
         write_text(options.json, json.dumps(rows, indent=1) + "\n")
     blunt = list(_blunter(noticed))
     print("\n".join(blunt) if blunt else "nowhere less sharp than the first edition")
@@ -94,9 +96,9 @@ def measured(goldens: Sequence[Golden]) -> dict[Key, Noticed]:
         if number % 50 == 49:
             say(f"{number + 1} of {len(goldens)} cases")
     noticed = {}
-    for key, found in estimates.items():
+    for key, candidates in estimates.items():
         bisected = [
-            (bisect(goldens[number], key[3], key[2], error), goldens[number].case.id) for error, number in sorted(found)[:CANDIDATES]
+            (bisect(goldens[number], key[3], key[2], error), goldens[number].case.id) for error, number in sorted(candidates)[:CANDIDATES]
         ]
         noticed[key] = Noticed(*min(bisected))
     return noticed
@@ -139,8 +141,8 @@ class Marking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.table, name)
 
-    def resolve(self, given: Mapping[str, Any], deviations: tuple[Deviation, ...] = ()) -> tuple[Hyper, Picks]:
-        hyper, picks = self.table.resolve(given, deviations)
+    def resolve(self, settings: Mapping[str, Any], deviations: tuple[Deviation, ...] = ()) -> tuple[Hyper, Picks]:
+        hyper, picks = self.table.resolve(settings, deviations)
         marked: dict[str, Any] = {self.role: Marked(getattr(hyper, self.role))}
         return replace(hyper, **marked), picks
 
@@ -160,11 +162,11 @@ def exact(case: Case, role: str, error: float) -> Exact:
 def _elements(golden: Golden, numerics_class: str) -> Iterator[tuple[tuple[str, str], int, Array, Array]]:
     """Per array and recorded step: value and bound of the elements that stay within the range (elsewhere the bound is infinite)."""
     for name, arrays in golden.expected.items():
-        for array, of in arrays.items():
-            for at, value in enumerate(of.value):
-                bound = of.bound[numerics_class][at].astype(np.float64)
-                if of.allowed is not None:
-                    bound = np.where(of.allowed[at] == KINDS["finite"], bound, np.inf)
+        for array, expected in arrays.items():
+            for at, value in enumerate(expected.value):
+                bound = expected.bound[numerics_class][at].astype(np.float64)
+                if expected.allowed is not None:
+                    bound = np.where(expected.allowed[at] == KINDS["finite"], bound, np.inf)
                 yield (name, array), at, value.reshape(-1), bound.reshape(-1)
 
 
@@ -224,7 +226,7 @@ def table(noticed: Mapping[Key, Noticed]) -> str:
         )
     widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
     texts = ["  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines]
-    places = [f"{', '.join(key)}: {one.case}" for key, one in noticed.items()]
+    places = [f"{', '.join(key)}: {notice.case}" for key, notice in noticed.items()]
     return "\n".join([*texts, "", "noticed by", *places])
 
 

@@ -1,4 +1,4 @@
-"""The structure of the package: its layers, what breaks them, and a picture of it made from the imports.
+"""The structure of the package: its layers, the imports that break them, and a diagram made from the imports.
 
 python tools/structure.py                 list what breaks the layers; exit code 1 if anything does
 python tools/structure.py --write         write the picture into CONTRIBUTING.md
@@ -23,6 +23,7 @@ LAYERS: Mapping[str, str] = {
     "gradients": "row gradients, and the check of every gradient",
     "case": "what a backend is given, and what is expected of it",
     "dialects": "dialects and deviations as tables of choices; settings of one in the names of another",
+    "conversion": "the state of one optimizer as another keeps it",
     "arithmetic": "the number systems: floats, balls that hold the truth, running error bounds",
     "reference": "the step, written once; counters; a case step by step",
     "oracle": "truth and bound of a case; which deviations it catches",
@@ -60,7 +61,7 @@ class Import:
 def imports(package: Path = REPOSITORY / "refimpl") -> tuple[Import, ...]:
     """Every import of one module of the package by another, also those inside functions."""
     modules = {_dotted(file.relative_to(package.parent)): file for file in sorted(package.rglob("*.py"))}
-    return tuple(found for name, file in modules.items() for found in _imports_of(name, file, modules))
+    return tuple(imported for name, file in modules.items() for imported in _imports_of(name, file, modules))
 
 
 def _dotted(file: Path) -> str:
@@ -81,31 +82,31 @@ def _imports_of(name: str, file: Path, modules: Mapping[str, Path]) -> Iterator[
                     yield Import(name, imported, node.lineno)
 
 
-def room(module: str) -> str:
+def layer_of(module: str) -> str:
     """The layer that a module belongs to: the first name below refimpl; "" for refimpl itself."""
     return module.partition(".")[2].partition(".")[0]
 
 
-def faults(found: tuple[Import, ...]) -> Iterator[str]:
+def faults(all_imports: tuple[Import, ...]) -> Iterator[str]:
     """What breaks the layers: a module that no layer names, an import of a later layer, one of another package's private module."""
     order = {name: number for number, name in enumerate(LAYERS)}
-    unknown = {room(end) for each in found for end in (each.importer, each.imported)} - order.keys() - {""}
+    unknown = {layer_of(end) for each in all_imports for end in (each.importer, each.imported)} - order.keys() - {""}
     yield from (f"refimpl.{name} stands in no layer: add it to LAYERS in tools/structure.py" for name in sorted(unknown))
-    for each in found:
-        importer, imported = room(each.importer), room(each.imported)
+    for each in all_imports:
+        importer, imported = layer_of(each.importer), layer_of(each.imported)
         if importer == imported or not importer or importer in unknown or imported in unknown:
-            continue  # refimpl/__init__.py hands on the public names of every layer
+            continue  # refimpl/__init__.py exports the public names of every layer
         if not imported or order[imported] > order[importer]:
             yield f"{each}: a later layer"
         elif any(part.startswith("_") and part != "__main__" for part in each.imported.split(".")):
             yield f"{each}: private to refimpl.{imported}"
 
 
-def picture(found: tuple[Import, ...]) -> str:
-    """The layers in Markdown: a drawing of their imports, without the arrows that follow from others, and a table of what lives where."""
+def picture(all_imports: tuple[Import, ...]) -> str:
+    """The layers in Markdown: a diagram of their imports, without the arrows that follow from others, and a table."""
     uses: dict[str, set[str]] = {name: set() for name in LAYERS}
-    for each in found:
-        importer, imported = room(each.importer), room(each.imported)
+    for each in all_imports:
+        importer, imported = layer_of(each.importer), layer_of(each.imported)
         if importer and imported and importer != imported:
             uses[importer].add(imported)
     reached: dict[str, set[str]] = {}
@@ -122,11 +123,11 @@ def _node(name: str) -> str:
     return f'{name.strip("_")}["{name}"]'
 
 
-def with_picture(text: str, found: tuple[Import, ...]) -> str:
-    """The text with a fresh picture between its two marks."""
+def with_picture(text: str, all_imports: tuple[Import, ...]) -> str:
+    """The text with a new diagram between its two marks."""
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
-    return f"{before}{START}\n{picture(found)}\n{END}{after}"
+    return f"{before}{START}\n{picture(all_imports)}\n{END}{after}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -134,11 +135,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python tools/structure.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help="write the picture into CONTRIBUTING.md")
     options = parser.parse_args(arguments)
-    found = imports()
-    broken = list(faults(found))
-    print("\n".join(broken) if broken else f"{len(LAYERS)} layers, {len(found)} imports, none of a later layer or a private module")
+    all_imports = imports()
+    broken = list(faults(all_imports))
+    print("\n".join(broken) if broken else f"{len(LAYERS)} layers, {len(all_imports)} imports, none of a later layer or a private module")
     if options.write:
-        CONTRIBUTING.write_text(with_picture(CONTRIBUTING.read_text(encoding="utf-8"), found), encoding="utf-8")
+        CONTRIBUTING.write_text(with_picture(CONTRIBUTING.read_text(encoding="utf-8"), all_imports), encoding="utf-8")
     return 1 if broken else 0
 
 

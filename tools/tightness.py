@@ -48,17 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=output_file, metavar="FILE")
     options = parser.parse_args(arguments)
     names = [dialect(name).name for name in options.dialect] or ["torch.SparseAdam"]
-    found = {name: measured(name, options.theme or SUITES["core"], options.cases) for name in names}
-    for name, worst in found.items():
+    worst_of = {name: measured(name, options.theme or SUITES["core"], options.cases) for name in names}
+    for name, worst in worst_of.items():
         print(f"{name}\n\n{table(worst)}\n")
     if options.json:
         rows = [
             {"dialect": name, "dtype": dtype, "class": numerics_class, "array": array, "themes": themes}
-            for name, worst in found.items()
+            for name, worst in worst_of.items()
             for (dtype, numerics_class, array), themes in worst.items()
         ]
         write_text(options.json, json.dumps(rows, indent=1) + "\n")
-    loose = [line for name, worst in found.items() for line in loose_themes(name, worst)]
+    loose = [line for name, worst in worst_of.items() for line in loose_themes(name, worst)]
     print("\n".join(loose) if loose else f"no theme is looser than {1 / LOOSE:.0f} times, {', '.join(SLACK)} aside")
     return NOT_CONFORMANT if loose else OK
 
@@ -67,7 +67,7 @@ def measured(name: str, themes: Sequence[str], cases: int) -> Worst:
     """The worst ratios of one dialect.
 
     Of a theme that seems loose every small case is taken: in float64 with correct rounding, what a computation rounds is nobody's
-    choice, and a result that is the nearest double to the exact one is off by nothing.
+    choice, and a result that is the nearest double to the exact one has no error.
     """
     worst: Worst = {}
     for theme in themes:
@@ -91,7 +91,7 @@ def _take_in(worst: Worst, theme: str, case: Case) -> None:
 
 
 def _is_loose(worst: Worst, dtype: str, theme: str) -> bool:
-    return any(of[theme] < LOOSE for (of_dtype, _, _), of in worst.items() if of_dtype == dtype and theme in of)
+    return any(themes[theme] < LOOSE for (of_dtype, _, _), themes in worst.items() if of_dtype == dtype and theme in themes)
 
 
 def small_cases(name: str, theme: str) -> dict[str, list[Case]]:

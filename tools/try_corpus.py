@@ -1,4 +1,4 @@
-"""Run the corpus of wrong and right implementations: all on all, and what the last line of the verdict names of each.
+"""Run the corpus of wrong and right implementations: each on all vectors, and the causes that the last line of each verdict names.
 
     python tools/try_corpus.py [--only GLOB]... [--dialect NAME]... [--case GLOB]... [--failing N | --refusals] [--jobs 2] [--verbose]
 
@@ -43,7 +43,7 @@ ALL_OF_THEM = 1 << 30
 
 @dataclass(frozen=True)
 class Line:
-    """What became of a row on the cases of a dialect. word: right, placed, none, WRONG or passed; for a right row conforms or REFUSED."""
+    """The result of a row on the cases of a dialect. word: right, placed, none, WRONG or passed; for a right row conforms or REFUSED."""
 
     id: str
     dialect: str
@@ -146,8 +146,8 @@ def _said(row: Row, judged: Judged, failing: int) -> tuple[str, tuple[str, ...],
         return "refused" if judged.failing else "passed", (), ()
     part = with_few_failing(judged, failing, row)
     diagnoses = part.diagnoses()
-    found = naming(part, row.answer, diagnoses)
-    return found.word, found.causes, (*map(_told, diagnoses), *(f"lead: {lead}" for lead in part.leads(diagnoses)))
+    answer = naming(part, row.answer, diagnoses)
+    return answer.word, answer.causes, (*map(_told, diagnoses), *(f"lead: {lead}" for lead in part.leads(diagnoses)))
 
 
 def _reason(verdict: CaseVerdict) -> str:

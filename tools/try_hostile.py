@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     entries = [entry for entry in every(options.mutations, options.seed) if not options.kind or entry.kind in options.kind]
     tried, failed = Counter[str](), Counter[str]()
     with Progress(len(entries), sys.stderr, "hostile things") as progress, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy and scipy warn of much that is tried here
+        warnings.simplefilter("ignore")  # NumPy and scipy warn of many of these inputs
         for entry, wrong in results(entries, options.jobs):
             tried[entry.kind] += 1
             failed[entry.kind] += bool(wrong)
@@ -72,7 +72,7 @@ def happened(entry: Entry) -> str:
     """What went wrong, "" where nothing did."""
     try:
         entry.run()
-    except BaseException as error:  # whatever it is, it is what the table is about
+    except BaseException as error:  # the table checks for any error
         if isinstance(error, KeyboardInterrupt):
             raise
         return f"{type(error).__name__}: {error}"

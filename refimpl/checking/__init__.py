@@ -1,4 +1,4 @@
-"""What `python -m refimpl.check` consists of: its options, what is judged, judging it, and what is remembered between two runs."""
+"""The parts of `python -m refimpl.check`: its options, what is judged, judging it, and the record of the last run."""
 
 from .examining import default_class, examine
 from .subject import Judged

@@ -1,4 +1,4 @@
-"""Judging every outcome as it comes, and looking for the causes of the failures when all are there."""
+"""Judge every outcome as soon as it exists, and search for the causes of the failures at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..report.terminal import headline
 from .subject import Judged
 
 ACCELERATORS = ("cuda", "npu", "ascend", "gpu", "hip", "rocm", "xpu", "mps", "tpu", "mlu", "musa")
-"""How the names of devices begin whose division and square root are not faithful (see --require)."""
+"""The beginnings of the names of devices whose division and square root are not faithful (see --require)."""
 
 
 def default_class(device: str | None) -> str:
@@ -41,8 +41,8 @@ def examine(
 ) -> Report:
     """Judge every outcome, and look for the causes of the failures. Cases that cannot be built here count as unsupported.
 
-    profiled: the report says of every failure where its arrays are wrong; fail_fast: stop behind the first failure that is_waived
-    does not tell; stream: where progress and each failure are told (standard error).
+    profiled: the report shows for every failure where its arrays are wrong; fail_fast: stop after the first failure that is not
+    waived; stream: where progress and each failure are shown (default: standard error).
     """
     goldens, outcomes, verdicts = _taken(judged, required, fail_fast, is_waived, sys.stderr if stream is None else stream)
     unreadable = (CaseVerdict(id, Status.UNSUPPORTED, reason=reason) for id, reason in judged.vectors.unreadable)
@@ -98,7 +98,7 @@ def _taken(
 
 
 def _each(judged: Judged) -> Generator[Outcome, None, None]:
-    """The outcomes as a generator: one can be closed, and closes what it iterates over."""
+    """The outcomes as a generator, since a generator can be closed, and closes what it iterates over."""
     yield from judged.outcomes
 
 

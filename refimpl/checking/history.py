@@ -29,7 +29,7 @@ def recall(options: argparse.Namespace) -> list[str]:
 
 
 def remember(options: argparse.Namespace, report: Report, before: Collection[str]) -> None:
-    """Keep what failed: of the cases that were run what is true now, of the others what was known before."""
+    """Record the failures: those of this run, and for cases that were not run those of the record before."""
     run = {verdict.case_id for verdict in report.verdicts}
     failed = {verdict.case_id for verdict in report.verdicts if verdict.status in FAILURES}
     content = {"directory": os.getcwd(), "subject": _subject(options), "failed": sorted(failed | (set(before) - run))}
@@ -37,7 +37,7 @@ def remember(options: argparse.Namespace, report: Report, before: Collection[str
         file = _file(options)
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, json.dumps(content, indent=1).encode("ascii"), 0o600)
-    except OSError:  # a home that cannot be written to: there is a verdict all the same
+    except OSError:  # a home directory that cannot be written to: the verdict does not need it
         return
 
 

@@ -1,7 +1,7 @@
-"""Which dialects a backend is nearest to: its results on the cases of one dialect, judged by all the others as well.
+"""Which dialects a backend is nearest to: its results on the cases of one dialect, judged by all other dialects too.
 
-The inputs stay as they are; the settings are given the names that the other dialect has for them. A case that the other dialect cannot
-be asked for (a setting that it does not have, a form of gradient that it refuses) is left out of its count.
+The inputs stay the same; the settings get the names of the other dialect. A case that the other dialect cannot express (it lacks a
+setting, or refuses a form of gradient) does not count for it.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ PER_THEME, LARGEST = 3, 400
 """Cases of each theme that are run, the smallest first, of at most so many elements times steps."""
 
 REQUIRED = ACCELERATOR_CLASS
-"""Which dialect it is, not how well it is rounded."""
+"""The loosest class: the question is the dialect, not the quality of the rounding."""
 
 EXPLAINED = 3
-"""The nearest dialects of which the causes are looked for."""
+"""For how many of the nearest dialects causes are searched."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """How results fit a dialect: the cases that it can be asked for, with outcomes and verdicts.
+    """How results fit a dialect: the cases that it can express, with outcomes and verdicts.
 
-    own: how many of these cases the results pass as what they are, cases of their own dialects.
+    own: how many of these cases the results pass by the dialect of the case itself.
     """
 
     dialect: str
@@ -54,7 +54,7 @@ class Fit:
 
     @property
     def rank(self) -> tuple[int, int]:
-        """What it passes beyond the dialects that the cases are of, on the same cases; then all that it passes."""
+        """How many more cases pass by this dialect than by their own; then how many pass."""
         return (self.passed - self.own, self.passed)
 
 
@@ -67,15 +67,17 @@ def nearest(judged: Judged) -> str:
         raise HarnessError("--nearest needs a backend that can be run")
     goldens = list(_small(judged.vectors.goldens))
     outcomes = [run.outcome(golden) for golden in watched(goldens, len(goldens), sys.stderr)]
-    given = [(golden, outcome) for golden, outcome in zip(goldens, outcomes) if outcome.end is End.STATES]
+    with_states = [(golden, outcome) for golden, outcome in zip(goldens, outcomes) if outcome.end is End.STATES]
     subject = f"{judged.name} {judged.version}".strip()
-    if not given:
+    if not with_states:
         return joined([paragraph(f"{subject} gave no results on {counted(len(goldens), 'case')}: it is near to no dialect")])
     every = dialects("full")
-    own = {golden.case.id for golden, outcome in given if judge(golden, outcome, REQUIRED).status is Status.PASSED}
-    fits = [_fit(row, given, own) for row in watched(list(every.values()), len(every), sys.stderr, what="dialects")]
+    own = {golden.case.id for golden, outcome in with_states if judge(golden, outcome, REQUIRED).status is Status.PASSED}
+    fits = [_fit(row, with_states, own) for row in watched(list(every.values()), len(every), sys.stderr, what="dialects")]
     ranked = sorted((fit for fit in fits if fit.verdicts), key=lambda fit: fit.rank, reverse=True)
-    return joined([paragraph(f"{subject}: {counted(len(given), 'small case')}, judged by each dialect"), _table(ranked), *_causes(ranked)])
+    return joined(
+        [paragraph(f"{subject}: {counted(len(with_states), 'small case')}, judged by each dialect"), _table(ranked), *_causes(ranked)]
+    )
 
 
 def _small(goldens: Sequence[Golden]) -> Iterator[Golden]:
@@ -92,21 +94,21 @@ def _size(case: Case) -> int:
     return max(len(case.steps), 1) * sum(param.value.size for param in case.params)
 
 
-def _fit(row: Dialect, given: Sequence[tuple[Golden, Outcome]], own: Set[str]) -> Fit:
+def _fit(row: Dialect, with_states: Sequence[tuple[Golden, Outcome]], own: Set[str]) -> Fit:
     goldens: list[Golden] = []
     outcomes: list[Outcome] = []
-    for golden, outcome in given:
-        asked = in_words_of(golden.case, row)
-        if asked is not None:
-            same = asked.dialect == golden.case.dialect
-            goldens.append(golden if same else replace(golden, case=asked, expected=expectations(asked)))
+    for golden, outcome in with_states:
+        translated = as_case_of(golden.case, row)
+        if translated is not None:
+            same = translated.dialect == golden.case.dialect
+            goldens.append(golden if same else replace(golden, case=translated, expected=expectations(translated)))
             outcomes.append(outcome)
     verdicts = tuple(judge(golden, outcome, REQUIRED) for golden, outcome in zip(goldens, outcomes))
     return Fit(row.name, sum(golden.case.id in own for golden in goldens), tuple(goldens), tuple(outcomes), verdicts)
 
 
-def in_words_of(case: Case, row: Dialect) -> Case | None:
-    """The case as one of another dialect, or None where that has no words for a setting, or refuses what the case brings."""
+def as_case_of(case: Case, row: Dialect) -> Case | None:
+    """The case as one of another dialect, or None where that lacks a setting or refuses an input of the case."""
     if case.dialect == row.name:
         return case
     own = dialects("full")[case.dialect]
@@ -114,13 +116,13 @@ def in_words_of(case: Case, row: Dialect) -> Case | None:
         made = [_renamed({**own.defaults(), **group.hyper}, own, row) for group in case.groups]
         groups = tuple(replace(group, hyper={**_idle(row), **hyper}) for group, hyper in zip(case.groups, made))
         steps = tuple(replace(step, hyper=tuple(_renamed(change, own, row) for change in step.hyper)) for step in case.steps)
-        asked = replace(case, dialect=row.name, groups=groups, steps=steps, catches=())
-        given = Given(asked)
+        translated = replace(case, dialect=row.name, groups=groups, steps=steps, catches=())
+        inputs = Given(translated)
         for step in steps:
-            given.take(step)
+            inputs.take(step)
     except (KeyError, InvalidHyper, InvalidGradient):
         return None
-    return asked
+    return translated
 
 
 def _renamed(hyper: Mapping[str, Any], own: Dialect, row: Dialect) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What there is to judge: a backend, a program or results; the vectors that were selected; and the outcomes as they come."""
+"""What is judged: a backend, a program or results; the selected vectors; and the outcomes as soon as they exist."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..backends import BackendRun, judge_program, read_results, run_backend
+from ..backends import BackendRun, Capabilities, judge_program, read_results, run_backend
+from ..backends.features import CLAIMED_BY_NAME, dtypes_of, needed_features
 from ..backends.outcome import Outcome
-from ..case import Golden
+from ..case import Case, Golden
 from ..common.cli import say
 from ..errors import RefimplError, UsageError, did_you_mean
 from ..vectors import Vectors, read_manifest, read_vectors, write_inputs
@@ -21,7 +22,7 @@ from .options import PER_CASE, PER_PROGRAM
 
 @dataclass(frozen=True)
 class Judged:
-    """Who is run, the vectors that were selected, and the outcome of each as it comes.
+    """What is run, the vectors that were selected, and the outcome of each as soon as it exists.
 
     failure: the exit status or signal of a program, empty on success; run: the backend, where cases can be run again.
     """
@@ -36,15 +37,17 @@ class Judged:
 
 @contextmanager
 def judged(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:
-    """Start what is to be judged; at the end nothing of it is left running. last_failed: only these cases, where there are any."""
+    """Start what is to be judged, and end all of it on exit. last_failed: only these cases, where there are any."""
     if options.backend:
         yield from _backend(options, last_failed)
     elif options.program is not None:
         yield from _program(options, last_failed)
     elif options.results is not None:
+        written = {f"{file.parent.name}/{file.stem}" for file in options.results.glob("*/*.npz")}
         vectors = _selected(options, options.dialect, last_failed)
+        vectors = _without_unclaimed(vectors, options, lambda case, need: case.id.rpartition("/")[0] in written)
         yield Judged(f"results in {options.results}", "", vectors, read_results(options.results, vectors))
-    else:  # a list of the vectors, whoever they may be for
+    else:  # a list of the vectors of any dialect
         yield Judged("", "", _selected(options, options.dialect, last_failed), ())
 
 
@@ -65,11 +68,12 @@ def _selected(
 
 
 def _backend(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:
-    goldens: list[Golden] = []  # filled below, before the run comes to it: what to read depends on what the backend claims
+    goldens: list[Golden] = []  # filled below, before the run reads it: what to read depends on what the backend claims
     timeout = options.timeout or PER_CASE
     read = _read_ahead(options)
     with run_backend(options.backend, goldens, options.device, dict(options.option), timeout, options.jobs, options.python) as run:
         vectors = _claimed(options, run.name, tuple(run.dialects), last_failed, read)
+        vectors = _without_unclaimed(vectors, options, lambda case, need: need in _words(run.dialects[case.dialect]))
         goldens += vectors
         yield Judged(run.name, run.version, vectors, run, run=run)
 
@@ -78,7 +82,7 @@ def _read_ahead(options: argparse.Namespace) -> Callable[..., Vectors]:
     """Reading what the backend will probably claim, while it is made: what was asked for, or the dialects of its own framework."""
     try:
         there = read_manifest(options.vectors).dialects
-    except RefimplError:  # it is told when the vectors are needed
+    except RefimplError:  # the error is reported when the vectors are needed
         return read_vectors
     probable = options.dialect or [name for name in there if name.split(".")[0] == options.backend]
     return ReadAhead(options.vectors, probable, options.case) if probable else read_vectors
@@ -100,8 +104,28 @@ def _claimed(
     return _selected(options, wanted, last_failed, read) if wanted else Vectors(())
 
 
+def _words(capabilities: Capabilities) -> tuple[str, ...]:
+    return (*capabilities.dtypes, *capabilities.features)
+
+
+def _without_unclaimed(vectors: Vectors, options: argparse.Namespace, is_claimed: Callable[[Case, str], bool]) -> Vectors:
+    """The vectors without those that need something of CLAIMED_BY_NAME that is neither claimed nor asked for by their theme."""
+    if any(theme in glob for glob in options.case for theme in THEMES_BY_NAME):
+        return vectors
+
+    def is_for_all(case: Case) -> bool:
+        return all(is_claimed(case, need) for need in (*needed_features(case), *dtypes_of(case)) if need in CLAIMED_BY_NAME)
+
+    kept = tuple(golden for golden in vectors if is_for_all(golden.case))
+    return Vectors(kept, tuple((id, reason) for id, reason in vectors.unreadable if id.split("/")[-2] not in THEMES_BY_NAME))
+
+
+THEMES_BY_NAME = ("half", "storage", "events")
+"""The themes of these cases."""
+
+
 def _program(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:
-    vectors = _selected(options, options.dialect, last_failed)
+    vectors = _without_unclaimed(_selected(options, options.dialect, last_failed), options, lambda case, need: False)
     if options.list:
         yield Judged(options.program, "", vectors, ())
         return

@@ -1,7 +1,7 @@
-"""Arrays that a caller gives: what they must be before any code follows the row numbers and offsets that they hold.
+"""Check the arrays that a caller gives before any code uses the row numbers and offsets in them.
 
-Numba and the compiled parts of scipy trust what they are given: a wrong row number or offset reads or writes outside the memory of
-an array. So everything that is followed is looked at first, in time proportional to what the gradient stores.
+Numba and the compiled parts of scipy do not check their arguments: a wrong row number or offset reads or writes outside the memory of
+an array. So every row number and offset is checked first, in time proportional to what the gradient stores.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INTEGERS = "iu"
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether this is a dtype of real floating-point numbers; that of ml_dtypes is known by its name alone."""
+    """Whether this is a dtype of real floating-point numbers; bfloat16 of ml_dtypes is recognised by its name."""
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
@@ -47,23 +47,25 @@ def _plain(values: Any, label: str) -> Array:
         raise InvalidGradient(f"{label} are a masked array", "gradient-dtype", "a mask would be ignored: give masked.filled(0)")
     try:
         return np.asarray(values)
-    except Exception as error:  # whatever the conversion of a foreign object raises
+    except Exception as error:  # the conversion of a foreign object may raise anything
         raise InvalidGradient(
             f"{label} are a {type(values).__name__} that NumPy cannot read: {error}", "gradient-dtype", "give a NumPy array"
         ) from None
 
 
-def same_shape(given: Any, shape: tuple[int, ...]) -> bool:
-    """Whether this is the shape, in whatever form of a sequence."""
+def same_shape(candidate: Any, shape: tuple[int, ...]) -> bool:
+    """Whether this is the shape, as any kind of sequence."""
     try:
-        return tuple(given) == shape
+        return tuple(candidate) == shape
     except TypeError:
         return False
 
 
 def check_range(indices: Array, rows: int, name: str) -> None:
     """Refuse row numbers outside 0 <= index < rows, naming the first."""
-    if len(indices) and (indices.min() < 0 or indices.max() >= rows):  # two quick passes; the place is sought where there is one
+    if len(indices) and (
+        indices.min() < 0 or indices.max() >= rows
+    ):  # two quick passes; the bad index is searched for only if there is one
         at = int(np.flatnonzero((indices < 0) | (indices >= rows))[0])
         raise InvalidGradient(
             f"gradient of {name!r}: indices[{at}] = {int(indices[at])} is outside the table of {rows} rows",
@@ -83,8 +85,8 @@ def check_coordinates(gradient: Any, shape: tuple[int, ...], name: str) -> None:
             "gradient-shape",
             f"the parameter has shape {shape}",
         )
-    for axis, given in enumerate(coords):
-        along = row_numbers(given, f"{label}: coords[{axis}]")
+    for axis, axis_coords in enumerate(coords):
+        along = row_numbers(axis_coords, f"{label}: coords[{axis}]")
         if len(along) != len(data):
             raise InvalidGradient(
                 f"{label}: coords[{axis}] has {len(along)} entries and data has {len(data)}", "gradient-shape", "give as many of both"
@@ -98,10 +100,10 @@ def coordinates(gradient: Any) -> tuple[Any, ...]:
 
 
 def checked_compressed(matrix: Any, name: str) -> Any:
-    """The same CSR, CSC or BSR matrix, checked whole, without the room that its arrays keep beyond what they store.
+    """The same CSR, CSC or BSR matrix after a full check, without unused capacity at the end of its arrays.
 
-    scipy's own check comes last: it looks at the entries only where indptr ends above 0, so an indptr of [0, 9, 0] passes it, and
-    it writes to the matrix, which is the caller's, so it is given a copy that shares the arrays.
+    scipy's own check comes last: it checks the entries only where indptr ends above 0, so an indptr of [0, 9, 0] passes it. It
+    writes to the matrix, so it works on a copy that shares the caller's arrays.
     """
     label = f"gradient of {name!r}"
     own = copy(matrix)
@@ -131,7 +133,7 @@ def checked_compressed(matrix: Any, name: str) -> Any:
 
 
 def _stored(matrix: Any, attribute: str, axes: int, label: str) -> Array:
-    """An array of a scipy matrix, of so many axes."""
+    """An attribute of a scipy matrix that must be an array of this many axes."""
     array = getattr(matrix, attribute)
     if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray) or array.ndim != axes:
         raise InvalidGradient(

@@ -39,7 +39,7 @@ def guarded(name: str, body: Callable[[], int]) -> int:
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a message must not fail for want of a character
+            stream.reconfigure(errors="backslashreplace")  # a character that the stream cannot encode must not make a message fail
     try:
         code = body()
         sys.stdout.flush()
@@ -58,12 +58,12 @@ def guarded(name: str, body: Callable[[], int]) -> int:
 
 
 def _is_full(error: Exception) -> bool:
-    """Whether standard output lies on a full disk: an error of another file carries its name."""
+    """Whether standard output lies on a full disk. The error of any other file has a file name."""
     return isinstance(error, OSError) and error.errno in FULL and error.filename is None
 
 
 def _explained(error: Exception) -> tuple[str, str, int]:
-    """The message, the hint and the exit code of an error that no command foresees."""
+    """The message, the hint and the exit code of an error that no command handles."""
     if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
         package = PACKAGES[error.name]
         return f"this needs the Python package {package}", f"pip install {package}", BAD_INPUT
@@ -74,7 +74,7 @@ def _explained(error: Exception) -> tuple[str, str, int]:
 
 
 def _open_closed_streams() -> None:
-    """Put the null device where a standard stream is closed: else the next file that is opened takes its number, and its messages."""
+    """Open the null device for each closed standard stream: else the next opened file would get its number and its messages."""
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)
@@ -99,13 +99,13 @@ def _failed(name: str, message: str, hint: str, code: int) -> int:
 
 
 def _discard_stdout() -> None:
-    """Nobody reads stdout any more: let the interpreter's last flush go nowhere instead of failing."""
+    """Send stdout to the null device, so that the interpreter's last flush does not fail."""
     with contextlib.suppress(OSError, ValueError):  # where stdout has no descriptor there is no last flush to fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(message: str) -> None:
-    """A message for the person at the terminal: stderr, because stdout is for data. Where nobody can be told, the work goes on."""
+    """Print a message to stderr, because stdout is for data. A stderr that cannot be written to is ignored."""
     with contextlib.suppress(OSError, ValueError):  # stderr is closed, or lies on a full disk
         print(printable(message), file=sys.stderr, flush=True)
 
@@ -119,7 +119,7 @@ def version() -> str:
 
 
 def output_file(text: str) -> Path:
-    """An argparse type: a file that can be written when the work is done, refused before it starts where it cannot."""
+    """An argparse type: a file that can be written when the work is done, an error before the work starts if it cannot."""
     path = Path(text)
     if not text or path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not a file name")
@@ -134,7 +134,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file under its name only when it is complete; what stood there before stays until then.
+    """Write a file under its name only when it is complete; an older file stays until then.
 
     Raises UsageError where the file cannot be written. A device or a pipe (/dev/stdout) is written to, never replaced.
     """
@@ -153,7 +153,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def _umask() -> int:
-    """The mask of new files, which POSIX only tells by setting it."""
+    """The mode mask of new files. POSIX returns it only when it is set."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

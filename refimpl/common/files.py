@@ -10,14 +10,14 @@ from glob import escape
 from pathlib import Path
 
 TEMPORARY = ".tmp"
-"""How the name of a file ends that is being written; its beginning tells of which."""
+"""The suffix of a file that is being written. Its name begins with that of the file that it replaces."""
 
 STALE = 3600.0
-"""Seconds after which nobody writes to such a file any more: the process that did has been killed."""
+"""Age in seconds from which such a file is taken for that of a killed process."""
 
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:
-    """Write a file under another name and rename it, so that nobody sees half of it; on failure nothing stays behind."""
+    """Write a file under another name and rename it, so that no reader sees half of it; on failure remove it."""
     _sweep(path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
     try:
@@ -31,7 +31,7 @@ def replace_file(path: Path, content: bytes, mode: int) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed writers of the same file have left."""
+    """Remove the temporary files of killed processes that wrote the same file."""
     for left in path.parent.glob(f".{escape(path.name)}.*{TEMPORARY}"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > STALE:

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def strict(value: Any) -> Any:
-    """The same data without what JSON cannot say: a float that is not finite becomes "nan", "+inf" or "-inf", a tuple a list."""
+    """The same data without what JSON cannot represent: a float that is not finite becomes "nan", "+inf" or "-inf", a tuple a list."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else "nan" if math.isnan(value) else f"{value:+}"
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""How far a long run has come: a bar on a terminal, otherwise a line now and then."""
+"""The progress of a long run: a bar on a terminal, otherwise a line from time to time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, TextIO, TypeVar
 T = TypeVar("T")
 
 SECONDS, LONGEST = 10.0, 60.0
-"""Without a terminal: seconds between two lines, at least, where another tenth is done; and after which there is one anyway."""
+"""Without a terminal: the least seconds between two lines if another tenth is done; the seconds after which a line is due anyway."""
 
 
 class Progress:
-    """Counts what is done and what failed, and tells it on a stream: a bar where that is a terminal and rich is installed.
+    """Counts what is done and what failed, and shows it on a stream: a bar where that is a terminal and rich is installed.
 
-    what: the things that are counted are called. A stream that is closed or full is not written to any more.
+    what: the noun for the things that are counted. A stream that is closed or full is not written to any more.
     """
 
     def __init__(

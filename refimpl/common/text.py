@@ -1,4 +1,4 @@
-"""Words and numbers as every command prints them. What comes from a backend is escaped: it must not steer the terminal."""
+"""Words and numbers as every command prints them. Text of a backend is escaped, so that it cannot send codes to the terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def paragraph(text: str, indent: str = "", hanging: str | None = None) -> list[s
 
 
 def joined(blocks: Iterable[Iterable[str]]) -> str:
-    """Blocks of lines as a text, an empty line between them; what has no lines leaves none."""
+    """Blocks of lines as a text, with an empty line between them; empty blocks are left out."""
     return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
 
 

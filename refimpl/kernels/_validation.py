@@ -1,4 +1,4 @@
-"""What a kernel is given, checked before anything is written."""
+"""Check the arguments of a kernel before anything is written."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def check(
     `gradient-dtype` or `index-out-of-range`, for a gradient that does not fit.
     """
     state = {"param": param, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq, "max_exp_avg_sq": max_exp_avg_sq}
-    given = {array: value for array, value in state.items() if value is not None}
-    for array, value in given.items():
+    present = {array: value for array, value in state.items() if value is not None}
+    for array, value in present.items():
         _check_place(f"{array} of {name!r}", value, param)
-    for (one, a), (other, b) in combinations(given.items(), 2):
+    for (first, a), (second, b) in combinations(present.items(), 2):
         if np.may_share_memory(a, b):
-            raise UsageError(f"{one} and {other} of {name!r} share memory", "give each an array of its own")
+            raise UsageError(f"{first} and {second} of {name!r} share memory", "give each an array of its own")
     check_gradient(gradient, param.shape, name)
 
 

@@ -13,10 +13,10 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 SMALL = 1 << 19
-"""Elements below which one thread does it all: they take 0.2 ms, and where other programs run, a second thread may be that late."""
+"""Below this many elements one thread does all: it takes 0.2 ms, and a second thread may start that late when other programs run."""
 
 CHUNKS_PER_THREAD = 4
-"""Chunks are larger than a thread's share would be, so that a thread that was held up leaves work to the others."""
+"""More chunks than threads, so that a delayed thread leaves its remaining chunks to the others."""
 
 LINE = 64
 """Bytes of a cache line."""
@@ -28,17 +28,17 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     error_model: a division by zero gives inf or nan, as in NumPy; the branch that would raise also kept loops from being vectorised.
     """
     if function is None:
-        return lambda given: jit(given, **options)
+        return lambda decorated: jit(decorated, **options)
     wanted = {"nogil": True, "error_model": "numpy", **options}
     try:
         return numba.njit(cache=True, **wanted)(function)
-    except RuntimeError:  # nowhere to keep a cache, neither beside the file nor for the user: compile in each process
+    except RuntimeError:  # no directory for the cache can be written: compile in each process
         return numba.njit(**wanted)(function)
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
 def prefetch(_: Any, address: Any) -> Any:  # pragma: no cover - runs in the compiler
-    """Ask for the cache line at an address, to be written; nothing is read, and any address is allowed."""
+    """Prefetch the cache line at an address for writing; nothing is read, and any address is allowed."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -55,9 +55,9 @@ _one_at_a_time = threading.Lock()
 
 
 def launching() -> AbstractContextManager[Any]:
-    """What to hold while a parallel kernel runs: Numba's own thread pool ends the process when two threads use it at once.
+    """The lock to hold while a parallel kernel runs: Numba's own thread pool ends the process when two threads use it at once.
 
-    Which layer it is is known after the first launch; OpenMP and TBB need no lock.
+    OpenMP and TBB need no lock. The threading layer is known only after the first launch.
     """
     try:
         layer = numba.threading_layer()
@@ -67,7 +67,7 @@ def launching() -> AbstractContextManager[Any]:
 
 
 def chunks(items: int, elements: int) -> int:
-    """Into how many parts a loop over items is split: 1 where it is small. The split never shows in the result."""
+    """The number of parts that a loop over items is split into, 1 for a small loop. The result does not depend on it."""
     threads = int(numba.get_num_threads())
     if threads == 1 or elements < SMALL:
         return 1

@@ -17,10 +17,10 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2^64 divided by the golden ratio, odd."""
 
 AHEAD = 16
-"""How many indices ahead a slot is asked for: slots lie where the hardware cannot guess."""
+"""How many indices ahead a slot is prefetched: the hardware cannot predict its address."""
 
 ROOM = 4
-"""Slots per occurrence, at least. Twice as few cost half as much again: more probes, and branches that are guessed wrong."""
+"""The least number of slots per occurrence. Half as many take 1.5 times as long: more probes and more mispredicted branches."""
 
 
 class Groups(NamedTuple):
@@ -47,7 +47,7 @@ def increasing(indices):  # type: ignore[no-untyped-def]  # typed by the compile
 def chain(indices, slots, shift, first, following, last):  # type: ignore[no-untyped-def]  # typed by the compiler
     """Fill `first` and `following`; the number of distinct rows.
 
-    slots: a power of two of -1; each takes the first occurrence of a row. Open addressing with linear probing, from the leading
+    slots: a power of two of -1; each holds the first occurrence of a row. Open addressing with linear probing, from the leading
     bits of the row times 2^64 / golden ratio (Knuth, The Art of Computer Programming, volume 3, 6.4). last[k] is the newest
     occurrence of the row that occurs first at k.
     """
@@ -105,7 +105,7 @@ def sum_part(summed, values, first, following, start, stop):  # type: ignore[no-
 
 @jit(parallel=True)
 def sum_parts(summed, values, first, following, parts):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """`sum_part` for all rows, in parts that are computed at the same time."""
+    """`sum_part` for all rows, in parallel parts."""
     rows = len(first)
     for part in prange(parts):
         sum_part(summed, values, first, following, part * rows // parts, (part + 1) * rows // parts)
@@ -114,7 +114,7 @@ def sum_parts(summed, values, first, following, parts):  # type: ignore[no-untyp
 def merge(indices: Array, values: Array, n_rows: int) -> tuple[Array, Array]:
     """Each row once, with the sum of its occurrences: (rows, summed), in the order of their first occurrence.
 
-    indices: (n,) integers in 0 <= index < n_rows; values: (n, ...). Where no row occurs twice, the very arrays that were given.
+    indices: (n,) integers in 0 <= index < n_rows; values: (n, ...). Where no row occurs twice, the given arrays themselves.
     Summed in the order of the occurrences and in the dtype of the values, with the same bits for any number of threads.
     Raises InvalidGradient for an index out of range.
     """
@@ -122,12 +122,12 @@ def merge(indices: Array, values: Array, n_rows: int) -> tuple[Array, Array]:
     groups = group(np.require(indices, np.int64, ["C", "W"]))
     if not len(groups.first):
         return indices, values
-    given = np.require(values, None, ["C", "A", "W"]).reshape(len(indices), -1)
-    summed = np.empty((groups.rows, given.shape[1]), given.dtype)
-    parts = chunks(groups.rows, given.size)
+    flat = np.require(values, None, ["C", "A", "W"]).reshape(len(indices), -1)
+    summed = np.empty((groups.rows, flat.shape[1]), flat.dtype)
+    parts = chunks(groups.rows, flat.size)
     if parts == 1:
-        sum_part(summed, given, groups.first, groups.following, 0, groups.rows)
+        sum_part(summed, flat, groups.first, groups.following, 0, groups.rows)
     else:
         with launching():
-            sum_parts(summed, given, groups.first, groups.following, parts)
+            sum_parts(summed, flat, groups.first, groups.following, parts)
     return indices[groups.first], summed.reshape(groups.rows, *values.shape[1:])

@@ -1,6 +1,6 @@
 """The scalars that a kernel takes: computed in double, rounded once, in an array of the tensor's dtype.
 
-What distinguishes one dialect from another is in these numbers wherever it can be, so that one kernel serves them all:
+Differences between dialects are put into these numbers where possible, so that one kernel serves all dialects:
 
     eps beside sqrt(v_hat) is eps sqrt(1-b2^t) beside sqrt(v), with the corrections folded into the step size;
     the direction is look_m m + look_g g, with (1, 0) for m itself and (b1, 1-b1) for Nesterov's look ahead;
@@ -22,7 +22,7 @@ from ..errors import UsageError
 from ..gradients import Array
 
 LAST_STEP = 2**53
-"""The largest count up to which a double tells each from the next: beyond it the beta powers would belong to another step."""
+"""The largest count that differs from the next one in double: beyond it the beta powers would be those of another step."""
 
 
 class Scalars(NamedTuple):
@@ -61,6 +61,8 @@ COMPUTED: dict[str, tuple[Enum, ...]] = {
     "merge": (st.Merge.SUM, st.Merge.OLD_STATE),
     "touch": (st.Touch.STORED, st.Touch.ALL),
     "moments": (st.Moments.EMA,),
+    "second": (st.Second.SQUARES,),
+    "rectification": (st.Rectification.NONE,),
     "bias": (st.Bias.BOTH,),
     "amsgrad": (st.Amsgrad.OFF, st.Amsgrad.MAX_V),
     "eps": (st.Eps.HAT, st.Eps.PAPER),
@@ -70,13 +72,18 @@ COMPUTED: dict[str, tuple[Enum, ...]] = {
 """Stage to the alternatives that the kernels compute. Counters, schedules and resuming are the caller's."""
 
 
+def computes(picks: Picks) -> bool:
+    """Whether the kernels compute every one of these alternatives."""
+    return all(getattr(picks, stage) in alternatives for stage, alternatives in COMPUTED.items())
+
+
 @lru_cache(maxsize=256)
 def check_picks(picks: Picks, dense: bool) -> None:
     """Raise UsageError for an alternative, or two together, that no kernel computes."""
     for stage, alternatives in COMPUTED.items():
         pick = getattr(picks, stage)
         if pick not in alternatives:
-            known = ", ".join(f"{one.name.lower()}" for one in alternatives)
+            known = ", ".join(f"{alternative.name.lower()}" for alternative in alternatives)
             raise UsageError(
                 f"the kernels do not compute {stage}: {pick.name.lower()}", f"they compute {known}; the reference computes all"
             )
@@ -121,9 +128,9 @@ def scalars(hyper: Hyper, picks: Picks, t: int, dtype: np.dtype[np.floating]) ->
         return np.array(exact, np.float64).astype(dtype)
 
 
-def without_gradient(given: Array) -> Array:
-    """The scalars for rows that no occurrence stores: what is done to occurrences is not done to them."""
-    idle = given.copy()
+def without_gradient(with_gradient: Array) -> Array:
+    """The scalars for rows that no occurrence stores: those of `with_gradient` without the operations on occurrences."""
+    idle = with_gradient.copy()
     for name, value in (("sign", 1), ("decay", 0), ("unscale", 1)):
         idle[Scalars._fields.index(name)] = value
     return idle

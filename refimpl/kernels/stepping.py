@@ -1,4 +1,4 @@
-"""One optimizer step of one parameter: validated, laid out for the kernel, and handed to it."""
+"""One optimizer step of one parameter: check the arguments, lay them out for the kernel, and call it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NO_INDICES = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """Where a step goes and what it is made of: the flat state, the scalars, and what the kernel must know of the picks."""
+    """The arguments of a kernel apart from the gradient: the flat state, the scalars, and the flags that follow from the picks."""
 
     state: tuple[Array, Array, Array, Array | None]
     scalars: Array
@@ -39,7 +39,7 @@ class _Target:
 
 
 class Prepared(ABC):
-    """A step that has been checked, and for which the scalars are computed and the memory is taken: what is left cannot fail."""
+    """A step that has been checked, and for which the scalars are computed and the memory is taken: `run` cannot fail."""
 
     @abstractmethod
     def run(self) -> None:
@@ -48,7 +48,7 @@ class Prepared(ABC):
 
 @dataclass(frozen=True, eq=False)
 class _DenseStep(Prepared):
-    """Every row once. Rows only matter where they are centralized; otherwise they are cut as it suits the kernel."""
+    """Every row once. Rows matter only if they are centralized; otherwise the kernel works on blocks of BLOCK elements."""
 
     target: _Target
     values: Array
@@ -67,7 +67,7 @@ class _DenseStep(Prepared):
 
 @dataclass(frozen=True, eq=False)
 class _Others:
-    """The rows that no occurrence stores, where they are updated too. stored: the rows that some do, sorted; rows: of the table."""
+    """The rows that no occurrence stores, where they are updated too. stored: the other rows, sorted; rows: how many the table has."""
 
     stored: Array
     rows: int
@@ -132,7 +132,7 @@ def step(
     param, exp_avg, exp_avg_sq: C-contiguous, writeable (memory-mapped too), all float32 or all float64; max_exp_avg_sq: the
     same where the picks have an amsgrad, None where they have none. gradient: a RowGradient, a dense array, or a
     scipy.sparse COO array of elements; what is strided, read-only or of another float dtype is copied first.
-    Beside that, a sparse step allocates in proportion to what the gradient stores, and to the table never.
+    A sparse step allocates memory in proportion to what the gradient stores, never to the table.
     Raises UsageError or InvalidGradient, as `check` does, before anything is written.
     """
     prepare(param, exp_avg, exp_avg_sq, max_exp_avg_sq, gradient, hyper, picks, t, name).run()
@@ -168,11 +168,11 @@ def prepare(
     read_late = (param, *written)
     if not sparse:
         return _DenseStep(target, _kept_apart(gradient, param.dtype, read_late), row_layout(shape)[1])
-    given = laid_out(gradient, shape)
-    rows, width = given.layout
-    indices = np.require(given.indices, np.int64, ["C", "A", "W"])
+    occurrences = laid_out(gradient, shape)
+    rows, width = occurrences.layout
+    indices = np.require(occurrences.indices, np.int64, ["C", "A", "W"])
     others = _Others.of(indices, rows, width, target) if picks.touch is Touch.ALL else None
-    return _SparseStep(target, _kept_apart(given.values, param.dtype, read_late), indices, group(indices), width, others)
+    return _SparseStep(target, _kept_apart(occurrences.values, param.dtype, read_late), indices, group(indices), width, others)
 
 
 def _flat(array: Array) -> Array:
@@ -182,4 +182,4 @@ def _flat(array: Array) -> Array:
 def _kept_apart(values: Array, dtype: np.dtype[Any], written: Sequence[Array]) -> Array:
     """The values in the parameter's dtype, flat, where the kernel can read them while these arrays are written."""
     flat = np.require(np.asarray(values), dtype, ["C", "A", "W"]).reshape(-1)  # a read-only array would be compiled for once more
-    return flat.copy() if any(np.may_share_memory(flat, one) for one in written) else flat
+    return flat.copy() if any(np.may_share_memory(flat, other) for other in written) else flat

@@ -1,4 +1,4 @@
-"""The kernel: rows of a parameter and of its moments take in their gradient, in place.
+"""The kernel: update rows of a parameter and of its moments in place.
 
 A parameter is flat here, a row being `width` elements in a run, and so are the values of a gradient, an occurrence being such a
 run. Each row is computed by itself and by one thread, so the result has the same bits however the rows are split.
@@ -17,7 +17,7 @@ from ..gradients import Array
 from .compiling import LINE, chunks, jit, launching, prefetch
 
 AHEAD = 8
-"""How many rows ahead memory is asked for: the hardware cannot guess where the next row lies, and this halves the time."""
+"""How many rows ahead memory is prefetched: the hardware cannot predict the next row, and prefetching halves the time."""
 
 
 def advance(p, m, v, v_max, at, g, g_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep):  # type: ignore[no-untyped-def]  # typed by the compiler, for float32 and float64
@@ -38,7 +38,7 @@ def advance(p, m, v, v_max, at, g, g_at, width, beta1, rest1, beta2, rest2, look
 
 
 advance_here, advance_there = jit(advance, inline="always"), jit(advance)
-"""The same text twice: written into the loop that most rows go through, where a call would cost a quarter; called elsewhere."""
+"""The same function compiled twice: inlined in the loop that most rows take, where a call would add a quarter; called elsewhere."""
 
 
 @jit
@@ -76,15 +76,15 @@ def add(into, a, a_at, b, b_at, width):  # type: ignore[no-untyped-def]  # typed
 
 
 @jit
-def ask(array_at, row, row_bytes):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """Ask for a row of an array, given where the array lies: narrow ones too, since far apart they share no line."""
+def prefetch_row(array_at, row, row_bytes):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """Prefetch a row of an array, given the address of the array. Narrow rows too: rows that lie far apart share no cache line."""
     for place in range(row * row_bytes, (row + 1) * row_bytes, LINE):
         prefetch(array_at + place)
 
 
 @jit
 def update_as_given(p, m, v, v_max, values, indices, first, following, s, row_width, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """The rows from `start` to `stop` where the gradient is taken as it is, duplicates summed: the common case, and the quickest."""
+    """The rows from `start` to `stop` where the gradient is used unchanged, duplicates summed: the common and fastest case."""
     beta1, rest1, beta2, rest2 = s[0], s[1], s[2], s[3]
     look_m, look_g, step, eps, keep = s[4], s[5], s[6], s[7], s[8]
     listed, grouped = len(indices) > 0, len(first) > 0
@@ -96,13 +96,13 @@ def update_as_given(p, m, v, v_max, values, indices, first, following, s, row_wi
         if listed:
             later = min(i + AHEAD, stop - 1)
             later = first[later] if grouped else later
-            ask(p_at, indices[later], row_bytes)
-            ask(m_at, indices[later], row_bytes)
-            ask(v_at, indices[later], row_bytes)
+            prefetch_row(p_at, indices[later], row_bytes)
+            prefetch_row(m_at, indices[later], row_bytes)
+            prefetch_row(v_at, indices[later], row_bytes)
             if grouped:
-                ask(values_at, later, row_bytes)
+                prefetch_row(values_at, later, row_bytes)
                 if following[later] >= 0:
-                    ask(values_at, following[later], row_bytes)
+                    prefetch_row(values_at, following[later], row_bytes)
         k = first[i] if grouped else i
         k_at = np.uint64(k) * width
         at = np.uint64(indices[k] if listed else k) * width
@@ -122,12 +122,12 @@ def update_as_given(p, m, v, v_max, values, indices, first, following, s, row_wi
 def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_width, centralize, apart, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
     """The rows from `start` to `stop` where occurrences are prepared, or kept apart.
 
-    Kept apart, each starts from the old moments, and from the old p as far as the decay is concerned; p takes all the
-    changes, and the moments of the last stay.
+    Kept apart, each occurrence starts from the old moments, and its decay from the old p; p is changed by all of them, and the
+    moments of the last one are kept.
     """
     listed, grouped = len(indices) > 0, len(first) > 0
     width, none = np.uint64(row_width), np.uint64(0)
-    g, one = np.empty(row_width, p.dtype), np.empty(row_width, p.dtype)
+    g, occurrence = np.empty(row_width, p.dtype), np.empty(row_width, p.dtype)
     old_p, old_m, old_v, old_max = (np.empty_like(g), np.empty_like(g), np.empty_like(g), np.empty_like(g))
     row_bytes = row_width * p.itemsize
     p_at, m_at, v_at = p.ctypes.data, m.ctypes.data, v.ctypes.data
@@ -135,9 +135,9 @@ def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_wi
         if listed:
             later = min(i + AHEAD, stop - 1)
             later = indices[first[later] if grouped else later]
-            ask(p_at, later, row_bytes)
-            ask(m_at, later, row_bytes)
-            ask(v_at, later, row_bytes)
+            prefetch_row(p_at, later, row_bytes)
+            prefetch_row(m_at, later, row_bytes)
+            prefetch_row(v_at, later, row_bytes)
         k = first[i] if grouped else i
         at = np.uint64(indices[k] if listed else k) * width
         copy(old_p, none, p, at, width)
@@ -150,8 +150,8 @@ def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_wi
             prepare(g, values, np.uint64(k) * width, old_p, width, s[9], s[10], s[11], centralize)
             k = following[k] if grouped else -1
             while k >= 0 and not apart:
-                prepare(one, values, np.uint64(k) * width, old_p, width, s[9], s[10], s[11], centralize)
-                add(g, g, none, one, none, width)
+                prepare(occurrence, values, np.uint64(k) * width, old_p, width, s[9], s[10], s[11], centralize)
+                add(g, g, none, occurrence, none, width)
                 k = following[k]
             if s[12] != 0:
                 for j in range(width):
@@ -166,7 +166,7 @@ def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_wi
 
 @jit
 def update_part(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """The rows from `start` to `stop`, by whichever way the picks need."""
+    """The rows from `start` to `stop`, by the function that the picks need."""
     prepared = s[9] != 1 or s[10] != 0 or s[11] != 1 or s[12] != 0 or centralize
     if prepared or (apart and len(first) > 0):
         update_prepared(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, start, stop)
@@ -176,7 +176,7 @@ def update_part(p, m, v, v_max, values, indices, first, following, s, width, cen
 
 @jit(parallel=True)
 def update_parts(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, rows, parts):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """All rows, in parts that are computed at the same time."""
+    """All rows, in parallel parts."""
     for part in prange(parts):
         start, stop = part * rows // parts, (part + 1) * rows // parts
         update_part(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, start, stop)

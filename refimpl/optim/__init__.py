@@ -1,7 +1,7 @@
-"""The optimizers that users of either framework know, over NumPy arrays and the kernels: SparseAdam, LazyAdam and Adam."""
+"""The optimizers that users of either framework know, over NumPy arrays and the kernels: SparseAdam, LazyAdam, Adam and AdamW."""
 
 from ._adam import Adam
 from ._mindspore_style import LazyAdam
-from ._torch_style import SparseAdam
+from ._torch_style import AdamW, SparseAdam
 
-__all__ = ["Adam", "LazyAdam", "SparseAdam"]
+__all__ = ["Adam", "AdamW", "LazyAdam", "SparseAdam"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from ..errors import UsageError
 from ._optimizer import Optimizer
+
+if TYPE_CHECKING:
+    from ._mindspore_style import MindSporeAdam
+    from ._torch_style import TorchAdam
 
 
 class Adam(Optimizer):
@@ -30,6 +34,12 @@ class Adam(Optimizer):
         if dialect:
             Adam._DIALECTS[dialect] = cls
 
+    @overload
+    def __new__(cls, *args: Any, dialect: Literal["torch.Adam"] = "torch.Adam", **options: Any) -> TorchAdam: ...
+    @overload
+    def __new__(cls, *args: Any, dialect: Literal["mindspore.Adam"], **options: Any) -> MindSporeAdam: ...
+    @overload
+    def __new__(cls, *args: Any, dialect: str, **options: Any) -> Adam: ...
     def __new__(cls, *args: Any, dialect: str = "torch.Adam", **options: Any) -> Adam:
         if cls is not Adam:
             return super().__new__(cls)

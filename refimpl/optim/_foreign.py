@@ -1,4 +1,4 @@
-"""Optimizer states in other layouts than that of torch.optim: told by their names, so that an error can say how to convert them."""
+"""Recognise optimizer states of other frameworks by the names in them, so that an error can say how to convert them."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ LAYOUTS = (
 )
 
 
-def recognised(given: Any) -> tuple[str, str]:
-    """What a state is that is not laid out as in torch.optim, and a hint how to make it so."""
-    names = list(_names(given))
+def recognised(state: Any) -> tuple[str, str]:
+    """The origin of a state that is not laid out as in torch.optim, and a hint how to convert it."""
+    names = list(_names(state))
     for layout in LAYOUTS:
         if all(any(re.search(pattern, name) for name in names) for pattern in layout.names):
             return layout.about, f"{layout.hint}; lay them out as {LAYOUT}"
-    return f"a {type(given).__name__}" + (f" with {', '.join(map(repr, names[:4]))}" if names else ""), f"lay it out as {LAYOUT}"
+    return f"a {type(state).__name__}" + (f" with {', '.join(map(repr, names[:4]))}" if names else ""), f"lay it out as {LAYOUT}"
 
 
-def _names(given: Any, depth: int = 2) -> Iterable[str]:
+def _names(state: Any, depth: int = 2) -> Iterable[str]:
     """The names in a state: of keys, of a named tuple's fields, of variables in a list."""
-    if isinstance(given, Mapping):
-        entries: Iterable[tuple[Any, Any]] = given.items()
-    elif hasattr(given, "_fields"):
-        entries = ((field, getattr(given, field)) for field in given._fields)
-    elif isinstance(given, (list, tuple)):
-        entries = (((getattr(entry, "path", None) or getattr(entry, "name", "")), entry) for entry in given)
+    if isinstance(state, Mapping):
+        entries: Iterable[tuple[Any, Any]] = state.items()
+    elif hasattr(state, "_fields"):
+        entries = ((field, getattr(state, field)) for field in state._fields)
+    elif isinstance(state, (list, tuple)):
+        entries = (((getattr(entry, "path", None) or getattr(entry, "name", "")), entry) for entry in state)
     else:
         return
     for key, value in entries:

@@ -19,7 +19,7 @@ UNDECAYED = ("beta", "gamma")
 
 @dataclass(eq=False)
 class Group:
-    """Tables that share their settings. by_name: whether a name may spare its table the decay."""
+    """Tables that share their settings. by_name: whether a table with a word of UNDECAYED in its name is not decayed."""
 
     tables: list[Table]
     lr: Rate
@@ -53,33 +53,33 @@ def listed(params: Any, what: str = "parameters") -> list[Any]:
         raise ValueError(f"For 'Optimizer', the argument {what} can not be None.")
     if not isinstance(params, Iterable):
         raise TypeError(f"For 'Optimizer', the argument {what} must be Iterable type, but got {type(params)}.")
-    found = list(params) if not isinstance(params, np.ndarray) else [None]  # the rows of an array are not parameters
-    if not found:
+    elements = list(params) if not isinstance(params, np.ndarray) else [None]  # the rows of an array are not parameters
+    if not elements:
         raise ValueError(f"For 'Optimizer', the argument {what} must not be empty.")
-    return found
+    return elements
 
 
-def is_parameter(given: Any) -> bool:
+def is_parameter(value: Any) -> bool:
     """Whether this is an array or a (name, array) pair."""
-    named = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
-    return isinstance(given[1] if named else given, np.ndarray)
+    named = isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
+    return isinstance(value[1] if named else value, np.ndarray)
 
 
 def check_elements(params: Sequence[Any]) -> None:
-    if not all(map(is_parameter, params)) and not all(isinstance(one, dict) for one in params):
+    if not all(map(is_parameter, params)) and not all(isinstance(element, dict) for element in params):
         raise TypeError(
             "For 'Optimizer', all elements of the argument 'parameters' must be 'Parameter' or 'dict', please check the 'parameters'."
         )
 
 
-def table_of(given: Any, position: int) -> Table:
+def table_of(param: Any, position: int) -> Table:
     """A table for an array, called param0 and so on by its position, or for a (name, array) pair."""
-    return Table(*given) if isinstance(given, tuple) else Table(f"param{position}", given)
+    return Table(*param) if isinstance(param, tuple) else Table(f"param{position}", param)
 
 
 def ungrouped(params: Sequence[Any], defaults: Defaults) -> Group:
-    """All parameters in one group, in which the name says what is decayed."""
-    tables = [table_of(given, k) for k, given in enumerate(params)]
+    """All parameters in one group. The name of a parameter decides whether it is decayed."""
+    tables = [table_of(param, k) for k, param in enumerate(params)]
     for k, table in enumerate(tables):
         if any(table.name == other.name or table.param is other.param for other in tables[:k]):
             raise ValueError(
@@ -88,24 +88,24 @@ def ungrouped(params: Sequence[Any], defaults: Defaults) -> Group:
     return Group(tables, defaults.lr, defaults.decay(defaults.weight_decay), by_name=True)
 
 
-def grouped(given: Sequence[Mapping[str, Any]], defaults: Defaults) -> tuple[list[Group], list[Table]]:
-    """The groups, and their tables in the order that "order_params" asks for, or as they come."""
-    _check_groups(given)
-    _check_entries(given, defaults)
+def grouped(param_groups: Sequence[Mapping[str, Any]], defaults: Defaults) -> tuple[list[Group], list[Table]]:
+    """The groups, and their tables in the order of "order_params" or else of the groups."""
+    _check_groups(param_groups)
+    _check_entries(param_groups, defaults)
     groups: list[Group] = []
     tables: list[Table] = []
     order: list[Any] = []
-    for one in given:
-        if "order_params" in one:
-            order = list(one["order_params"])
+    for param_group in param_groups:
+        if "order_params" in param_group:
+            order = list(param_group["order_params"])
             continue
-        lr = defaults.rate(one["lr"]) if "lr" in one else defaults.lr
-        decay = defaults.decay(one.get("weight_decay", defaults.weight_decay))
-        centralization = one.get("grad_centralization", False)
+        lr = defaults.rate(param_group["lr"]) if "lr" in param_group else defaults.lr
+        decay = defaults.decay(param_group.get("weight_decay", defaults.weight_decay))
+        centralization = param_group.get("grad_centralization", False)
         if not isinstance(centralization, bool):
             raise TypeError(f"For 'Optimizer', the 'gradients_centralization' must be bool type, but got {type(centralization)}.")
         members = []
-        for param in one["params"]:
+        for param in param_group["params"]:
             table = table_of(param, len(tables))
             if any(table.name == other.name or table.param is other.param for other in tables):
                 raise RuntimeError(
@@ -118,8 +118,8 @@ def grouped(given: Sequence[Mapping[str, Any]], defaults: Defaults) -> tuple[lis
     return groups, _ordered(tables, order) if order else tables
 
 
-def _check_groups(given: Sequence[Mapping[str, Any]]) -> None:
-    for group in given:
+def _check_groups(param_groups: Sequence[Mapping[str, Any]]) -> None:
+    for group in param_groups:
         unknown = [key for key in group if key not in KEYS]
         if unknown:
             raise KeyError(f"For 'Optimizer', the key in group params must be one of in {KEYS}, but got {unknown}.")
@@ -142,9 +142,9 @@ def _check_groups(given: Sequence[Mapping[str, Any]]) -> None:
                 )
 
 
-def _check_entries(given: Sequence[Mapping[str, Any]], defaults: Defaults) -> None:
+def _check_entries(param_groups: Sequence[Mapping[str, Any]], defaults: Defaults) -> None:
     """Learning rates that list their values must list equally many."""
-    rates = [defaults.lr, *(defaults.rate(group["lr"]) for group in given if "lr" in group)]
+    rates = [defaults.lr, *(defaults.rate(group["lr"]) for group in param_groups if "lr" in group)]
     if len({rate.entries for rate in rates if rate.entries}) > 1:
         raise ValueError(
             "For 'Optimizer', the Tensor type dynamic learning rate in group must be the same size as the argument 'learning_rate'."
@@ -157,12 +157,12 @@ def _ordered(tables: Sequence[Table], order: Sequence[Any]) -> list[Table]:
             f"For 'Optimizer',the length of order parameters must be the same as the length of group parameters, "
             f"but got order parameters' length {len(order)}, group parameters' length {len(tables)}."
         )
-    found = []
-    for given in order:
-        array = given[1] if isinstance(given, tuple) else given
+    ordered = []
+    for param in order:
+        array = param[1] if isinstance(param, tuple) else param
         same = [table for table in tables if table.param is array]
         if not same:
-            name = given[0] if isinstance(given, tuple) else type(given).__name__
+            name = param[0] if isinstance(param, tuple) else type(param).__name__
             raise ValueError(f"'order_params' has {name!r}, which is in no group")
-        found.extend(same)
-    return found
+        ordered.extend(same)
+    return ordered

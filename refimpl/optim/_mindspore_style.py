@@ -48,18 +48,18 @@ class MindSporeOptimizer(Optimizer):
     ) -> None:
         super().__init__()
         name, parameters = self._real_name, dialect_of(f"mindspore.{self._real_name}").parameters
-        given = listed(params)
-        check_elements(given)
+        elements = listed(params)
+        check_elements(elements)
         loss_scale = float(loss_scale) if isinstance(loss_scale, int) else loss_scale
         check_type("loss_scale", loss_scale, float, name)
         check_range(loss_scale, parameters["loss_scale"], name)
         defaults = Defaults(learning_rate(rate, parameters["learning_rate"], name), weight_decay, parameters, name)
         self._groups: list[Group] = []
-        if isinstance(given[0], dict):
-            self._groups, self._tables = grouped(given, defaults)
+        if isinstance(elements[0], dict):
+            self._groups, self._tables = grouped(elements, defaults)
             defaults.decay(weight_decay)
         else:
-            self._groups = [ungrouped(given, defaults)]
+            self._groups = [ungrouped(elements, defaults)]
             self._tables = list(self._groups[0].tables)
         numbers = {"beta1": beta1, "beta2": beta2, "eps": eps}
         for key, value in numbers.items():
@@ -102,7 +102,7 @@ class MindSporeOptimizer(Optimizer):
         self._fused = True
 
     def _check_decay_type(self, weight_decay: Any) -> None:
-        """What a class asks of the decay beside its range."""
+        """Check the type of weight_decay. The classes differ in this check."""
 
     def _locks(self) -> bool:
         return self._use_locking
@@ -110,19 +110,19 @@ class MindSporeOptimizer(Optimizer):
     def _settings(self) -> Mapping[int, Setting]:
         row = dialect_of(self.dialect)
         step = count(self.global_step, "global_step")
-        found: dict[int, Setting] = {}
+        settings_of: dict[int, Setting] = {}
         for place, group in enumerate(self._groups):
-            given = {
+            in_force = {
                 **self._shared,
                 "learning_rate": group.lr.at(step),
                 "weight_decay": group.decay.at(step),
                 "grad_centralization": group.centralization,
             }
-            own = {name: parameter for name, parameter in row.parameters.items() if name in given}
-            settings = checked(given, own, f"group {place} at step {step + 1}")
+            own = {name: parameter for name, parameter in row.parameters.items() if name in in_force}
+            settings = checked(in_force, own, f"group {place} at step {step + 1}")
             for member in group.tables:
-                found[id(member)] = row.resolve(settings if group.decays(member) else {**settings, "weight_decay": 0.0})
-        return found
+                settings_of[id(member)] = row.resolve(settings if group.decays(member) else {**settings, "weight_decay": 0.0})
+        return settings_of
 
     def _next_counts(self, tables: Sequence[Table]) -> list[int]:
         return [self.global_step + 1] * len(tables)
@@ -136,7 +136,7 @@ class MindSporeOptimizer(Optimizer):
         betas = {"betas": (self._shared["beta1"], self._shared["beta2"])}
         return [
             (
-                {"lr": group.lr.given, **betas, **shared, "weight_decay": group.decay.given, "grad_centralization": group.centralization},
+                {"lr": group.lr.value, **betas, **shared, "weight_decay": group.decay.value, "grad_centralization": group.centralization},
                 group.tables,
             )
             for group in self._groups
@@ -146,7 +146,7 @@ class MindSporeOptimizer(Optimizer):
         return self.global_step
 
     def _take_over(self, loaded: Loaded) -> None:
-        """One count for all: a state whose parameters have taken different numbers of steps is refused with ValueError."""
+        """One count for all: a state whose parameters have taken different numbers of steps raises ValueError."""
         steps = {step for _, step, _ in loaded.states}
         if len(steps) > 1:
             raise ValueError(f"loaded state dict has steps {sorted(steps)}, and {self._real_name} keeps one count for all its parameters")
@@ -156,8 +156,8 @@ class MindSporeOptimizer(Optimizer):
             place = f"group {index} of the loaded state dict"
             for name in ("lr", "weight_decay"):
                 _check_rate(saved.get(name, 0.0), name, place)
-            defaults = Defaults(group.lr, group.decay.given, parameters, self._real_name)
-            lr, decay = defaults.rate(saved.get("lr", group.lr.given)), defaults.decay(saved.get("weight_decay", group.decay.given))
+            defaults = Defaults(group.lr, group.decay.value, parameters, self._real_name)
+            lr, decay = defaults.rate(saved.get("lr", group.lr.value)), defaults.decay(saved.get("weight_decay", group.decay.value))
             centralization = saved.get("grad_centralization", group.centralization)
             groups.append(replace(group, lr=lr, decay=decay, centralization=centralization))
             beta1, beta2 = saved.get("betas", (shared["beta1"], shared["beta2"]))
@@ -175,7 +175,7 @@ class MindSporeOptimizer(Optimizer):
 
 
 def _check_rate(value: Any, name: str, place: str) -> None:
-    """Raise InvalidHyper for a rate with a number that is not finite; what a schedule gives is seen at its step."""
+    """Raise InvalidHyper for a rate with a number that is not finite. The value of a schedule is checked at its step."""
     if callable(value):
         return
     entries = value if isinstance(value, (np.ndarray, list, tuple)) and np.ndim(value) == 1 else [value]
@@ -215,8 +215,7 @@ class LazyAdam(MindSporeOptimizer):
         switches = {"use_nesterov": use_nesterov}
         super().__init__(params, learning_rate, beta1, beta2, eps, use_locking, weight_decay, loss_scale, switches)
 
-    @property
-    def dialect(self) -> str:
+    def _dialect(self) -> str:
         return "mindspore.LazyAdam" if self._fused else "mindspore.LazyAdam.default-target"
 
     def _check_decay_type(self, weight_decay: Any) -> None:
@@ -259,7 +258,6 @@ class MindSporeAdam(Adam, MindSporeOptimizer, dialect="mindspore.Adam"):
             )
         self._lazy = use_lazy
 
-    @property
-    def dialect(self) -> str:
+    def _dialect(self) -> str:
         lazy = "mindspore.LazyAdam" if self._fused else "mindspore.LazyAdam.default-target"
         return lazy if self._lazy else "mindspore.Adam"

@@ -1,10 +1,9 @@
-"""What the optimizers of both frameworks share: one call, made whole or not at all, and the exchange of states."""
+"""What the optimizers of both frameworks share: a step that changes everything or nothing, and the exchange of states."""
 
 from __future__ import annotations
 
 import builtins
 import threading
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ Setting = tuple[Hyper, Picks]
 
 @dataclass(frozen=True)
 class _Update:
-    """A table that a call will update. moments: those to keep; t: its new count; prepared: the step, which cannot fail any more."""
+    """A table that a call will update. moments: those to keep; t: its new count; prepared: the step, which can no longer fail."""
 
     table: Table
     moments: Moments
@@ -35,7 +34,7 @@ class _Update:
     prepared: Prepared
 
 
-class Optimizer(ABC):
+class Optimizer:
     """Parameters that are NumPy arrays, updated in place by `step`.
 
     A parameter is C-contiguous, writeable, float32 or float64; anything else is refused by the first step that has a gradient
@@ -43,14 +42,30 @@ class Optimizer(ABC):
     format for the rows that it stores (see `RowGradient.from_scipy`).
     """
 
+    # Subclasses define these methods. They are not abstract: a type checker would refuse `Adam(...)`, although its `__new__` makes an
+    # instance of a subclass.
+    _dialect: Callable[[], str]
+    _settings: Callable[[], Mapping[int, Setting]]
+    """What this call computes, by the id of the table."""
+    _next_counts: Callable[[Sequence[Table]], list[int]]
+    """At which t each of these tables is updated by this call; changes nothing."""
+    _count: Callable[[Sequence[tuple[Table, int]]], None]
+    """Count this call: these tables are updated at these t."""
+    _saved_groups: Callable[[], list[tuple[dict[str, Any], list[Table]]]]
+    """The settings of each group as `state_dict` shows them, and its tables."""
+    _packed_step: Callable[[Table], Any]
+    """The step count of a table as `state_dict` shows it."""
+    _take_over: Callable[[Loaded], None]
+    """Check the state that was read, and make it that of the optimizer."""
+
     def __init__(self) -> None:
         self._tables: list[Table] = []
         self._counting = threading.Lock()
 
     @property
-    @abstractmethod
     def dialect(self) -> str:
         """The name of the dialect that a step computes."""
+        return self._dialect()
 
     @property
     def parameters(self) -> list[Any]:
@@ -66,16 +81,16 @@ class Optimizer(ABC):
         """One call of the optimizer: a gradient or None per parameter, as a list in their order or as a mapping by name.
 
         An error in any gradient, setting or schedule leaves every parameter, moment and counter as it was: everything is checked
-        and all memory is taken before the first write. The real ones do not: torch.optim.SparseAdam has counted the parameters
-        before the faulty one, and mindspore.nn.LazyAdam its global step and beta powers.
+        and all memory is taken before the first write. The real optimizers do not guarantee this: torch.optim.SparseAdam has counted
+        the parameters before the faulty one, and mindspore.nn.LazyAdam its global step and beta powers.
         Raises InvalidGradient for a gradient that does not fit its parameter (a row number out of range is refused, where
         PyTorch raises IndexError or corrupts memory and MindSpore drops it), UsageError for an array that cannot be updated in
         place, and what the real one raises for a form that it refuses.
         """
-        given = [pair for pair in zip(self._tables, _in_order(gradients, self._tables)) if pair[1] is not None]
-        with held(table for table, _ in given) if self._locks() else nullcontext():
+        pairs = [pair for pair in zip(self._tables, _in_order(gradients, self._tables)) if pair[1] is not None]
+        with held(table for table, _ in pairs) if self._locks() else nullcontext():
             with self._counting:
-                updates = list(self._planned(given))
+                updates = list(self._planned(pairs))
                 self._count([(update.table, update.t) for update in updates])
                 for update in updates:
                     update.table.kept = update.moments
@@ -93,20 +108,20 @@ class Optimizer(ABC):
         """Take over a state from `state_dict`, or from a real torch.optim: tensors are read as arrays, and everything is copied.
 
         Raises ValueError for groups or shapes that do not fit, and for a setting that this optimizer does not have and that
-        would change what is computed; nothing has been taken over then.
+        would change what is computed; in each case the optimizer stays as it was.
         """
         groups = self._saved_groups()
         loaded = load(state_dict, [(set(settings), members) for settings, members in groups])
         self._take_over(loaded)
 
-    def _planned(self, given: Sequence[tuple[Table, Any]]) -> Iterator[_Update]:
+    def _planned(self, pairs: Sequence[tuple[Table, Any]]) -> Iterator[_Update]:
         from .. import kernels  # numba is slow to import, so the first step does it
 
         row = dialect(self.dialect)
         settings = self._settings()
         moments: dict[int, Moments] = {}  # a parameter that is given twice has one state
         written: list[Array] = []
-        for (table, gradient), t in zip(given, self._next_counts([table for table, _ in given])):
+        for (table, gradient), t in zip(pairs, self._next_counts([table for table, _ in pairs])):
             hyper, picks = settings[id(table)]
             accepted = _accepted(gradient, table, row)
             kept = moments.setdefault(id(table), table.moments(picks.amsgrad is not Amsgrad.OFF))
@@ -117,30 +132,6 @@ class Optimizer(ABC):
 
     def _locks(self) -> bool:
         return False
-
-    @abstractmethod
-    def _settings(self) -> Mapping[int, Setting]:
-        """What this call computes, by the id of the table."""
-
-    @abstractmethod
-    def _next_counts(self, tables: Sequence[Table]) -> list[int]:
-        """At which t each of these tables is updated by this call; changes nothing."""
-
-    @abstractmethod
-    def _count(self, counts: Sequence[tuple[Table, int]]) -> None:
-        """Count this call: these tables are updated at these t."""
-
-    @abstractmethod
-    def _saved_groups(self) -> list[tuple[dict[str, Any], list[Table]]]:
-        """The settings of each group as `state_dict` shows them, and its tables."""
-
-    @abstractmethod
-    def _packed_step(self, table: Table) -> Any:
-        """The step count of a table as `state_dict` shows it."""
-
-    @abstractmethod
-    def _take_over(self, loaded: Loaded) -> None:
-        """Check what has been read and make it the state."""
 
 
 def _in_order(gradients: Gradients, tables: Sequence[Table]) -> list[Any]:

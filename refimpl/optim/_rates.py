@@ -14,9 +14,9 @@ from ..dialects import Parameter
 
 @dataclass(frozen=True, eq=False)
 class Rate:
-    """given: as the caller gave it; at: the value for a global step, counted from 0; entries: how many an array has, else 0."""
+    """value: as the caller gave it; at: the value for a global step, counted from 0; entries: how many an array has, else 0."""
 
-    given: Any
+    value: Any
     at: Callable[[int], float]
     entries: int = 0
 

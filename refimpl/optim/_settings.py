@@ -1,6 +1,6 @@
-"""The settings of a group, as a step reads them or a state dict brings them: what no step can be computed with is refused by name.
+"""Check the settings of a group that a step reads or a state dict holds: an error names the setting that no step can use.
 
-The frameworks look at settings in the constructor only. Here a call changes all of its tables or none, so it looks at them first.
+The frameworks check settings in the constructor only. Here a call changes all of its tables or none, so it checks them first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COMPUTABLE: dict[str, tuple[Callable[[float], bool], str]] = {
     "beta2": (lambda beta: 0 <= beta < 1, "0 <= beta2 < 1"),
     "loss_scale": (lambda scale: scale != 0, "a loss_scale that is not 0"),
 }
-"""By role: what a step needs beside a finite number. The other roles are used as they are, a negative lr too."""
+"""Role to the condition that a step needs beyond a finite number, in code and in words. Other roles have none: lr may be negative."""
 
 
 def checked(settings: Mapping[str, Any], parameters: Mapping[str, Parameter], place: str, in_range: bool = False) -> dict[str, Any]:
@@ -28,17 +28,17 @@ def checked(settings: Mapping[str, Any], parameters: Mapping[str, Parameter], pl
     Raises InvalidHyper for one that is missing, is not a finite number or a switch, or cannot be computed with; with in_range, also
     for one that the real constructor refuses.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, parameter in parameters.items():
         if name not in settings:
             raise InvalidHyper(f"{place} has no {name!r}", name, "set it; the constructor's value is not taken instead")
         value = settings[name]
-        found[name] = _numbers(value, parameter, place, in_range) if parameter.roles else switch(value, name, place)
-    return found
+        values[name] = _numbers(value, parameter, place, in_range) if parameter.roles else switch(value, name, place)
+    return values
 
 
 def number(value: Any, name: str, place: str) -> float:
-    """A finite real number, also out of an array of one element."""
+    """A finite real number, given as such or as an array of one element."""
     try:
         plain = value.item() if hasattr(value, "item") else value
         finite = isinstance(plain, (int, float)) and not isinstance(plain, bool) and math.isfinite(float(plain))
@@ -46,7 +46,7 @@ def number(value: Any, name: str, place: str) -> float:
         finite = False
     if not finite:
         raise InvalidHyper(f"{place}: {name} = {_shown(value)}", name, "give one finite number")
-    return plain  # type: ignore[no-any-return]  # an int or a float, told above
+    return plain  # type: ignore[no-any-return]  # an int or a float, checked above
 
 
 def _numbers(value: Any, parameter: Parameter, place: str, in_range: bool) -> Any:
@@ -59,7 +59,7 @@ def _numbers(value: Any, parameter: Parameter, place: str, in_range: bool) -> An
         if not can(entry):
             raise InvalidHyper(f"{place}: {parameter.name} = {_shown(value)}", parameter.name, f"a step needs {needed}")
         limits = parameter.interval
-        if in_range and limits is not None and entry not in limits and entry != limits.low:  # a scheduler may have come to an lr of 0
+        if in_range and limits is not None and entry not in limits and entry != limits.low:  # a scheduler may have set lr to 0
             hint = f"{parameter.name} accepts {limits.text}"
             raise InvalidHyper(f"{place}: {parameter.name} = {_shown(value)}", parameter.name, hint)
     return numbers if several else numbers[0]

@@ -17,7 +17,7 @@ from ._tables import Moments, Table
 ARRAYS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
 LAST_STEP = 2**53
-"""The largest count that a double tells from the next."""
+"""The largest count that differs from the next one in double."""
 
 IDLE: dict[str, Any] = {
     "weight_decay": 0,
@@ -29,12 +29,12 @@ IDLE: dict[str, Any] = {
     "loss_scale": 1,
     "grad_centralization": False,
 }
-"""Settings that one optimizer has and another has not, with the value at which they change nothing."""
+"""Settings that not every optimizer has, with the value at which they change nothing."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a state dict says: the settings of each group, and per table that it knows, the step count and the moments."""
+    """The content of a state dict: the settings of each group, and the step count and the moments of each table that has a state."""
 
     groups: list[dict[str, Any]]
     states: list[tuple[Table, int, Moments]]
@@ -46,7 +46,7 @@ def pack(
     step_of: Callable[[Table], Any],
     array: Callable[[Any], Any] | None,
 ) -> dict[str, Any]:
-    """A copy of everything, with parameters numbered in their order; `array` turns each array into something else."""
+    """A copy of everything, with parameters numbered in their order; `array` converts each array."""
     turn = array or (lambda values: values)
     ids: dict[int, int] = {}
     for number, table in enumerate(tables):
@@ -104,10 +104,10 @@ def _groups_of(state_dict: Any) -> Sequence[Mapping[str, Any]]:
     return [_mapping(group, f"group {number}") for number, group in enumerate(groups)]
 
 
-def _mapping(given: Any, label: str) -> Mapping[Any, Any]:
-    if not isinstance(given, Mapping):
-        raise InvalidState(f"{label} of the loaded state dict is a {type(given).__name__}", "give a dict")
-    return given
+def _mapping(value: Any, label: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidState(f"{label} of the loaded state dict is a {type(value).__name__}", "give a dict")
+    return value
 
 
 def _ids(group: Mapping[str, Any], number: int) -> list[Any]:
@@ -144,27 +144,27 @@ def _state(state: Any, table: Table) -> tuple[int, Moments]:
     return count(state["step"], f"step of {table.name!r}"), Moments(exp_avg, exp_avg_sq, largest)
 
 
-def count(given: Any, label: str) -> int:
-    """A count of steps: an integer from 0 on, in whatever type of number, also out of an array of one element."""
+def count(value: Any, label: str) -> int:
+    """A count of steps: an integer from 0 on, in any type of number, given as such or as an array of one element."""
     try:
-        plain = given.item() if hasattr(given, "item") else given
+        plain = value.item() if hasattr(value, "item") else value
         steps = int(plain) if isinstance(plain, (int, float)) and not isinstance(plain, bool) else -1
         integral = steps == plain and 0 <= steps <= LAST_STEP
     except (ValueError, RuntimeError, OverflowError):  # an array of several elements, nan or inf
         integral = False
     if not integral:
-        shown = repr(given)
+        shown = repr(value)
         raise InvalidState(f"{label} = {shown if len(shown) <= 60 else shown[:57] + '...'}", f"a count is an integer from 0 to {LAST_STEP}")
     return steps
 
 
-def _copied(given: Any, label: str, table: Table) -> Array:
+def _copied(value: Any, label: str, table: Table) -> Array:
     try:
-        array = np.asarray(given)
-    except (TypeError, ValueError, RuntimeError) as error:  # whatever a tensor of another framework raises
-        raise InvalidState(f"{label} is a {type(given).__name__} that NumPy cannot read: {error}", "give a NumPy array") from None
-    if isinstance(given, np.ma.MaskedArray) or not is_float(array.dtype):
-        raise InvalidState(f"{label} is a {type(given).__name__} of dtype {array.dtype}", "give real floating-point numbers")
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor of another framework may raise any of these
+        raise InvalidState(f"{label} is a {type(value).__name__} that NumPy cannot read: {error}", "give a NumPy array") from None
+    if isinstance(value, np.ma.MaskedArray) or not is_float(array.dtype):
+        raise InvalidState(f"{label} is a {type(value).__name__} of dtype {array.dtype}", "give real floating-point numbers")
     if array.shape != table.param.shape:
         raise InvalidState(f"loaded state dict has {label} of shape {array.shape}, and the parameter's shape is {table.param.shape}")
     with np.errstate(over="ignore"):

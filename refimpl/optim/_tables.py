@@ -15,7 +15,7 @@ from ..gradients import Array
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """What is kept of the gradients of a parameter; the maximum only where amsgrad is on."""
+    """The moments of a parameter; the maximum exists only where amsgrad is on."""
 
     exp_avg: Array
     exp_avg_sq: Array
@@ -24,7 +24,7 @@ class Moments:
 
 @dataclass(eq=False)
 class Table:
-    """A parameter that an optimizer updates. started: whether a gradient has come, so that `state_dict` has something to say of it."""
+    """A parameter that an optimizer updates. started: whether it has had a gradient; `state_dict` holds only these."""
 
     name: str
     param: Array
@@ -49,7 +49,7 @@ _REGISTRY = threading.Lock()
 def lock_of(array: Array) -> threading.Lock:
     """The lock of the memory that an array lies in: the same for every view of it, and for every optimizer that updates it.
 
-    It is found by the address of the owner, which cannot be used anew while a table holds both the lock and the array.
+    The key is the address of the owner, which cannot be reused while a table holds both the lock and the array.
     """
     owner = array
     while isinstance(owner.base, np.ndarray):

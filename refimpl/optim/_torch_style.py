@@ -73,23 +73,23 @@ class TorchOptimizer(Optimizer):
         self._members.append(members)
         self._tables.extend(members)
 
-    def _check(self, class_name: str, given: Mapping[str, Any]) -> None:
-        """Raise ValueError for the first value that the real constructor refuses, in the order in which it looks at them."""
+    def _check(self, class_name: str, settings: Mapping[str, Any]) -> None:
+        """Raise ValueError for the first value that the real constructor refuses, in the order of its checks."""
         parameters = dialect_of(class_name).parameters
-        for name, value in given.items():
+        for name, value in settings.items():
             parameter = parameters[name]
             values = (value[0], value[1]) if len(parameter.roles) > 1 else (value,)
-            for index, one in enumerate(values):
-                if parameter.interval is not None and one not in parameter.interval:
-                    raise ValueError(parameter.message.format(value=one, index=index))
+            for index, number in enumerate(values):
+                if parameter.interval is not None and number not in parameter.interval:
+                    raise ValueError(parameter.message.format(value=number, index=index))
 
     def _settings(self) -> Mapping[int, Setting]:
         row = dialect_of(self.dialect)
-        found: dict[int, Setting] = {}
+        settings_of: dict[int, Setting] = {}
         for number, (group, members) in enumerate(zip(self.param_groups, self._members)):
             setting = row.resolve(checked(group, self._own_parameters(), f"param_groups[{number}]"))
-            found.update((id(member), setting) for member in members)
-        return found
+            settings_of.update((id(member), setting) for member in members)
+        return settings_of
 
     def _own_parameters(self) -> dict[str, Parameter]:
         return {name: parameter for name, parameter in dialect_of(self.dialect).parameters.items() if name in self.defaults}
@@ -123,7 +123,7 @@ class TorchOptimizer(Optimizer):
                 raise ValueError(
                     "loaded state dict has a schedule for lr; set lr to a number there, and change it in param_groups as you go"
                 )
-            idle = {name: own[name] for name in IDLE if name in own}  # another framework's state has no word for these
+            idle = {name: own[name] for name in IDLE if name in own}  # the state of another framework may lack these
             names = {"param_names": own["param_names"]} if "param_names" in own else {}
             group = {**idle, **names, **settings}
             checked(group, self._own_parameters(), f"group {number} of the loaded state dict", in_range=True)
@@ -159,8 +159,7 @@ class SparseAdam(TorchOptimizer):
         if complex_:
             raise ValueError(f"Complex params at indices {complex_}: SparseAdam does not support complex parameters")
 
-    @property
-    def dialect(self) -> str:
+    def _dialect(self) -> str:
         return "torch.SparseAdam"
 
 
@@ -216,13 +215,57 @@ class TorchAdam(Adam, TorchOptimizer, dialect="torch.Adam"):
         if differentiable:
             raise ValueError("differentiable=True: NumPy arrays record no operations, so a step cannot be differentiated")
 
-    @property
-    def dialect(self) -> str:
+    def _dialect(self) -> str:
         return "torch.Adam"
 
     def _packed_step(self, table: Table) -> Any:
         """A float32 scalar, as torch.optim.Adam keeps it."""
         return np.array(table.step, np.float32)
+
+
+class AdamW(TorchAdam):
+    """torch.optim.AdamW (dialect torch.AdamW): Adam with decoupled weight decay, 0.01 unless another is given.
+
+        p <- p - lr wd p;  then the step of Adam
+
+    As there, it is an `Adam` whose groups have decoupled_weight_decay, and a loaded state cannot switch that off.
+    Raises what `TorchAdam` raises.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: Any = 1e-3,
+        betas: Any = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )
+
+    def _take_over(self, loaded: Loaded) -> None:
+        super()._take_over(loaded)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True
 
 
 def _params_of(group: Mapping[str, Any]) -> tuple[list[Any], list[str]]:
@@ -233,11 +276,11 @@ def _params_of(group: Mapping[str, Any]) -> tuple[list[Any], list[str]]:
             "optimizer parameters need to be organized in ordered collections, but "
             "the ordering of tensors in sets will change between runs. Please use a list instead."
         )
-    given = [params] if isinstance(params, np.ndarray) else list(params)
-    names = [one[0] for one in given if isinstance(one, tuple)]
-    if names and len(names) != len(given):
+    entries = [params] if isinstance(params, np.ndarray) else list(params)
+    names = [entry[0] for entry in entries if isinstance(entry, tuple)]
+    if names and len(names) != len(entries):
         raise ValueError("all optimizer params should be with/without names. Some param names are missing")
-    arrays = [one[1] if isinstance(one, tuple) else one for one in given]
+    arrays = [entry[1] if isinstance(entry, tuple) else entry for entry in entries]
     for array in arrays:
         if not isinstance(array, np.ndarray) and not _is_sparse(array):
             raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_typename(array)}")
@@ -251,7 +294,7 @@ def _tables(params: Sequence[Any], names: Sequence[str]) -> list[Table]:
 
 
 def _check_one_element(name: str, value: Any, refused: bool | None = False) -> None:
-    """What PyTorch asks of a setting that is a tensor; here of one that is an array."""
+    """The checks that PyTorch makes of a setting that is a tensor, here of one that is an array."""
     if not isinstance(value, np.ndarray):
         return
     if refused:

@@ -1,0 +1,39 @@
+"""A user's type checker accepts the public optimizers, and knows which one a dialect gives."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+USER = """
+import numpy as np
+import refimpl
+
+table = np.zeros((4, 2), np.float32)
+gradient = refimpl.RowGradient(np.array([1]), np.zeros((1, 2), np.float32), table.shape)
+
+
+def step(optimizer: refimpl.Adam) -> None:
+    optimizer.step([None])
+
+
+adam = refimpl.Adam([table], lr=0.1)
+adam.param_groups[0]["lr"] = 0.2
+mindspore_adam = refimpl.Adam([table], 0.1, dialect="mindspore.Adam")
+mindspore_adam.target = "CPU"
+either = refimpl.Adam([table], dialect=str(table[0]))
+for optimizer in (adam, mindspore_adam, either):
+    step(optimizer)
+refimpl.SparseAdam([table], lr=0.1).step([gradient])
+refimpl.LazyAdam([table], 0.1)([gradient])
+adam.target = "CPU"
+"""
+
+
+def test_a_strict_type_checker_accepts_the_optimizers_and_refuses_the_attributes_of_another_framework(tmp_path: Path) -> None:
+    program = tmp_path / "user.py"
+    program.write_text(USER)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # in this process, beside torch, it takes twice as long
+    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
+    assert len(errors) == 1, done
+    assert '"TorchAdam" has no attribute "target"' in errors[0]
