@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from .gradients import Array, Gradients
 class Param:
     """A parameter at the start: its value, its group, and, where training is resumed, its moments and the steps taken.
 
-    max_exp_avg_sq: the running maximum of amsgrad, where training that keeps one is resumed; dtypes: array of the state -> dtype,
-    where it is not the parameter's.
+    max_exp_avg_sq: the running maximum of amsgrad, where training that keeps one is resumed; dtypes: array of the state (or MASTER) ->
+    dtype, where it is not the parameter's.
     """
 
     name: str
@@ -28,7 +29,7 @@ class Param:
     dtypes: Mapping[str, str] = field(default_factory=dict)
 
     def dtype_of(self, array: str) -> str:
-        """The dtype in which an array of ARRAYS is kept."""
+        """The dtype of an array of ARRAYS, or of the MASTER copy: that of the parameter where there is none."""
         return self.dtypes.get(array, str(self.value.dtype))
 
 
@@ -41,15 +42,22 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One call of the optimizer: a gradient (or None) per parameter name, and per group what changes from this step on."""
+    """One call of the optimizer: a gradient (or None) per parameter name, and per group what changes from this step on.
+
+    grad_scale: what the gradients were multiplied by, and are to be divided by; found_inf: some scaled gradient is not finite, so that
+    the call is left out; reload: before the call, the state is saved and loaded, in the implementation's own way.
+    """
 
     gradients: Gradients
     hyper: tuple[Mapping[str, object], ...] = ()
+    grad_scale: float = 1.0
+    found_inf: bool = False
+    reload: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A run of one optimizer: what to feed it, and which steps (from 1) are recorded.
+    """A run of one optimizer: its inputs, and which steps (from 1) are recorded.
 
     error: the kind of error that is expected instead of a result (`start` or `step` must raise), or None.
     """
@@ -75,6 +83,24 @@ class Case:
     @property
     def dtype(self) -> str:
         return str(self.params[0].value.dtype) if self.params else "float32"
+
+    @cached_property
+    def computed_in(self) -> str:
+        """The widest format of any array: what a step computes in, or wider."""
+        return "float32" if self.dtypes == set(HALF) else min(self.dtypes, key=WIDEST_FIRST.index)
+
+    @cached_property
+    def dtypes(self) -> set[str]:
+        """The formats of all arrays: the state, master copies and gradients."""
+        return {self.dtype, *(dtype for param in self.params for dtype in param.dtypes.values()), *self._gradient_dtypes()}
+
+    def _gradient_dtypes(self) -> Iterator[str]:
+        gradients = (gradient for step in self.steps for gradient in step.gradients.values() if gradient is not None)
+        for gradient in gradients:
+            values = getattr(gradient, "values", getattr(gradient, "data", gradient)) if not isinstance(gradient, np.ndarray) else gradient
+            dtype = str(getattr(values, "dtype", ""))
+            if dtype in WIDEST_FIRST:
+                yield dtype
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +136,12 @@ KINDS = {"finite": 1, "nan": 2, "+inf": 4, "-inf": 8}
 ARRAYS = ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 """The arrays of a parameter's state that are compared, in the order in which a verdict lists them."""
 
+MASTER = "master"
+"""What else may have a dtype of its own: a wider copy of the parameter, which is updated in its place."""
+
+WIDEST_FIRST = ("float64", "float32", "float16", "bfloat16")
+HALF = WIDEST_FIRST[2:]
+
 ALWAYS_KEPT = ARRAYS[:3]
 """What every dialect keeps; the last array exists where amsgrad is on."""
 
@@ -135,11 +167,11 @@ def ratios_by_class(got: Array, expected: Expected, classes: Iterable[str]) -> d
     kind = kinds(got)
     is_finite = kind == KINDS["finite"]
     not_allowed = ~is_finite if expected.allowed is None else (kind & expected.allowed) == 0
-    found = {}
+    by_class = {}
     with np.errstate(all="ignore"):
         error = np.abs(got - expected.value)
         for name in classes:
             bound = expected.bound[name].astype(np.float64)
             ratio = np.where((error == 0) | np.isinf(bound) | ~is_finite, 0.0, error / bound)
-            found[name] = np.where(not_allowed, np.inf, ratio)
-    return found
+            by_class[name] = np.where(not_allowed, np.inf, ratio)
+    return by_class

@@ -1,4 +1,4 @@
-"""The number systems in which the one text of the reference runs. Ball needs python-flint and is imported where it is used."""
+"""The number systems that the reference computes in. Ball needs python-flint and is imported where it is used."""
 
 from ._bound import Bound
 from ._bounded import Bounded

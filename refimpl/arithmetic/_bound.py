@@ -14,9 +14,9 @@ from .roundings import INFLATE, Rounding, leading_power
 class Bound:
     """A tensor (x, e): x of shape (rows, width) in double, e of shape (classes, rows, width), or (1, 1) where it was a scalar.
 
-    factor: the size of a scalar that is a power of two in every computation; is_one: whether it is a 1 that no operation lies behind.
-    made: what was computed from this tensor, since the forms of a stage share most of their parts (half of all operations); changes:
-    how often rows were assigned to, after which nothing that was made of it holds.
+    factor: the size of a scalar that is a power of two in every computation; is_one: whether it is a constant 1, not a result.
+    made: cached results of operations on this tensor, since the forms of a stage share half of all operations; changes: how often
+    rows were assigned to, which invalidates the cached results.
     """
 
     __slots__ = ("changes", "e", "factor", "is_one", "made", "rounding", "x")
@@ -28,14 +28,14 @@ class Bound:
 
     def _once(self, operation: str, other: Bound | None, compute: Callable[[], Bound]) -> Bound:
         """The result of an operation with this tensor, and another one: computed, or remembered."""
-        if self.x.size == 1:  # a scalar may live as long as the program, and what is made of it would too
+        if self.x.size == 1:  # a scalar may live as long as the program, and its cached results would too
             return compute()
-        key = operation, id(other)  # which stays that of the other: what is remembered holds on to it
+        key = operation, id(other)  # no other object gets this id: the cache holds a reference to it
         before = 0 if other is None else other.changes
-        found = self.made.get(key)
-        if found is None or found[1] != before or found[2].changes:
-            found = self.made[key] = None if other is self else other, before, compute()
-        return found[2]
+        remembered = self.made.get(key)
+        if remembered is None or remembered[1] != before or remembered[2].changes:
+            remembered = self.made[key] = None if other is self else other, before, compute()
+        return remembered[2]
 
     def __getitem__(self, index: Any) -> Bound:
         return Bound(self.x[index], self.e[:, index], self.rounding)
@@ -182,6 +182,6 @@ def settled(x: Array, e: Array, rounding: Rounding, in_range: bool) -> Bound:
     """The result (x, e) of an operation; in_range: no computed number, |x| + 2e, may be beyond the largest (nor is nan)."""
     if not in_range:
         with np.errstate(invalid="ignore"):
-            e = np.where(np.abs(x) + 2 * e <= rounding.overflow, e, np.inf)  # may or may not overflow: anything goes
+            e = np.where(np.abs(x) + 2 * e <= rounding.overflow, e, np.inf)  # it may overflow: every result is possible
     e *= INFLATE
     return Bound(x, e, rounding)

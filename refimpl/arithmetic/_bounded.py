@@ -12,7 +12,7 @@ divisions too: nothing is claimed there, and nothing else is touched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -39,8 +39,25 @@ class Bounded:
     def scalar(self, value: float) -> Number:
         return raw_scalar(float(value), self.scalar_format, self.scalars)
 
-    def power(self, base: ScalarBound, exponent: int) -> Number:
-        return base.power(exponent)
+    def power(self, base: ScalarBound, exponent: int, factor: ScalarBound | None = None) -> Number:
+        return base.power(exponent) if factor is None else base.real_power(exponent, factor)
+
+    def kept(self, scalar: ScalarBound, dtype: str) -> Number:
+        return scalar.kept(FORMATS[dtype])
+
+    def from_zero_to(self, scalar: ScalarBound) -> Number:
+        return scalar.from_zero()
+
+    def choose(self, scalar: ScalarBound, threshold: float, above: Callable[[], Number], below: Callable[[], Number]) -> Number:
+        """Where the error of a class reaches over the threshold, both choices are admissible in it."""
+        undecided = [abs(scalar.x - threshold) <= 2 * error for error in scalar.e]
+        is_above = scalar.x > threshold
+        chosen = above() if is_above else below()
+        if not any(undecided):
+            return chosen
+        other = below() if is_above else above()
+        e = np.where(np.reshape(undecided, (-1, 1, 1)), np.maximum(chosen.e, np.abs(other.x - chosen.x) + other.e), chosen.e)
+        return Bound(chosen.x, e, chosen.rounding)
 
     def meet(self, scalar: ScalarBound) -> Number:
         """A scalar converted to the format, to nearest, or left as it is; `tensor` never less than `exact`.
@@ -73,8 +90,15 @@ class Bounded:
             e[:, ~np.isfinite(x)] = np.inf
         return Bound(x, e, self.tensors)
 
-    def store(self, tensor: Number) -> Number:
-        return tensor
+    def store(self, tensor: Number, dtype: str | None = None) -> Number:
+        """In a narrower dtype the conversion is one more rounding: to nearest in `exact-ieee`, else faithful."""
+        if dtype is None:
+            return tensor
+        rounding = tensor_rounding(FORMATS[dtype])
+        size = np.abs(tensor.x) + 2 * tensor.e
+        in_range = size <= rounding.overflow
+        e = tensor.e + np.where(tensor.x == 0, tensor.e != 0, True) * (rounding.relative * leading_power(size.copy()) + rounding.underflow)
+        return settled(tensor.x, np.where(in_range, e, np.inf), tensor.rounding, bool(in_range.all()))
 
     def sqrt(self, x: Number) -> Number:
         return x.sqrt()
@@ -164,7 +188,7 @@ class Bounded:
 
     def join(self, alternatives: Sequence[Number]) -> Number:
         """The value of the first alternative, with the largest bound: all are the same real number."""
-        first, *others = {id(one): one for one in alternatives}.values()  # forms that make the same operations are one number
+        first, *others = {id(number): number for number in alternatives}.values()  # forms that make the same operations are one number
         if not others:
             return first
         e = np.maximum(first.e, others[0].e)

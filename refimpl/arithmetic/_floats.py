@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,8 +25,18 @@ class Float:
     def scalar(self, value: float) -> Number:
         return self.scalar_dtype.type(value)
 
-    def power(self, base: Number, exponent: int) -> Number:
-        return self.scalar_dtype.type(base ** self.scalar_dtype.type(exponent))
+    def power(self, base: Number, exponent: int, factor: Number | None = None) -> Number:
+        whole = self.scalar_dtype.type(exponent)
+        return self.scalar_dtype.type(base ** (whole if factor is None else whole * factor))
+
+    def kept(self, scalar: Number, dtype: str) -> Number:
+        return self.scalar_dtype.type(numpy_dtype(dtype).type(scalar))
+
+    def from_zero_to(self, scalar: Number) -> Number:
+        return scalar * 0
+
+    def choose(self, scalar: Number, threshold: float, above: Callable[[], Number], below: Callable[[], Number]) -> Number:
+        return above() if scalar > threshold else below()
 
     def meet(self, scalar: Number) -> Number:
         return self.dtype.type(scalar)
@@ -34,8 +44,8 @@ class Float:
     def load(self, array: Array) -> Number:
         return array.astype(self.dtype)
 
-    def store(self, tensor: Number) -> Number:
-        return tensor
+    def store(self, tensor: Number, dtype: str | None = None) -> Number:
+        return tensor if dtype is None else tensor.astype(numpy_dtype(dtype)).astype(self.dtype)
 
     def sqrt(self, x: Number) -> Number:
         return np.sqrt(x)

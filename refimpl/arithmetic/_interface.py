@@ -1,12 +1,12 @@
-"""What the text of the reference asks of a number system, and the formats of floating point that it knows.
+"""The operations that the reference needs from a number system, and the floating-point formats that it knows.
 
 Numbers of a system support + - * / and negation, and indexing by rows. Two kinds meet in a step: *scalars* (the
-hyper-parameters and what follows from them) and *tensors* of shape (rows, width). `meet` takes the former to the latter.
+hyper-parameters and what follows from them) and *tensors* of shape (rows, width). `meet` converts a scalar to a tensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -76,8 +76,17 @@ class Arithmetic(Hashable, Protocol):
     def scalar(self, value: float) -> Number:
         """A hyper-parameter as a scalar."""
 
-    def power(self, base: Number, exponent: int) -> Number:
-        """base**exponent of a scalar."""
+    def power(self, base: Number, exponent: int, factor: Number | None = None) -> Number:
+        """base**exponent of a scalar; with a factor, base**(exponent*factor)."""
+
+    def kept(self, scalar: Number, dtype: str) -> Number:
+        """A scalar that an implementation may round to a dtype, in which it keeps it until the next step."""
+
+    def from_zero_to(self, scalar: Number) -> Number:
+        """A scalar of which no more is known, or asked, than that it is not below 0 and not above this one."""
+
+    def choose(self, scalar: Number, threshold: float, above: Callable[[], Number], below: Callable[[], Number]) -> Number:
+        """The tensor that `above` computes where the scalar is larger than the threshold, else the one that `below` does."""
 
     def meet(self, scalar: Number) -> Number:
         """A scalar where it meets a tensor, rounded as this number system rounds it there."""
@@ -85,8 +94,8 @@ class Arithmetic(Hashable, Protocol):
     def load(self, array: Array) -> Number:
         """An array of shape (rows, width) as a tensor."""
 
-    def store(self, tensor: Number) -> Number:
-        """A tensor as it is kept between steps."""
+    def store(self, tensor: Number, dtype: str | None = None) -> Number:
+        """A tensor as it is kept between steps, in a dtype where that is not the one of the number system."""
 
     def sqrt(self, x: Number) -> Number:
         """The square root, of a scalar or a tensor."""

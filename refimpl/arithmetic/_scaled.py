@@ -1,4 +1,4 @@
-"""Doubles whose exponent does not end, so that what leaves the range of double can be followed (as extended precision does).
+"""Doubles with an unlimited exponent, for numbers that leave the range of double (extended precision can hold such).
 
 `Doubles` has the same operations within the range of double, at a fraction of the cost: enough for every narrower format.
 """
@@ -36,7 +36,7 @@ class Scaled:
             return np.asarray(np.ldexp(self.m, np.clip(self.k, -2000, 2000).astype(np.int32)))
 
     def each(self, change: Callable[[Array], Array]) -> Scaled:
-        """A change of the arrangement, such as a copy or another shape."""
+        """The numbers after an operation on the array, such as a copy or another shape."""
         return Scaled(change(self.m), change(self.k))
 
     def chosen(self, condition: Array, other: Scaled) -> Scaled:
@@ -57,7 +57,7 @@ class Scaled:
 
     def __add__(self, other: Scaled) -> Scaled:
         k = np.maximum(self.k, other.k)
-        near = [np.maximum(one.k - k, -1100).astype(np.int32) for one in (self, other)]
+        near = [np.maximum(operand.k - k, -1100).astype(np.int32) for operand in (self, other)]
         return Scaled.of(np.ldexp(self.m, near[0]) + np.ldexp(other.m, near[1]), k)
 
     def __sub__(self, other: Scaled) -> Scaled:

@@ -25,11 +25,11 @@ _NEARLY_ONE = 1 - 2.0**-9  # extended precision leaves a 53-bit integer at least
 class Numbers:
     """A tensor of shape (rows, width), or independent samples of one scalar, shape (lanes,), with the operation that made it.
 
-    given: a hyper-parameter, not yet rounded to any format.
+    is_hyper: whether it is a hyper-parameter, not yet rounded to any format.
     """
 
-    def __init__(self, x: Array, node: int, system: Adversary, given: bool = False) -> None:
-        self.x, self.node, self.system, self.given = x, node, system, given
+    def __init__(self, x: Array, node: int, system: Adversary, is_hyper: bool = False) -> None:
+        self.x, self.node, self.system, self.is_hyper = x, node, system, is_hyper
 
     def __add__(self, other: Numbers) -> Numbers:
         return self.system.operate(np.add, (self, other), lambda a, b, x: (np.ones_like(a), np.ones_like(b)))
@@ -41,7 +41,7 @@ class Numbers:
         return self.system.operate(np.multiply, (self, other), lambda a, b, x: (b, a))
 
     def __truediv__(self, other: Numbers) -> Numbers:
-        if other.given and (other.x == 1).all():
+        if other.is_hyper and (other.x == 1).all():
             return self
         return self.system.operate(np.divide, (self, other), lambda a, b, x: (1 / b, -x / b))
 
@@ -121,7 +121,7 @@ class Adversary:
 
     def _read(self, number: Numbers) -> Numbers:
         """A hyper-parameter as one operation takes it in, in `tensor` converted or not; a subnormal operand, flushed or not."""
-        if not (self.habits.flushes if number.x.ndim == 2 else number.given and self.habits.tensor_scalars):
+        if not (self.habits.flushes if number.x.ndim == 2 else number.is_hyper and self.habits.tensor_scalars):
             return number
         node = self.emit(number.x.shape, [(number.node, lambda adjoint: adjoint)])
         if number.x.ndim == 1:
@@ -171,10 +171,13 @@ class Adversary:
         return self._flushed(np.ldexp(pushed, exponent), node)
 
     def scalar(self, value: float) -> Number:
-        return Numbers(np.full(self.lanes, value, self.wide), self.emit((self.lanes,), []), self, given=True)
+        return Numbers(np.full(self.lanes, value, self.wide), self.emit((self.lanes,), []), self, is_hyper=True)
 
-    def power(self, base: Numbers, exponent: int) -> Number:
+    def power(self, base: Numbers, exponent: int, factor: Numbers | None = None) -> Number:
         """By pow, or for short runs as a running product, every factor of which is rounded the same way."""
+        if factor is not None:
+            y = self.scalar(float(exponent)) * factor
+            return self.operate(np.power, (base, y), lambda b, y, x: (y * x / b, x * np.log(b)))
         if not exponent or exponent > LONGEST_PRODUCT or not self.habits.tensor_scalars:
             t = self.wide.type(exponent)
             return self.operate(
@@ -186,16 +189,27 @@ class Adversary:
             product = self.operate(np.multiply, (product, factor), lambda a, b, x: (b, a))
         return product
 
+    def kept(self, scalar: Numbers, dtype: str) -> Number:
+        """Rounded to nearest in the dtype where that pushes the target."""
+        node = self.emit(scalar.x.shape, [(scalar.node, lambda adjoint: adjoint)])
+        return Numbers(self._pushed(scalar.x, scalar.x.astype(dtype).astype(self.wide), node), node, self)
+
+    def from_zero_to(self, scalar: Numbers) -> Number:
+        return scalar * self.scalar(0.0)
+
+    def choose(self, scalar: Numbers, threshold: float, above: Callable[[], Number], below: Callable[[], Number]) -> Number:
+        return above() if (scalar.x > threshold).all() else below()
+
     def meet(self, scalar: Numbers) -> Number:
         read = self._read(scalar)
         node = self.emit((1, len(read.x)), [(read.node, lambda adjoint: adjoint.reshape(-1))])
         x = read.x.astype(self.wide).reshape(1, -1)
-        return Numbers(self._flushed(self._pushed(x, self._to_nearest(x), node), node), node, self, scalar.given)
+        return Numbers(self._flushed(self._pushed(x, self._to_nearest(x), node), node), node, self, scalar.is_hyper)
 
     def load(self, array: Array) -> Number:
         return Numbers(array.astype(self.wide), self.emit(array.shape, []), self)
 
-    def store(self, tensor: Numbers) -> Number:
+    def store(self, tensor: Numbers, dtype: str | None = None) -> Number:
         """Rounded to nearest, or as far as the class admits a last operation to be rounded."""
         node = self.emit(tensor.x.shape, [(tensor.node, lambda adjoint: adjoint)])
         if self._directions is None:
@@ -205,9 +219,9 @@ class Adversary:
         return Numbers(np.where(np.abs(stored) > self.format.max, np.copysign(np.inf, stored), stored), node, self)
 
     def sqrt(self, x: Numbers) -> Number:
-        if x.given and (x.x == 1).all():
+        if x.is_hyper and (x.x == 1).all():
             return x
-        clipped = Numbers(np.maximum(x.x, 0), x.node, self, x.given)
+        clipped = Numbers(np.maximum(x.x, 0), x.node, self, x.is_hyper)
         return self.operate(np.sqrt, (clipped,), lambda a, x: (0.5 / np.where(x > 0, x, np.inf),))
 
     def maximum(self, a: Numbers, b: Numbers) -> Number:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 import numpy as np
@@ -30,8 +30,19 @@ class Ball:
     def scalar(self, value: float) -> Number:
         return arb(float(value))  # exact: a double is a binary fraction
 
-    def power(self, base: Number, exponent: int) -> Number:
-        return base**exponent
+    def power(self, base: Number, exponent: int, factor: Number | None = None) -> Number:
+        return base**exponent if factor is None else base ** (arb(exponent) * factor)
+
+    def kept(self, scalar: Number, dtype: str) -> Number:
+        return scalar
+
+    def from_zero_to(self, scalar: Number) -> Number:
+        return scalar.union(arb(0))
+
+    def choose(self, scalar: Number, threshold: float, above: Callable[[], Number], below: Callable[[], Number]) -> Number:
+        if scalar.is_finite() and not (scalar > threshold or scalar <= threshold):
+            raise HarnessError(f"{scalar} may be above or below {threshold}")
+        return above() if scalar > threshold else below()
 
     def meet(self, scalar: Number) -> Number:
         return scalar
@@ -39,7 +50,7 @@ class Ball:
     def load(self, array: Array) -> Number:
         return _arb(array.astype(np.float64)).astype(object)
 
-    def store(self, tensor: Number) -> Number:
+    def store(self, tensor: Number, dtype: str | None = None) -> Number:
         return tensor
 
     def sqrt(self, x: Number) -> Number:
@@ -83,12 +94,12 @@ def _root(x: arb) -> arb:
 _roots = np.frompyfunc(_root, 1, 1)
 
 
-def apart(one: Number, other: Number) -> Array:
+def apart(first: Number, second: Number) -> Array:
     """Which of these are proven to be different real numbers."""
-    disjoint: Array = ~np.asarray(_overlaps(one, other), bool)
+    disjoint: Array = ~np.asarray(_overlaps(first, second), bool)
     if not disjoint.any():
         return disjoint
-    return np.asarray(disjoint & np.asarray(_finite(one), bool) & np.asarray(_finite(other), bool))
+    return np.asarray(disjoint & np.asarray(_finite(first), bool) & np.asarray(_finite(second), bool))
 
 
 def midpoint(x: Number) -> Array:

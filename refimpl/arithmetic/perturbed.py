@@ -104,10 +104,10 @@ class _Operators:
 
 
 class Scalars(_Operators):
-    """Independent samples of one scalar, shape (lanes,). given: a hyper-parameter, not yet rounded to any format."""
+    """Independent samples of one scalar, shape (lanes,). is_hyper: whether it is a hyper-parameter, not yet rounded to any format."""
 
-    def __init__(self, x: Array, system: Perturbed, given: bool = False) -> None:
-        self.x, self.system, self.given = x, system, given
+    def __init__(self, x: Array, system: Perturbed, is_hyper: bool = False) -> None:
+        self.x, self.system, self.is_hyper = x, system, is_hyper
 
     def _operate(self, operation: Callable[..., Array], *operands: Scalars) -> Scalars:
         return self.system.scalar_result(operation(*(operand.read() for operand in operands)), operation)
@@ -120,12 +120,12 @@ class Scalars(_Operators):
 
     def is_one(self) -> bool:
         """Whether this is the constant 1, by which nobody divides and whose root nobody takes."""
-        return self.given and bool((self.x == 1).all())
+        return self.is_hyper and bool((self.x == 1).all())
 
     def read(self) -> Array:
         """The samples as one operation takes them in: a given number as it is, or rounded to the format first."""
         system = self.system
-        if not self.given or not system.habits.tensor_scalars:
+        if not self.is_hyper or not system.habits.tensor_scalars:
             return self.x
         return system.mixed(self.x, rounded(self.x, system.format, _to_nearest, system.rng))
 
@@ -172,16 +172,34 @@ class Perturbed:
         self.unrounded = float(rng.choice([0.0, 0.2, 0.6]))  # the share of operations whose results stay wide
 
     def scalar(self, value: float) -> Number:
-        return Scalars(np.full(self.lanes, value, np.longdouble), self, given=True)
+        return Scalars(np.full(self.lanes, value, np.longdouble), self, is_hyper=True)
 
-    def power(self, base: Number, exponent: int) -> Number:
+    def power(self, base: Number, exponent: int, factor: Number | None = None) -> Number:
         """By pow, or for short runs as a running product."""
+        if factor is not None:
+            whole = self.scalar_result(np.longdouble(exponent) * factor.read(), np.multiply)
+            return self.scalar_result(base.read() ** whole.read(), np.divide)
         if exponent > LONGEST_PRODUCT or self.rng.random() < 0.5:
             return self.scalar_result(base.read() ** np.longdouble(exponent), np.divide)
         product, factor = Scalars(np.ones(self.lanes, np.longdouble), self), Scalars(base.read(), self)
         for _ in range(exponent):
             product = product * factor
         return product
+
+    def kept(self, scalar: Number, dtype: str) -> Number:
+        """Rounded to the dtype, or left as it is, as samples go."""
+        x = scalar.read()
+        return Scalars(self.mixed(x, rounded(x, FORMATS[dtype], _to_nearest, self.rng)), self)
+
+    def from_zero_to(self, scalar: Number) -> Number:
+        return Scalars(scalar.read() * self.rng.random(self.lanes), self)
+
+    def choose(self, scalar: Number, threshold: float, above: Callable[[], Number], below: Callable[[], Number]) -> Number:
+        """Each sample of the scalar decides for its column."""
+        is_above = scalar.read() > threshold
+        if is_above.all() or not is_above.any():
+            return above() if is_above.all() else below()
+        return Tensor(np.where(is_above.reshape(1, -1), above().x, below().x), self)
 
     def scalar_result(self, x: Array, operation: Callable[..., Array]) -> Scalars:
         """Rounded faithfully to double, or not at all; where the class admits it, to the format instead."""
@@ -200,8 +218,11 @@ class Perturbed:
     def load(self, array: Array) -> Number:
         return Tensor(array.astype(self.wide), self)
 
-    def store(self, tensor: Number) -> Number:
-        return Tensor(self.rounded(tensor.x, np.multiply), self)
+    def store(self, tensor: Number, dtype: str | None = None) -> Number:
+        x = self.rounded(tensor.x, np.multiply)
+        if dtype is not None:
+            x = rounded(x, FORMATS[dtype], _ROUND[self.habits.ulps], self.rng)
+        return Tensor(x, self)
 
     def sqrt(self, x: Number) -> Number:
         if isinstance(x, Tensor):
@@ -233,8 +254,8 @@ class Perturbed:
     def _chain(self, x: Array, slot: Array, n: int) -> Array:
         total, rank = np.zeros((n, x.shape[1]), self.wide), _ranks(slot)
         for k in range(rank.max(initial=-1) + 1):
-            of = rank == k
-            total[slot[of]] = x[of] if k == 0 else self.settled(self.flushed(total[slot[of]]) + self.flushed(x[of]), np.add)
+            rows, terms = slot[rank == k], x[rank == k]
+            total[rows] = terms if k == 0 else self.settled(self.flushed(total[rows]) + self.flushed(terms), np.add)
         return total
 
     def _tree(self, x: Array, slot: Array, n: int) -> Array:

@@ -9,7 +9,7 @@ that nothing that an admissible computation holds is ever outside. The roundings
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
@@ -50,29 +50,29 @@ class Set:
         finite, plus, minus, nan = flags
         return Set(lo, hi, finite, plus, minus, nan, self.system)
 
-    def _flags(self) -> tuple[Array, Array, Array, Array]:
+    def flags(self) -> tuple[Array, Array, Array, Array]:
         return self.finite, self.plus, self.minus, self.nan
 
     def __getitem__(self, index: Any) -> Set:
-        return self._with(self.lo[index], self.hi[index], (flag[index] for flag in self._flags()))
+        return self._with(self.lo[index], self.hi[index], (flag[index] for flag in self.flags()))
 
     def __setitem__(self, index: Any, value: Set) -> None:
         self.lo[index], self.hi[index] = value.lo, value.hi
-        for flag, new in zip(self._flags(), value._flags()):
+        for flag, new in zip(self.flags(), value.flags()):
             flag[index] = new
 
     def copy(self) -> Set:
         lo, hi = (end.each(np.copy) for end in (self.lo, self.hi))
-        return self._with(lo, hi, (flag.copy() for flag in self._flags()))
+        return self._with(lo, hi, (flag.copy() for flag in self.flags()))
 
     def as_column(self) -> Set:
         """Its elements, row by row, each in a row of its own."""
         lo, hi = (end.each(lambda part: part.reshape(-1, 1)) for end in (self.lo, self.hi))
-        return self._with(lo, hi, (flag.reshape(-1, 1) for flag in self._flags()))
+        return self._with(lo, hi, (flag.reshape(-1, 1) for flag in self.flags()))
 
     def only(self, condition: Array) -> Set:
         """The set where a condition holds, and nothing elsewhere."""
-        return self._with(self.lo, self.hi, (flag & condition for flag in self._flags()))
+        return self._with(self.lo, self.hi, (flag & condition for flag in self.flags()))
 
     def finite_part(self) -> Set:
         none = np.zeros_like(self.nan)
@@ -82,11 +82,11 @@ class Set:
         both = self.finite & other.finite
         lo = where(both, smaller(self.lo, other.lo), where(self.finite, self.lo, other.lo))
         hi = where(both, larger(self.hi, other.hi), where(self.finite, self.hi, other.hi))
-        return self._with(lo, hi, (mine | theirs for mine, theirs in zip(self._flags(), other._flags())))
+        return self._with(lo, hi, (mine | theirs for mine, theirs in zip(self.flags(), other.flags())))
 
     def parts(self) -> tuple[Array, ...]:
         """lo and hi in double, then the flags finite, plus, minus and nan."""
-        return (self.lo.double(), self.hi.double(), *self._flags())
+        return (self.lo.double(), self.hi.double(), *self.flags())
 
     def has_zero(self) -> Array:
         return np.asarray(self.finite & ~(self.lo.m > 0) & ~(self.hi.m < 0))
@@ -104,11 +104,11 @@ class Set:
         nan = self.nan | other.nan | (self.plus & other.minus) | (self.minus & other.plus)
         plus = (self.plus & (other.finite | other.plus)) | (other.plus & self.finite)
         minus = (self.minus & (other.finite | other.minus)) | (other.minus & self.finite)
-        exact = self._is_zero() | other._is_zero()
+        exact = self.is_zero() | other.is_zero()
         finite = self.finite & other.finite
         return self.system.rounded(self.lo + other.lo, self.hi + other.hi, finite, plus, minus, nan, exact)
 
-    def _is_zero(self) -> Array:
+    def is_zero(self) -> Array:
         return np.asarray(self.finite & (self.lo.m == 0) & (self.hi.m == 0))
 
     def __sub__(self, other: Set) -> Set:
@@ -117,7 +117,7 @@ class Set:
     def __mul__(self, other: Set) -> Set:
         infinite = self.plus | self.minus, other.plus | other.minus
         nan = self.nan | other.nan | (infinite[0] & other.has_zero()) | (infinite[1] & self.has_zero())
-        signs = [(one.may_be_positive(), one.may_be_negative()) for one in (self, other)]
+        signs = [(operand.may_be_positive(), operand.may_be_negative()) for operand in (self, other)]
         plus = _either(self.plus & signs[1][0], self.minus & signs[1][1], other.plus & signs[0][0], other.minus & signs[0][1])
         minus = _either(self.plus & signs[1][1], self.minus & signs[1][0], other.plus & signs[0][1], other.minus & signs[0][0])
         if self is other:  # a square is not negative
@@ -127,7 +127,7 @@ class Set:
         else:
             ends = [a * b for a in (self.lo, self.hi) for b in (other.lo, other.hi)]
         finite = self.finite & other.finite
-        exact = self._is_zero() | other._is_zero()
+        exact = self.is_zero() | other.is_zero()
         return self.system.rounded(reduce(smaller, ends), reduce(larger, ends), finite, plus, minus, nan, exact)
 
     def __truediv__(self, other: Set) -> Set:
@@ -151,14 +151,14 @@ class Set:
         zero = self.system.numbers.of(np.zeros(1))
         finite = self.finite & other.finite
         lo, hi = where(vanishes, where(finite & (lo < zero), lo, zero), lo), where(vanishes, where(finite & (zero < hi), hi, zero), hi)
-        return self.system.rounded(lo, hi, finite | vanishes, plus, minus, nan, self._is_zero() & ~by_zero, divides=True)
+        return self.system.rounded(lo, hi, finite | vanishes, plus, minus, nan, self.is_zero() & ~by_zero, divides=True)
 
     def sqrt(self) -> Set:
         """No admissible computation takes the root of a negative number; where the interval reaches below zero it is too wide."""
         zero = self.system.numbers.of(np.zeros(1))
         lo, hi = larger(self.lo, zero).sqrt(), larger(self.hi, zero).sqrt()
         none = np.zeros_like(self.minus)
-        return self.system.rounded(lo, hi, self.finite, self.plus, none, self.nan | self.minus, self._is_zero(), divides=True)
+        return self.system.rounded(lo, hi, self.finite, self.plus, none, self.nan | self.minus, self.is_zero(), divides=True)
 
 
 def _either(*conditions: Array) -> Array:
@@ -172,7 +172,7 @@ class Reach:
         self._bounded = Bounded(dtype)
         self.format = self._bounded.format
         tensors = self._bounded.tensors
-        self.relative, self.relative_div = (float(one.reshape(-1)[-1]) * INFLATE for one in (tensors.relative, tensors.relative_div))
+        self.relative, self.relative_div = (float(bound.reshape(-1)[-1]) * INFLATE for bound in (tensors.relative, tensors.relative_div))
         self.numbers = _numbers(dtype)
         self.smallest = self.numbers.of(np.full(1, float(tensors.underflow.reshape(-1)[-1])))
         self.top = self.numbers.of(np.full(1, self.format.max))
@@ -200,8 +200,19 @@ class Reach:
     def scalar(self, value: float) -> Number:
         return self._bounded.scalar(value)
 
-    def power(self, base: ScalarBound, exponent: int) -> Number:
-        return self._bounded.power(base, exponent)
+    def power(self, base: ScalarBound, exponent: int, factor: ScalarBound | None = None) -> Number:
+        return self._bounded.power(base, exponent, factor)
+
+    def kept(self, scalar: ScalarBound, dtype: str) -> Number:
+        return self._bounded.kept(scalar, dtype)
+
+    def from_zero_to(self, scalar: ScalarBound) -> Number:
+        return self._bounded.from_zero_to(scalar)
+
+    def choose(self, scalar: ScalarBound, threshold: float, above: Callable[[], Set], below: Callable[[], Set]) -> Number:
+        if abs(scalar.x - threshold) <= 2 * max(scalar.e):
+            return above().united(below())
+        return above() if scalar.x > threshold else below()
 
     def meet(self, scalar: ScalarBound) -> Number:
         """Every value of every class; nothing is known of one that may be infinite."""
@@ -219,8 +230,13 @@ class Reach:
         lo, hi = (self.numbers.of(np.where(small, end(value, 0.0), value)) for end in (np.minimum, np.maximum))
         return Set(lo, hi, finite, np.isposinf(x), np.isneginf(x), np.isnan(x), self)
 
-    def store(self, tensor: Set) -> Number:
+    def store(self, tensor: Set, dtype: str | None = None) -> Number:
         """In the format: what is beyond its largest number becomes infinite, and is flagged so where it was computed."""
+        if dtype is not None:
+            narrow = Reach(dtype)
+            narrow.numbers = self.numbers
+            converted = narrow.rounded(tensor.lo, tensor.hi, *tensor.flags(), tensor.is_zero())
+            return replace(narrow.store(converted), system=self)
         top = self.top
         finite = tensor.finite & ~(self.beyond < tensor.lo) & ~(tensor.hi < -self.beyond)
         return Set(larger(tensor.lo, -top), smaller(tensor.hi, top), finite, tensor.plus, tensor.minus, tensor.nan, self)
@@ -243,8 +259,8 @@ class Reach:
         """old + (new - old)*w, both occurrences of old being the same number."""
         finite = old.finite & new.finite
         none = np.zeros_like(weight.nan)
-        one = self.numbers.of(np.ones(1))
-        kept = Set(one - weight.hi, one - weight.lo, weight.finite, none, none, none, self)  # 1 - w, as real numbers
+        unit = self.numbers.of(np.ones(1))
+        kept = Set(unit - weight.hi, unit - weight.lo, weight.finite, none, none, none, self)  # 1 - w, as real numbers
         spread = larger(abs(new.lo - old.hi), abs(new.hi - old.lo))
         rounding = spread * larger(abs(weight.lo), abs(weight.hi)) * self.numbers.of(np.full(1, 4 * self.relative)) + self.smallest
         total = old.finite_part() * kept + new.finite_part() * weight
@@ -253,7 +269,7 @@ class Reach:
         overflow = finite & (self.top < spread)
         plus = _either(new.plus & old.finite, overflow & (old.lo < new.hi), weight.plus)
         minus = _either(new.minus & old.finite, overflow & (new.lo < old.hi), weight.minus)
-        return self.rounded(total.lo - rounding, total.hi + rounding, finite, plus, minus, nan, old._is_zero() & new._is_zero())
+        return self.rounded(total.lo - rounding, total.hi + rounding, finite, plus, minus, nan, old.is_zero() & new.is_zero())
 
     def fused_rest(self, new: Set, beta: Set, one_minus_beta: Set) -> Number:
         """new - beta*new with one rounding is inf - inf where new is infinite; with beta in double it is (1 - beta)*new, as elsewhere."""
@@ -268,8 +284,8 @@ class Reach:
         finite, plus, minus, nan = flags
         finite[:] = True
         np.logical_and.at(finite, slot, values.finite)
-        for flag, given in ((plus, values.plus), (minus, values.minus), (nan, values.nan)):
-            np.logical_or.at(flag, slot, given)
+        for flag, occurrences in ((plus, values.plus), (minus, values.minus), (nan, values.nan)):
+            np.logical_or.at(flag, slot, occurrences)
         nan |= plus & minus
         lo, hi, size = (self.numbers.of(np.zeros((n, width))) for _ in range(3))
         order = np.argsort(slot, kind="stable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 from dataclasses import dataclass
 
@@ -109,6 +110,30 @@ class ScalarBound:
         e = tuple(_root_error(self.x, error) for error in self.e)
         return self._rounded(math.sqrt(max(self.x, 0.0)), e, underflows=False)
 
+    def real_power(self, exponent: int, factor: ScalarBound) -> ScalarBound:
+        """b^(t f) for a constant b from 1/2 to 1: the relative errors of b and of the exponent t f, and the rounding of a pow.
+
+        b^y changes by y/b db + ln(b) dy, relative to itself, where |ln(b)| <= 0.7. The value is that of decimal arithmetic, to
+        nearest: the same on every platform, which the C library's pow is not.
+        """
+        y = exponent * factor.x
+        x = real_power(self.x, exponent, factor.x)
+        e = []
+        for e_b, e_f, relative in zip(self.e, factor.e, self.rounding.relative):
+            inherited = y * e_b / self.x + 0.7 * (exponent * e_f + 2 * relative * y)
+            e.append(min(_grown(x, 1.01 * inherited + 2 * relative), 1.0) * INFLATE)
+        return ScalarBound(x, tuple(e), self.rounding)
+
+    def kept(self, format: Format) -> ScalarBound:
+        """Rounded to a format, or not: in every class, as the format is part of what is computed."""
+        size = abs(self.x) + 2 * max(self.e)
+        change = 2 * format.u * _leading_power(size) + format.smallest
+        return ScalarBound(self.x, tuple((error + change) * INFLATE for error in self.e), self.rounding)
+
+    def from_zero(self) -> ScalarBound:
+        """A number from 0 to this one."""
+        return ScalarBound(0.0, tuple(abs(self.x) + 2 * error for error in self.e), self.rounding)
+
     def power(self, exponent: int) -> ScalarBound:
         """b^t by pow or by a running product: t times the relative error of b, and t roundings.
 
@@ -122,6 +147,13 @@ class ScalarBound:
             for error, relative, underflow in zip(self.e, self.rounding.relative, self.rounding.underflow)
         )
         return ScalarBound(x, e, self.rounding)
+
+
+def real_power(base: float, exponent: int, factor: float) -> float:
+    """base**(exponent*factor), rounded to nearest."""
+    with decimal.localcontext() as context:
+        context.prec = 50
+        return float(decimal.Decimal(base) ** (decimal.Decimal(exponent) * decimal.Decimal(factor)))
 
 
 def raw_scalar(value: float, format: Format, rounding: ScalarRounding) -> ScalarBound:

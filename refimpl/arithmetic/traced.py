@@ -1,6 +1,6 @@
-"""Traced: several number systems in lockstep, and with every number the expression that it came of.
+"""Traced: several number systems in lockstep, and for every number the expression that computed it.
 
-The text of the reference runs in it as in any other; what it wrote with + - * / can be read back afterwards, formula by formula.
+The reference runs in it as in any other; the formulas that it evaluates can be read from the result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SERIAL = count()
 
 
 class Term:
-    """One operation: its operands, its result in each number system, and a name if somebody gives it one.
+    """One operation: its operands, its result in each number system, and an optional name.
 
     index: the rows of a "take" or a "write", the slots of a "sum", the exponent of a "power"; serial: orders terms as they were computed.
     """
@@ -32,7 +32,7 @@ class Term:
 
 
 class Traced:
-    """A number of all systems. What is assigned to its rows changes the number, never a term that was made of it before."""
+    """A number in all systems. Assigning to its rows changes the number, never a term that was computed from it before."""
 
     __slots__ = ("term",)
 
@@ -85,45 +85,71 @@ class Lockstep:
 
     def _made(self, operation: str, parts: tuple[Traced, ...], compute: Callable[..., Number], index: Any = None) -> Traced:
         operands = [part.values for part in parts]
-        values = tuple(compute(system, *(of[k] for of in operands)) for k, system in enumerate(self.systems))
+        values = tuple(compute(system, *(values_of[k] for values_of in operands)) for k, system in enumerate(self.systems))
         return Traced(operation, parts, values, index)
 
     def scalar(self, value: float) -> Number:
         return self._made("scalar", (), lambda system: system.scalar(value))
 
-    def power(self, base: Traced, exponent: int) -> Number:
-        return self._made("power", (base,), lambda system, of: system.power(of, exponent), exponent)
+    def power(self, base: Traced, exponent: int, factor: Traced | None = None) -> Number:
+        if factor is None:
+            return self._made("power", (base,), lambda system, number: system.power(number, exponent), exponent)
+        return self._made("power", (base, factor), lambda system, number, by: system.power(number, exponent, by), exponent)
+
+    def kept(self, scalar: Traced, dtype: str) -> Number:
+        return self._made("kept", (scalar,), lambda system, number: system.kept(number, dtype), dtype)
+
+    def from_zero_to(self, scalar: Traced) -> Number:
+        return self._made("from zero to", (scalar,), lambda system, number: system.from_zero_to(number))
+
+    def choose(self, scalar: Traced, threshold: float, above: Callable[[], Number], below: Callable[[], Number]) -> Number:
+        """What is shown is the computation that the first system chooses; each system has the value of its own choice."""
+        computed: dict[bool, Traced] = {}
+
+        def branch(is_above: bool) -> Traced:
+            if is_above not in computed:
+                computed[is_above] = above() if is_above else below()
+            return computed[is_above]
+
+        def value(k: int) -> Number:
+            system = self.systems[k]
+            return system.choose(scalar.values[k], threshold, lambda: branch(True).values[k], lambda: branch(False).values[k])
+
+        shown = branch(self.systems[0].choose(scalar.values[0], threshold, lambda: True, lambda: False))
+        made = Traced(shown.term.operation, (), tuple(map(value, range(len(self.systems)))), shown.term.index)
+        made.term.parts, made.term.name = shown.term.parts, shown.term.name
+        return made
 
     def meet(self, scalar: Traced) -> Number:
-        return self._made("meet", (scalar,), lambda system, of: system.meet(of))
+        return self._made("meet", (scalar,), lambda system, number: system.meet(number))
 
     def load(self, array: Array) -> Number:
         return self._made("load", (), lambda system: system.load(array))
 
-    def store(self, tensor: Number) -> Number:
-        return tensor
+    def store(self, tensor: Number, dtype: str | None = None) -> Number:
+        return tensor if dtype is None else self._made("store", (tensor,), lambda system, number: system.store(number, dtype), dtype)
 
     def sqrt(self, x: Traced) -> Number:
-        return self._made("sqrt", (x,), lambda system, of: system.sqrt(of))
+        return self._made("sqrt", (x,), lambda system, number: system.sqrt(number))
 
     def maximum(self, a: Traced, b: Traced) -> Number:
-        return self._made("max", (a, b), lambda system, one, other: system.maximum(one, other))
+        return self._made("max", (a, b), lambda system, first, second: system.maximum(first, second))
 
     def lerp(self, old: Traced, new: Traced, weight: Traced) -> Number:
-        return self._made("lerp", (old, new, weight), lambda system, *of: system.lerp(*of))
+        return self._made("lerp", (old, new, weight), lambda system, *numbers: system.lerp(*numbers))
 
     def fused_rest(self, new: Traced, beta: Traced, one_minus_beta: Traced) -> Number:
-        return self._made("fused rest", (new, beta, one_minus_beta), lambda system, *of: system.fused_rest(*of))
+        return self._made("fused rest", (new, beta, one_minus_beta), lambda system, *numbers: system.fused_rest(*numbers))
 
     def sum_rows(self, values: Traced, slot: Array, n: int) -> Number:
-        return self._made("sum", (values,), lambda system, of: system.sum_rows(of, slot, n), np.asarray(slot))
+        return self._made("sum", (values,), lambda system, number: system.sum_rows(number, slot, n), np.asarray(slot))
 
     def row_mean(self, values: Traced) -> Number:
-        return self._made("mean", (values,), lambda system, of: system.row_mean(of))
+        return self._made("mean", (values,), lambda system, number: system.row_mean(number))
 
     def join(self, alternatives: Sequence[Traced]) -> Number:
         shown, rest = alternatives[0], alternatives[1:]
-        joined = (system.join([one.values[k] for one in rest]) for k, system in enumerate(self.systems[1:], start=1))
+        joined = (system.join([alternative.values[k] for alternative in rest]) for k, system in enumerate(self.systems[1:], start=1))
         made = Traced(shown.term.operation, (), (shown.values[0], *joined), shown.term.index)
         made.term.parts, made.term.name = shown.term.parts, shown.term.name
         return made

@@ -11,9 +11,9 @@ class Wide(Float):
 
     def __init__(self, dtype: str, *, tensor_scalars: bool = False, reverse: bool = False) -> None:
         super().__init__("float64", reverse=reverse)
-        self.kept = numpy_dtype(dtype)
+        self.stored_dtype = numpy_dtype(dtype)
         if tensor_scalars:
-            self.scalar_dtype = self.kept
+            self.scalar_dtype = self.stored_dtype
 
-    def store(self, tensor: Number) -> Number:
-        return tensor.astype(self.kept).astype(self.dtype)
+    def store(self, tensor: Number, dtype: str | None = None) -> Number:
+        return tensor.astype(self.stored_dtype if dtype is None else numpy_dtype(dtype)).astype(self.dtype)

@@ -1,4 +1,4 @@
-"""Backends: what is judged. The protocol, the built-in backends, and running them in a worker or as a program of their own."""
+"""Backends, the implementations that are judged: the protocol, the built-in backends, and running them in a worker or as a program."""
 
 from ..case import Case, Group, Param, Step
 from ..errors import Unsupported

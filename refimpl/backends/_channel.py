@@ -1,4 +1,4 @@
-"""What the runner and its worker say to each other."""
+"""The messages between the runner and its worker."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Request:
-    """To the worker: run this case, without its answers. number: tells its answer from any other."""
+    """To the worker: run this case, without its answers. number: identifies its answer."""
 
     number: int
     golden: Golden
@@ -48,14 +48,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """From the worker: what became of the request of this number."""
+    """From the worker: the outcome of the request of this number."""
 
     number: int
     outcome: Outcome
 
 
 UNREAD = -1
-"""The number of an answer to a request that could not be read, for want of a package."""
+"""The number of an answer to a request that could not be read because a package is missing."""
 
 CODEC = Codec(
     Load, Ready, Failed, Request, Answer, Capabilities, Golden, Case, Expected, Param, Group, Step, RowGradient, Outcome, End, Raised

@@ -29,7 +29,7 @@ DTYPES = ("float16", "float32", "float64", "bfloat16", "bool", *(f"{sign}int{bit
 
 
 class ChannelError(Exception):
-    """What came is no message."""
+    """The bytes that were received are not a message."""
 
 
 class Codec:
@@ -52,8 +52,8 @@ class Codec:
     def receive(self, stream: BinaryIO, limit: int) -> Any:
         """Read one message whose arrays take at most `limit` bytes.
 
-        Raises EOFError where the other side is gone, ChannelError for what is no message, and ImportError, after the whole message
-        has been read, where this Python lacks the package of a dtype or of a form of gradient.
+        Raises EOFError where the other side is gone, ChannelError for bytes that are not a message, and ImportError, after the whole
+        message has been read, where this Python lacks the package of a dtype or of a form of gradient.
         """
         start = _exactly(stream, len(MAGIC) + 2 * LENGTH_BYTES)
         if not start.startswith(MAGIC):
@@ -71,7 +71,7 @@ class Codec:
             raise ChannelError(f"{type(error).__name__}: {error}") from None
 
     def _written(self, value: Any, arrays: list[Array]) -> Any:
-        """As JSON has it; everything that is no plain value is an object of one key, its kind."""
+        """A value as JSON: a plain value as it is, any other as an object whose only key is its kind."""
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
         if isinstance(value, (np.ndarray, np.generic)):
@@ -144,14 +144,14 @@ def _elements(data: Array, coords: tuple[Array, ...], shape: tuple[int, ...]) ->
 
 
 def _write(stream: BinaryIO, content: bytes) -> None:
-    """All of it: a stream without a buffer may take a part only."""
+    """Write all of it: a stream without a buffer may accept only a part at a time."""
     rest = memoryview(content)
     while rest:
         rest = rest[stream.write(rest) :]
 
 
 def _exactly(stream: BinaryIO, count: int) -> bytearray:
-    """So many bytes, in a buffer that can be written to: arrays are views of it. It grows as they come."""
+    """Exactly `count` bytes, in a writeable buffer, since arrays are views of it. It grows as the bytes arrive."""
     content = bytearray()
     while len(content) < count:
         chunk = stream.read(min(count - len(content), 1 << 24))

@@ -1,4 +1,4 @@
-"""The Python that a worker runs in: this one, or that of another environment, which is lent this refimpl and nothing else."""
+"""The Python that a worker runs in: this one, or that of another environment, which can import this refimpl but no other package."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class Interpreter:
         path = shutil.which(python)
         if path is None:
             raise UsageError(f"--python {python}: no such program", "give the interpreter of an environment, as VENV/bin/python")
-        path = os.path.abspath(path)  # not resolved: the link is what makes it that of its environment
+        path = os.path.abspath(path)  # not resolved: Python finds its environment by the path of the link
         _probe(path)
-        # A directory that holds refimpl alone: the other packages of this environment must not hide those of the other one.
-        lent = tempfile.mkdtemp(prefix="refimpl-lent-")
+        # A directory that holds refimpl alone: other packages of this environment must not hide those of the other one.
+        directory = tempfile.mkdtemp(prefix="refimpl-lent-")
         package = Path(__file__).resolve().parent.parent
         try:
-            Path(lent, package.name).symlink_to(package, target_is_directory=True)
+            Path(directory, package.name).symlink_to(package, target_is_directory=True)
         except OSError:  # a system or a user that may make no links
-            shutil.copytree(package, Path(lent, package.name))
-        search = [lent, *filter(None, [os.environ.get("PYTHONPATH")])]
+            shutil.copytree(package, Path(directory, package.name))
+        search = [directory, *filter(None, [os.environ.get("PYTHONPATH")])]
         interpreter = cls(path, {**os.environ, "PYTHONPATH": os.pathsep.join(search), "PYTHONDONTWRITEBYTECODE": "1"})
-        # Workers are started for as long as the interpreter is known: the directory goes with it, at the latest when this process ends.
-        weakref.finalize(interpreter, shutil.rmtree, lent, ignore_errors=True)
+        # Workers may be started while the interpreter object exists. Its end, or that of this process, removes the directory.
+        weakref.finalize(interpreter, shutil.rmtree, directory, ignore_errors=True)
         return interpreter
 
 

@@ -27,14 +27,14 @@ def handed_out(case: Case, layout: str) -> Case:
 
 
 def _param(param: Param, lay: Callable[[Array], Array]) -> Param:
-    given = {array: getattr(param, array) for array in ARRAYS[1:]}
-    copies: dict[str, Any] = {array: None if value is None else lay(value) for array, value in given.items()}
+    moments = {array: getattr(param, array) for array in ARRAYS[1:]}
+    copies: dict[str, Any] = {array: None if value is None else lay(value) for array, value in moments.items()}
     return replace(param, value=lay(param.value), dtypes={**param.dtypes}, **copies)
 
 
 def _step(step: Step, lay: Callable[[Array], Array]) -> Step:
     gradients = {name: _gradient(gradient, lay) for name, gradient in step.gradients.items()}
-    return Step(gradients, tuple({**change} for change in step.hyper))
+    return replace(step, gradients=gradients, hyper=tuple({**change} for change in step.hyper))
 
 
 def _gradient(gradient: Gradient | None, lay: Callable[[Array], Array]) -> Gradient | None:

@@ -1,4 +1,4 @@
-"""From `package.module:factory` to a backend, with an error that says which part of the way failed."""
+"""Make a backend from `package.module:factory`; an error says which step failed."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _factory(module: ModuleType, name: str) -> Callable[..., object]:
 def _check_options(factory: Callable[..., object], name: str, options: Mapping[str, str]) -> None:
     try:
         signature = inspect.signature(factory)
-    except (TypeError, ValueError):  # some callables written in C have none; then calling it will tell
+    except (TypeError, ValueError):  # some callables written in C have none; calling it will show an error
         return
     try:
         signature.bind(**options)

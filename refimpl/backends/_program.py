@@ -46,7 +46,7 @@ class ProgramRun:
 def judge_program(command: str, vectors: Path, results: Path, goldens: Sequence[Golden], timeout: float) -> ProgramRun:
     """Run a program and read its results; one that fails midway keeps those that it wrote.
 
-    The cases that it left without a proper result tell what became of it. Raises HarnessError where it failed and no case has one.
+    The message of a case without a proper result says how the program ended. Raises HarnessError where it failed and no case has one.
     """
     ended = _run(command, vectors, results, timeout)
     outcomes = list(read_results(results, goldens))
@@ -63,7 +63,7 @@ def judge_program(command: str, vectors: Path, results: Path, goldens: Sequence[
 
 
 PROPER = (End.STATES, End.RAISED, End.UNSUPPORTED)
-"""The ends that a program tells of itself."""
+"""The ends that the results of a program report."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class _Ended:
 
     @property
     def failure(self) -> str:
-        """In words, where it did not end well."""
+        """The exit status or signal in words; empty on success."""
         if self.limit is not None:
             return f"was stopped after {self.limit:g} s"
         if self.status >= 0:
@@ -118,13 +118,13 @@ def _run(command: str, vectors: Path, results: Path, timeout: float) -> _Ended:
         end(process)
         return _Ended(process.returncode, timeout)
     finally:
-        end(process)  # an interrupt is the caller's, and ends the program too
+        end(process)  # an interrupt goes to the caller, and ends the program too
 
 
 def read_results(results: Path, goldens: Sequence[Golden]) -> Iterator[Outcome]:
-    """The outcome of each golden, in order, from RESULTS_DIR/DIALECT/THEME.npz; what is wrong with one case leaves the others be.
+    """The outcome of each golden, in order, from RESULTS_DIR/DIALECT/THEME.npz; an error in one case does not affect the others.
 
-    A result may be stored in its array's dtype or in a wider one, but must be a number of the array's dtype: that is what a state is.
+    A result may be stored in its array's dtype or in a wider one, but each value must be representable in the dtype of the array.
     """
     if not results.is_dir():
         raise UsageError(f"no directory {results}", "results lie in RESULTS_DIR/DIALECT/THEME.npz")
@@ -149,7 +149,7 @@ def _theme_of(case: Case) -> str:
 
 
 def _members(path: Path) -> dict[str, dict[str, Array]]:
-    """The members of a file by slug: slug -> what stands behind the slash -> array."""
+    """The members of a file: slug -> the name behind the slash -> array."""
     if not path.is_file():
         raise FileNotFoundError(path)
     by_slug: dict[str, dict[str, Array]] = {}
@@ -168,15 +168,16 @@ def _outcome(case: Case, members: Mapping[str, Array] | None, unknown: list[str]
         return Outcome(case.id, End.MISBEHAVED, message=f"{case.slug}/{said[0]} stands beside other members: {', '.join(members)}")
     if said:
         return Outcome(case.id, SAID[said[0]], message=_text(members[said[0]]))
-    given: dict[str, dict[str, object]] = {}
+    state: dict[str, dict[str, object]] = {}
     for member, values in members.items():
         array, _, name = member.partition(".")
-        given.setdefault(name, {})[array] = values
-    found = list(problems(given, case, (len(case.record),), lambda dtype: WIDER[dtype])) or list(_foreign_numbers(case, given))
-    if found:
-        return Outcome(case.id, End.MISBEHAVED, message="; ".join(found))
+        state.setdefault(name, {})[array] = values
+    complaints = list(problems(state, case, (len(case.record),), lambda dtype: WIDER[dtype]))
+    complaints = complaints or list(_foreign_numbers(case, state))
+    if complaints:
+        return Outcome(case.id, End.MISBEHAVED, message="; ".join(complaints))
     states = {
-        param.name: {array: _cast(np.asarray(values), _dtype(param, array)) for array, values in given[param.name].items()}
+        param.name: {array: _cast(np.asarray(values), _dtype(param, array)) for array, values in state[param.name].items()}
         for param in case.params
     }
     return Outcome(case.id, End.STATES, states)
@@ -187,7 +188,7 @@ def _dtype(param: Param, array: str) -> np.dtype[np.generic]:
 
 
 SAID = {"error": End.RAISED, "unsupported": End.UNSUPPORTED}
-"""Members that stand in the place of arrays, with the end that they tell."""
+"""Members that replace the arrays of a case, with the end that they report."""
 
 
 def _text(member: Array) -> str:
@@ -199,10 +200,10 @@ def _text(member: Array) -> str:
     return f"(not a 0-d string: {member.dtype} of shape {member.shape})"
 
 
-def _foreign_numbers(case: Case, given: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+def _foreign_numbers(case: Case, state: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
     """A sentence for each array that holds a number which its dtype does not have."""
     for param in case.params:
-        for array, member in given[param.name].items():
+        for array, member in state[param.name].items():
             values = np.asarray(member)
             back = _cast(values, _dtype(param, array)).astype(values.dtype)
             foreign = np.argwhere((back != values) & ~np.isnan(values))

@@ -21,8 +21,8 @@ from .features import FEATURES, dtypes_of, needed_features
 class Capabilities:
     """What a backend claims of a dialect: dtypes by name, and features out of FEATURES.
 
-    No dtypes restrict nothing, nor do no features. Where there are some, a case that needs any other dtype or feature is outside
-    the claim.
+    Empty dtypes or features restrict nothing. Otherwise a case that needs a dtype or feature that is not listed is outside the
+    claim.
     """
 
     dtypes: tuple[str, ...] = ("float32", "float64")
@@ -57,11 +57,11 @@ class Backend(Protocol):
 
 
 def claims(dialects: object) -> dict[str, Capabilities]:
-    """A backend's `dialects` as a table, whatever way its author wrote it down.
+    """A backend's `dialects` as a table, from any of the accepted spellings.
 
     A mapping of names, or names alone; each to None (no restriction), a mapping, or anything with `dtypes` and `features`;
-    a dtype by its name, as a NumPy dtype or as a type. Raises UsageError for a name that is unknown, since a claim that is
-    misspelt would claim nothing, or everything, without a word; and UsageError or TypeError for what cannot be read as a claim.
+    a dtype by its name, as a NumPy dtype or as a type. Raises UsageError for an unknown name, since a misspelt claim
+    would silently claim nothing or everything; and UsageError or TypeError for what cannot be read as a claim.
     """
     if isinstance(dialects, Mapping):
         return {_known_dialect(name): _capabilities(claim, f"dialects[{name!r}]") for name, claim in dialects.items()}
@@ -79,7 +79,7 @@ def _known_dialect(name: object) -> str:
 
 
 KEYS = ("dtypes", "features")
-"""What a claim may say of a dialect."""
+"""The keys of a claim."""
 
 
 def _capabilities(claim: object, where: str) -> Capabilities:
@@ -108,12 +108,12 @@ def _refuse_unknown(name: str, known: Iterable[str], message: str) -> None:
         raise UsageError(message, did_you_mean(name, names) or f"there are {', '.join(names)}")
 
 
-def _words(given: object) -> tuple[object, ...]:
-    if given is None:
+def _words(names: object) -> tuple[object, ...]:
+    if names is None:
         return ()
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        return (given,)
-    return tuple(given)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        return (names,)
+    return tuple(names)
 
 
 def _dtype_name(dtype: object, where: str) -> str:

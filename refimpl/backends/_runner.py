@@ -11,30 +11,30 @@ from ..case import Golden
 from ..errors import HarnessError, RefimplError, UsageError
 from ._channel import Load
 from ._interpreter import Interpreter
-from ._lane import Lane
+from ._job import Job
 from ._load import factory_path
 from ._protocol import Capabilities, claims
 from .outcome import Outcome
 from .processes import end
 
 COST_OF_CASE = 10
-"""What a case takes beside its steps, in steps."""
+"""The work that a case takes beyond its steps, counted in steps."""
 
 
 class BackendRun:
     """A backend that is ready to run goldens; iterating over it gives the outcome of each, in order, as soon as it is there.
 
-    Of several jobs, each has a worker of its own; the same cases follow each other in it every time.
+    Each job has a worker of its own, and runs the same cases in the same order every time.
     """
 
     def __init__(
         self, spec: str, goldens: Sequence[Golden], options: Mapping[str, str], timeout: float, jobs: int = 1, python: str | None = None
     ) -> None:
         self._goldens = goldens
-        self._threads: list[_LaneThread] = []
+        self._threads: list[_JobThread] = []
         load, interpreter = Load(factory_path(spec), dict(options)), Interpreter.of(python)
-        self._lanes = [Lane(load, spec, timeout, interpreter) for _ in range(jobs)]
-        ready = self._lanes[0].ready_worker()[1]
+        self._jobs = [Job(load, spec, timeout, interpreter) for _ in range(jobs)]
+        ready = self._jobs[0].ready_worker()[1]
         self.name: str = str(ready.name)
         self.version: str = str(ready.version)
         try:
@@ -42,11 +42,11 @@ class BackendRun:
         except (UsageError, TypeError, ValueError) as error:
             self.close()
             raise HarnessError(f"the worker of {spec} sent a claim that cannot be read: {error}") from None
-        self._threads = [_LaneThread(lane, True) for lane in self._lanes] if jobs > 1 else []
+        self._threads = [_JobThread(job, True) for job in self._jobs] if jobs > 1 else []
 
     def __iter__(self) -> Iterator[Outcome]:
         try:
-            yield from self._in_turn() if len(self._lanes) == 1 else self._at_once()
+            yield from self._in_turn() if len(self._jobs) == 1 else self._at_once()
         finally:
             self.close()
 
@@ -60,41 +60,41 @@ class BackendRun:
         """End the workers; a later iteration starts others."""
         for thread in self._threads:
             thread.give_up()
-        for lane in self._lanes:
-            lane.close()
+        for job in self._jobs:
+            job.close()
         self._threads = []
 
     def outcome(self, golden: Golden) -> Outcome:
         """What the backend does with one golden, and with its control; a crash or a hang is the outcome of that one alone."""
-        return self._lanes[0].outcome(golden)
+        return self._jobs[0].outcome(golden)
 
     def before(self, index: int) -> Sequence[Golden]:
         """The goldens that are run before the one of this index, in the same worker."""
-        lanes = self._lane_of_each()
-        return [golden for golden, lane in zip(self._goldens[:index], lanes) if lane == lanes[index]]
+        numbers = self._job_of_each()
+        return [golden for golden, number in zip(self._goldens[:index], numbers) if number == numbers[index]]
 
-    def _lane_of_each(self) -> list[int]:
-        """Which lane runs each golden: the one that has been given the least so far. It depends on nothing that varies from run to run."""
-        loads = [0.0] * len(self._lanes)
-        lanes = []
+    def _job_of_each(self) -> list[int]:
+        """The index of the job that runs each golden: the job with the least work so far. The assignment is the same in every run."""
+        loads = [0.0] * len(self._jobs)
+        numbers = []
         for golden in self._goldens:
-            lanes.append(loads.index(min(loads)))
-            loads[lanes[-1]] += COST_OF_CASE + len(golden.case.steps)
-        return lanes
+            numbers.append(loads.index(min(loads)))
+            loads[numbers[-1]] += COST_OF_CASE + len(golden.case.steps)
+        return numbers
 
     def _in_turn(self) -> Iterator[Outcome]:
         for golden in self._goldens:
             yield self.outcome(golden)
 
     def _at_once(self) -> Iterator[Outcome]:
-        threads = self._threads or [_LaneThread(lane, False) for lane in self._lanes]
+        threads = self._threads or [_JobThread(job, False) for job in self._jobs]
         self._threads = []
-        lanes = self._lane_of_each()
+        numbers = self._job_of_each()
         for k, thread in enumerate(threads):
-            thread.goldens.put([golden for golden, lane in zip(self._goldens, lanes) if lane == k])
+            thread.goldens.put([golden for golden, number in zip(self._goldens, numbers) if number == k])
         try:
-            for lane in lanes:
-                outcome = threads[lane].results.get()
+            for number in numbers:
+                outcome = threads[number].results.get()
                 if isinstance(outcome, BaseException):
                     raise outcome
                 yield outcome
@@ -103,36 +103,36 @@ class BackendRun:
                 thread.give_up()
 
 
-class _LaneThread(threading.Thread):
-    """A thread that runs the goldens of a lane. It lives as long as the lane's workers: they end with the thread that started them."""
+class _JobThread(threading.Thread):
+    """A thread that runs the goldens of a job. It lives as long as the job's workers: a worker ends with the thread that started it."""
 
-    def __init__(self, lane: Lane, ahead: bool) -> None:
-        """ahead: whether a worker is started before there are goldens."""
+    def __init__(self, job: Job, ahead: bool) -> None:
+        """ahead: whether to start a worker before there are goldens."""
         super().__init__(daemon=True)
         self.goldens: queue.SimpleQueue[Sequence[Golden]] = queue.SimpleQueue()
         self.results: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
-        self._lane, self._ahead, self._given_up = lane, ahead, threading.Event()
+        self._job, self._ahead, self._given_up = job, ahead, threading.Event()
         self.start()
 
     def run(self) -> None:
         try:
-            if self._ahead and self._lane.worker is None:
-                with contextlib.suppress(RefimplError):  # it will be tried again, and told, where a case needs it
-                    self._lane.ready_worker()
+            if self._ahead and self._job.worker is None:
+                with contextlib.suppress(RefimplError):  # the first case starts a worker again, and reports the error
+                    self._job.ready_worker()
             for golden in self.goldens.get():
                 if self._given_up.is_set():
                     break
-                self.results.put(self._lane.outcome(golden))
+                self.results.put(self._job.outcome(golden))
         except BaseException as error:  # it is raised where the outcomes are taken
             self.results.put(error)
         finally:
-            self._lane.close()
+            self._job.close()
 
     def give_up(self) -> None:
-        """Let no further golden be run, end the one that is, and wait for the thread."""
+        """Start no further golden, end the worker of the one that runs, and wait for the thread."""
         self._given_up.set()
         self.goldens.put(())
-        worker = self._lane.worker
+        worker = self._job.worker
         if worker is not None and self.is_alive() and self.results.empty():
             end(worker.process)
         self.join()
@@ -152,5 +152,5 @@ def run_backend(
     timeout: seconds per case; jobs: workers at once; python: the interpreter of another environment, which needs NumPy and PyYAML.
     Raises UsageError or HarnessError where the backend cannot be made.
     """
-    given = {**(options or {}), **({} if device is None else {"device": device})}
-    return BackendRun(spec, goldens, given, timeout, jobs, python)
+    factory_options = {**(options or {}), **({} if device is None else {"device": device})}
+    return BackendRun(spec, goldens, factory_options, timeout, jobs, python)

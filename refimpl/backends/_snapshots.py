@@ -1,4 +1,4 @@
-"""The caller's arrays are the caller's: a watch that notices when anything that was handed out comes back changed."""
+"""Detect changes that a backend makes to the case that it was given: the arrays belong to the caller."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..case import ARRAYS, Case
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient
 
 LONG = 64
-"""Up to this many steps, every gradient is looked at after every step."""
-# Beyond, the cost would grow with the square of the horizon: the gradients of other steps are then looked at once, at the end.
+"""Up to this many steps, every gradient is compared after every step."""
+# Beyond, the cost would grow with the square of the horizon: the gradients of other steps are then compared once, at the end.
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Snapshot:
         return cls(array.dtype, array.shape, array.tobytes())
 
     def change(self, array: Array) -> str | None:
-        """What an array has changed since, bit for bit, with its first changed element; None where it has not."""
+        """The first element of an array that differs from the snapshot in any bit, in words; None where the two are the same."""
         if array.dtype != self.dtype:
             return f"dtype changed from {self.dtype} to {array.dtype}"
         if array.shape != self.shape:
@@ -46,7 +46,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class _Item:
-    """Something to look at: how to call it, how to tell its change, and the step (from 1) that it belongs to, 0 for none."""
+    """One thing to compare: its name, the function that describes its change, and the step (from 1) that it belongs to, 0 for none."""
 
     label: str
     change: Callable[[], str | None]
@@ -54,12 +54,14 @@ class _Item:
 
 
 class Watch:
-    """Looks at everything that a case consists of; `changes` holds a sentence for each thing, the first time it differs."""
+    """Compares every part of a case with its snapshot; `changes` holds a sentence for each part, the first time that it differs."""
 
     def __init__(self, case: Case) -> None:
         self.changes: list[str] = []
         self._long = len(case.steps) > LONG
-        self._items: dict[int, list[_Item]] = {}  # by the step that they belong to, so that a long case is not walked at every step
+        self._items: dict[
+            int, list[_Item]
+        ] = {}  # by the step that they belong to, so that a step of a long case does not compare all of them
         for item in (*_of_parameters(case), *_of_gradients(case), *_of_hypers(case)):
             self._items.setdefault(item.step, []).append(item)
 
@@ -98,9 +100,9 @@ def _mapping(label: str, mapping: Mapping[str, object], see: Callable[[object], 
 def _of_parameters(case: Case) -> Iterator[_Item]:
     for param in case.params:
         for array in ("value", *ARRAYS[1:]):
-            given = getattr(param, array)
-            if given is not None:
-                yield _array(f"parameter {param.name!r}: {array}", lambda given=given: given)  # type: ignore[misc]  # mypy cannot infer a default
+            array_value = getattr(param, array)
+            if array_value is not None:
+                yield _array(f"parameter {param.name!r}: {array}", lambda array_value=array_value: array_value)  # type: ignore[misc]  # mypy cannot infer a default
 
 
 def _of_gradients(case: Case) -> Iterator[_Item]:
@@ -112,7 +114,7 @@ def _of_gradients(case: Case) -> Iterator[_Item]:
 
 
 def _parts(gradient: Gradient | None) -> dict[str, Callable[[], Array]]:
-    """The arrays of a gradient, each read anew: scipy's own methods put new arrays in the place of old ones."""
+    """The arrays of a gradient, each read again at every comparison: methods of scipy replace arrays by new ones."""
     if gradient is None:
         return {}
     if isinstance(gradient, RowGradient):

@@ -12,18 +12,18 @@ from ..gradients import Array
 States = dict[str, dict[str, Array]]
 
 
-def problems(given: Mapping[str, object], case: Case, steps: tuple[int, ...], dtypes: Callable[[str], tuple[str, ...]]) -> Iterator[str]:
+def problems(state: Mapping[str, object], case: Case, steps: tuple[int, ...], dtypes: Callable[[str], tuple[str, ...]]) -> Iterator[str]:
     """A sentence for each thing that is missing, unknown, or of the wrong kind.
 
     steps: () for one state, (T,) for states stacked over the recorded steps; dtypes: what an array of some dtype may be given in.
     """
     known = {param.name: param for param in case.params}
-    yield from (f"parameter {name!r} is unknown; the case has {', '.join(known)}" for name in given if name not in known)
+    yield from (f"parameter {name!r} is unknown; the case has {', '.join(known)}" for name in state if name not in known)
     for name, param in known.items():
-        if name not in given:
+        if name not in state:
             yield f"parameter {name!r} is missing"
             continue
-        arrays = given[name]
+        arrays = state[name]
         if not isinstance(arrays, Mapping):
             yield f"parameter {name!r} has a {type(arrays).__name__}, not a mapping from array name to array"
             continue
@@ -46,11 +46,11 @@ def _array_problems(label: str, value: object, shape: tuple[int, ...], dtypes: t
         yield f"{label} has dtype {value.dtype}, not {' or '.join(dtypes)}"
 
 
-def copied(given: object) -> object:
+def copied(state: object) -> object:
     """A state with every array copied, so that what is written into it later does not matter; anything else as it is."""
-    if isinstance(given, Mapping):
-        return {name: copied(value) for name, value in given.items()}
-    return np.array(given, order="C") if isinstance(given, (np.ndarray, np.generic)) else given
+    if isinstance(state, Mapping):
+        return {name: copied(value) for name, value in state.items()}
+    return np.array(state, order="C") if isinstance(state, (np.ndarray, np.generic)) else state
 
 
 def stacked(recorded: list[States]) -> States:

@@ -1,7 +1,7 @@
-"""A small process between refimpl and what it runs: it ends with it, and leaves nothing that it has started.
+"""A small process between refimpl and a command that it runs. It ends with either, and ends every process that the command started.
 
 Run as a script, `python -I -S _supervisor.py PARENT STATUS_FD COMMAND...`, and needs nothing but the standard library: COMMAND may
-belong to another Python. It takes over standard input and output, and its exit status is that of COMMAND, signals included. SIGTERM,
+belong to another Python. It passes standard input and output on, and its exit status is that of COMMAND, signals included. SIGTERM,
 the end of the parent, and the end of COMMAND each kill every process that COMMAND has left.
 """
 
@@ -17,8 +17,8 @@ from typing import NoReturn
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 
-PATIENCE = 3.0
-"""Seconds for which the processes that are left are killed again and again: they may be starting others meanwhile."""
+KILL_SECONDS = 3.0
+"""Seconds for which the remaining processes are killed again and again, since they may start others meanwhile."""
 
 LINUX = sys.platform == "linux"
 
@@ -32,18 +32,18 @@ def main(arguments: list[str]) -> NoReturn:
         import ctypes
 
         libc = ctypes.CDLL(None)
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans come here, and not to init, so that they are found
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans become children of this process, and not of init, so that it finds them
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # it ended before it could be watched
         sys.exit(1)
-    restored = [signal.SIGPIPE, signal.SIGXFSZ]  # Python ignores these, and what is ignored stays so in a new program
+    restored = [signal.SIGPIPE, signal.SIGXFSZ]  # Python ignores these, and a new program inherits that
     command = arguments[2:]
     child = 0
     status = 0
     try:
         child = os.posix_spawnp(command[0], command, os.environ, setpgroup=0, setsigdef=restored)
         os.close(status_fd)
-        _let_go_of_streams()
+        _release_streams()
         status = _wait_for(child)
     except OSError as error:
         os.write(status_fd, str(error.errno).encode())
@@ -63,8 +63,8 @@ def _stop(number: int, frame: object) -> NoReturn:
     raise _StoppedError
 
 
-def _let_go_of_streams() -> None:
-    """The streams are the command's alone: a pipe is closed when the command closes it."""
+def _release_streams() -> None:
+    """Leave the streams to the command alone, so that a pipe is closed when the command closes it."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
@@ -79,10 +79,10 @@ def _wait_for(child: int) -> int:
 
 
 def _kill_all(child: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + KILL_SECONDS
     while time.monotonic() < deadline:
-        found = list(descendants(os.getpid())) if LINUX else []
-        for pid in found:
+        processes = list(descendants(os.getpid())) if LINUX else []
+        for pid in processes:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         if child:
@@ -109,9 +109,9 @@ def descendants(ancestor: int) -> Iterator[int]:
             children.setdefault(parent, []).append(int(name))
     waiting = [ancestor]
     while waiting:
-        found = children.pop(waiting.pop(), [])
-        yield from found
-        waiting += found
+        below = children.pop(waiting.pop(), [])
+        yield from below
+        waiting += below
 
 
 def _end_with(status: int) -> NoReturn:

@@ -1,6 +1,6 @@
-"""The worker: a process of its own that makes a backend and runs cases on it, one by one, as the runner sends them.
+"""The worker: a process that makes a backend and runs the cases on it that the runner sends, one by one.
 
-The channel is the process's own standard input and output, taken away before any of the backend's code runs: what a backend
+The channel is the standard input and output of the process, replaced before any of the backend's code runs: what a backend
 prints goes to standard error. It imports NumPy and PyYAML and what the backend itself needs, nothing else.
 """
 
@@ -30,9 +30,9 @@ NO_LIMIT = 1 << 62
 def main() -> None:
     """Serve until the runner closes the channel."""
     requests, replies = _take_channel()
-    if hasattr(os, "register_at_fork"):  # a copy of this process must not answer in its place, nor keep the channel open
+    if hasattr(os, "register_at_fork"):  # a forked child must not answer in place of this process, nor keep the channel open
         os.register_at_fork(after_in_child=lambda: _close(requests, replies))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and would hand that down
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it, and the worker would inherit that
     end_with_parent()  # elsewhere than on Linux it ends at its next reading
     _show_each_warning_once()
     faulthandler.enable()  # a crash says on standard error which line of the backend it was in
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _leave() -> None:
-    """End this process with what it has registered to be done at its end, but without taking it apart: PyTorch takes a second for that."""
+    """Run the exit functions and end this process without the shutdown of the interpreter, which takes a second with PyTorch."""
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # the backend may have closed or replaced them

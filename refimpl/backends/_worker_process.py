@@ -1,4 +1,4 @@
-"""A worker process as its runner sees it: asked with a time limit, and ended with everything that it has started."""
+"""A worker process from the side of the runner: requests with a time limit, and an end that includes all processes it started."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DELIVERY = 1.0
 """Seconds for an answer that was sent before its worker ended: a child may hold the channel open, so its end is not waited for."""
 
 POLL = 0.05
-"""Seconds between two looks whether a worker that has not answered is still there."""
+"""Seconds between two checks whether a worker that has not answered is still running."""
 
 
 class GoneError(Exception):
@@ -44,7 +44,7 @@ class WorkerProcess:
         self.replies = cast(BinaryIO, self.process.stdout)
         self._messages: queue.SimpleQueue[tuple[object, int] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        # A thread talks to the worker: it may block for as long as any process holds the other end of a pipe.
+        # A thread exchanges the messages: it may block for as long as any process holds the other end of a pipe.
         talking = (self.requests, self.replies, self._messages, self._answers)
         threading.Thread(target=_talk, args=talking, daemon=True).start()
         self.finalizer = weakref.finalize(self, _end_worker, self.process, self.requests, self.replies, self._messages)
@@ -63,20 +63,20 @@ class WorkerProcess:
                 if time.monotonic() >= deadline:
                     raise self._gone(End.HUNG, f"no answer within {seconds:g} s; the worker was stopped") from None
         if isinstance(answer, ChannelError):
-            raise self._gone(End.MISBEHAVED, f"what came on the worker's channel is no message: {answer}", whatever=True)
+            raise self._gone(End.MISBEHAVED, f"what came on the worker's channel is no message: {answer}", keep_how=True)
         if isinstance(answer, Exception):
             raise self._gone(End.CRASHED, "the worker closed its channel")
         return answer
 
-    def _gone(self, how: End, message: str, whatever: bool = False) -> GoneError:
-        """Ends the worker. If it has ended by itself, that is what became of the case, unless it is the message that matters."""
-        if not whatever and how is End.CRASHED:
+    def _gone(self, how: End, message: str, keep_how: bool = False) -> GoneError:
+        """End the worker. The error reports `how`, or a crash if the worker had ended by itself; keep_how: `how` in any case."""
+        if not keep_how and how is End.CRASHED:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(EXIT_GRACE)
         by_itself = self.process.poll() is not None
         end(self.process)
         self.close()
-        if by_itself and not whatever:
+        if by_itself and not keep_how:
             return GoneError(End.CRASHED, in_words(self.process.returncode))
         return GoneError(how, message)
 
@@ -93,7 +93,7 @@ def _talk(
         try:
             CODEC.send(requests, message)
             answers.put(CODEC.receive(replies, limit))
-        except Exception as error:  # whatever it is, the thread that asked must get it
+        except Exception as error:  # the thread that asked must get any error
             answers.put(error if isinstance(error, (ChannelError, TypeError)) else EOFError(str(error)))
             return
 

@@ -1,4 +1,4 @@
-"""One case on one backend, in this process: start, step, state, and what the protocol asks of each."""
+"""Run one case on one backend in this process: start, step and state, with the checks of the protocol."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRAMES = 4
 
 SHORT, SMALL = 8, 65_536
 """A case of so many steps and elements at most has its state copied before each step, to be compared where that step raises."""
-# Which cases must be refused, the judge alone knows: all short ones are treated alike, and the copies are small beside a step.
+# Only the judge knows which cases must be refused, so all short cases are treated alike. The copies cost little beside a step.
 
 
 class _RaisedError(Exception):
@@ -43,13 +43,13 @@ WHERE = {"start": "in start", "step": "in step {}", "state": "in state after ste
 
 
 class _BrokenError(Exception):
-    """What the backend gave is not what the protocol asks for."""
+    """The backend broke the protocol."""
 
 
 def execute(backend: Backend, golden: Golden) -> Outcome:
-    """Run a case with copies of its arrays, and say how that ended.
+    """Run a case with copies of its arrays, and return how that ended.
 
-    Errors are told apart from results here; whether the one or the other was right is for `compare` to say.
+    The outcome is an error or a result; `compare` decides whether it is right.
     """
     began = time.perf_counter()
     case = handed_out(without_answers(golden).case, golden.layout)
@@ -116,18 +116,18 @@ class _Attempt:
     def _state(self, run: Run, number: int) -> States:
         """The state of a run after a step, copied before anything else happens, and checked."""
         with _backend_code("state", number):
-            given = copied(run.state())
+            state = copied(run.state())
         when = f"state after step {number}"
-        if not isinstance(given, Mapping):
-            raise _BrokenError(f"{when} gave a {type(given).__name__}, not a mapping from parameter to arrays")
-        found = "; ".join(problems(given, self.case, (), lambda dtype: (dtype,)))
-        if found:
-            raise _BrokenError(f"{when}: {found}")
-        checked: Any = given
+        if not isinstance(state, Mapping):
+            raise _BrokenError(f"{when} gave a {type(state).__name__}, not a mapping from parameter to arrays")
+        complaints = "; ".join(problems(state, self.case, (), lambda dtype: (dtype,)))
+        if complaints:
+            raise _BrokenError(f"{when}: {complaints}")
+        checked: Any = state
         return dict(checked)
 
     def _state_if_any(self) -> States | None:
-        """The state around an error; None where there is no run, or it cannot tell: then there is nothing to compare."""
+        """The state before or after an error; None where there is no run or it gives no valid state: then nothing is compared."""
         try:
             return self._state(self.run, 0) if self.run is not None else None
         except (_BrokenError, _RaisedError):
@@ -136,7 +136,7 @@ class _Attempt:
 
 @contextmanager
 def _backend_code(call: str, step: int) -> Iterator[None]:
-    """Tells what the backend raises from what refimpl raises; only start may say that it does not support a case."""
+    """Separates errors of the backend from those of refimpl; only start may raise Unsupported."""
     try:
         yield
     except Unsupported as error:

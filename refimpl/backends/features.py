@@ -1,30 +1,30 @@
-"""What a case asks of a backend, as named features that a claim may list."""
+"""What a case needs from a backend, as named features that a claim may list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..case import Case
+from ..case import MASTER, Case
 from ..dialects import Parameter, dialects
 from ..gradients import gradient_form
 
 
 def _has_form(form: str) -> Callable[[Case], bool]:
     def needed(case: Case) -> bool:
-        given = (gradient for step in case.steps for gradient in step.gradients.values() if gradient is not None)
-        return any(gradient_form(gradient) == form for gradient in given)
+        gradients = (gradient for step in case.steps for gradient in step.gradients.values() if gradient is not None)
+        return any(gradient_form(gradient) == form for gradient in gradients)
 
     return needed
 
 
 def _hypers(case: Case) -> Iterator[tuple[Parameter, object]]:
-    """Every value that a hyper-parameter takes in the course of a case; names that the dialect does not have are left out."""
+    """Every value that a hyper-parameter has during a case; names that the dialect lacks are left out."""
     if case.dialect not in dialects("full"):
         return
     known = dialects("full")[case.dialect].parameters
     changes = (change for step in case.steps for change in step.hyper)
-    for given in (*(group.hyper for group in case.groups), *changes):
-        yield from ((known[name], value) for name, value in given.items() if name in known)
+    for hyper in (*(group.hyper for group in case.groups), *changes):
+        yield from ((known[name], value) for name, value in hyper.items() if name in known)
 
 
 def _switches(stage: str) -> Callable[[Case], bool]:
@@ -49,17 +49,28 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "decoupled_weight_decay": _switches("decay"),
     "weight_decay": _sets("weight_decay", 0),
     "loss_scale": _sets("loss_scale", 1),
+    "grad_scale": lambda case: any(step.grad_scale != 1.0 for step in case.steps),
+    "found_inf": lambda case: any(step.found_inf for step in case.steps),
+    "reload": lambda case: any(step.reload for step in case.steps),
+    "mixed": lambda case: len(case.dtypes) > 1,
+    "master": lambda case: any(MASTER in param.dtypes for param in case.params),
 }
 """Feature to whether a case needs it.
 
 rows, elements, dense: a gradient of this form; groups: more than one group; schedule: a hyper-parameter that changes between
-steps; resume: a start from moments or a step count; the others: the switch is on, or the number is not idle, somewhere.
+steps; resume: a start from moments or a step count; grad_scale, found_inf, reload: a
+step that has these (see Step); mixed: arrays of one parameter in different dtypes; master: a copy of a parameter
+in a wider dtype; the others: the switch is on, or the number is not idle, somewhere.
 """
 
 
 def needed_features(case: Case) -> tuple[str, ...]:
     """The features that a case needs, in the order of the table."""
     return tuple(name for name, needs in FEATURES.items() if needs(case))
+
+
+CLAIMED_BY_NAME = ("float16", "bfloat16", "mixed", "master", "grad_scale", "found_inf", "reload")
+"""Formats and features that few implementations have: cases that need one are only for those who claim it, or ask for the cases."""
 
 
 def dtypes_of(case: Case) -> tuple[str, ...]:

@@ -65,13 +65,13 @@ class _Call(nn.Cell):  # type: ignore[misc]  # MindSpore ships no type informati
         super().__init__()
         self.optimizer, self.forms, self.shapes = optimizer, forms, shapes
 
-    def construct(self, *given):  # type: ignore[no-untyped-def]  # a compiler of its own reads this text
-        gradients = ()  # no annotation: it reads no such statement
+    def construct(self, *tensors):  # type: ignore[no-untyped-def]  # MindSpore compiles this source itself
+        gradients = ()  # no annotation: its compiler does not accept one
         for i in range(len(self.forms)):
             if self.forms[i]:
-                gradients += (RowTensorInner(given[2 * i], given[2 * i + 1], self.shapes[i]),)  # type: ignore[assignment]  # above
+                gradients += (RowTensorInner(tensors[2 * i], tensors[2 * i + 1], self.shapes[i]),)  # type: ignore[assignment]  # above
             else:
-                gradients += (given[2 * i + 1],)  # type: ignore[assignment]  # above
+                gradients += (tensors[2 * i + 1],)  # type: ignore[assignment]  # above
         return self.optimizer(gradients)
 
 
@@ -147,9 +147,9 @@ class MindSporeRun:
         by_name = {param.name: param for param in self._case.params}
         for name, moments in self._moments():
             for array, moment in moments.items():
-                given = getattr(by_name[name], array)
-                if given is not None:
-                    moment.set_data(_tensor(given))
+                start = getattr(by_name[name], array)
+                if start is not None:
+                    moment.set_data(_tensor(start))
 
     def _moments(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Of each parameter m, v and, with use_amsgrad, the maximum of v."""
@@ -158,12 +158,12 @@ class MindSporeRun:
             yield name, dict(zip(ARRAYS[1:], moments))
 
     def step(self, step: Step) -> None:
-        given = [self._given(step.gradients[name]) for name in self._names]
-        forms = tuple(by_rows for by_rows, _, _ in given)
+        inputs = [self._given(step.gradients[name]) for name in self._names]
+        forms = tuple(by_rows for by_rows, _, _ in inputs)
         if forms not in self._calls:
             shapes = tuple(tuple(self._params[name].shape) for name in self._names)
             self._calls[forms] = _Call(self._optimizer, forms, shapes)
-        self._calls[forms](*(tensor for _, indices, values in given for tensor in (indices, values)))
+        self._calls[forms](*(tensor for _, indices, values in inputs for tensor in (indices, values)))
         mindspore.common.api._pynative_executor.sync()
 
     def _given(self, gradient: Any) -> tuple[bool, Any, Any]:
@@ -185,7 +185,7 @@ def _tensor(array: Array) -> Any:
 
 
 def _lacking(case: Case) -> Iterator[str]:
-    """What MindSpore on a CPU has no way to do, told before anything is compiled."""
+    """Why MindSpore on a CPU cannot run a case, known before anything is compiled."""
     if any(param.value.size == 0 for param in case.params):
         yield "a parameter without elements cannot be given moments: an initializer's shape must be positive"
     gradients = [(param, step.gradients.get(param.name)) for step in case.steps for param in case.params]

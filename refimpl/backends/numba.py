@@ -1,4 +1,4 @@
-"""The backend `numba`: the CPU kernels, for every dialect, in float32 and float64."""
+"""The backend `numba`: the CPU kernels, for every dialect of the core set that they compute, in float32 and float64."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class NumbaRun:
 
     def step(self, step: Step) -> None:
         """Check all that is given before anything changes, then make the step."""
-        given = self._given
-        given.take(step)
-        resolved = [given.table.resolve(hyper) for hyper in given.hypers]
+        inputs = self._given
+        inputs.take(step)
+        resolved = [inputs.table.resolve(hyper) for hyper in inputs.hypers]
         self._calls += 1
         for name, track in self._tracks.items():
             gradient = step.gradients.get(name)
             if gradient is None:
                 continue
             track.steps += 1
-            hyper, picks = resolved[given.params[name].group]
+            hyper, picks = resolved[inputs.params[name].group]
             t = {Counter.CALL: self._calls, Counter.PARAMETER: track.steps}[picks.counter]
             p, m, v = (track.arrays[array] for array in ALWAYS_KEPT)
             v_max = None if picks.amsgrad is Amsgrad.OFF else track.arrays["max_exp_avg_sq"]
@@ -68,9 +68,10 @@ class NumbaBackend:
 
     def __init__(self) -> None:
         self.version = f"{version()} (numba {numba.__version__}, numpy {np.__version__})"
-        computed = kernels.DTYPES
         self.dialects = {
-            name: Capabilities(dtypes=tuple(dtype for dtype in table.dtypes if dtype in computed)) for name, table in dialects().items()
+            name: Capabilities(dtypes=tuple(dtype for dtype in table.dtypes if dtype in kernels.DTYPES))
+            for name, table in dialects().items()
+            if kernels.computes(table.picks)
         }
 
     def start(self, case: Case) -> NumbaRun:

@@ -1,4 +1,4 @@
-"""What a backend did with a case: plain data between running it and judging it."""
+"""The outcome of a case on a backend: plain data that running it makes and judging it reads."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Outcome:
     """A backend's run of one case.
 
     states: parameter -> array -> (T, *shape) at the recorded steps (End.STATES); message: the reason otherwise;
-    changed: arrays of the caller that came back changed, described, what an error left behind among them;
-    raised: when and what (End.RAISED in a worker; a program's results do not tell);
+    changed: a sentence for each array of the caller that was changed, and for each array of the state that an error changed;
+    raised: when and what (End.RAISED in a worker; the results of a program do not say);
     control: the outcome of the same case with what must be refused mended (see refusals), where it was run.
     """
 

@@ -1,4 +1,4 @@
-"""Processes of others: started under a supervisor, ended with everything that they have started, and what their end is called."""
+"""Start processes under a supervisor, end them with everything that they have started, and describe how they ended."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ SUPERVISOR = str(Path(supervisor.__file__).resolve())
 GRACE = 4.0
 """Seconds that a supervisor has to end what it watches; it is killed itself after that."""
 
-KILLED = -signal.SIGKILL if os.name == "posix" else 1  # what TerminateProcess leaves elsewhere
+KILLED = -signal.SIGKILL if os.name == "posix" else 1  # the exit code after TerminateProcess on Windows
 
 Stream = int | IO[Any] | None
 
 
 def start(command: Sequence[str], stdin: Stream, stdout: Stream, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a command that ends with this process, in a session of its own: a Ctrl-C is refimpl's to handle.
+    """Start a command that ends with this process, in a session of its own, so that only refimpl gets a Ctrl-C.
 
     Raises OSError, as subprocess does, where there is no such program.
     """
     if os.name != "posix":
         return subprocess.Popen(command, bufsize=0, stdin=stdin, stdout=stdout, env=environment)
-    told, tells = os.pipe()
+    read_end, write_end = os.pipe()
     try:
-        watched = [sys.executable, "-I", "-S", SUPERVISOR, str(os.getpid()), str(tells), *command]
+        watched = [sys.executable, "-I", "-S", SUPERVISOR, str(os.getpid()), str(write_end), *command]
         # Not buffered: a buffer has a lock, and a thread that waits for an answer would hold it for ever.
         process = subprocess.Popen(
-            watched, bufsize=0, stdin=stdin, stdout=stdout, env=environment, pass_fds=(tells,), start_new_session=True
+            watched, bufsize=0, stdin=stdin, stdout=stdout, env=environment, pass_fds=(write_end,), start_new_session=True
         )
     finally:
-        os.close(tells)
+        os.close(write_end)
         if "process" not in locals():
-            os.close(told)
-    with os.fdopen(told, "rb") as status:
+            os.close(read_end)
+    with os.fdopen(read_end, "rb") as status:
         code = status.read(16)
     if code:
         process.wait()
@@ -58,7 +58,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(GRACE)
-    except subprocess.TimeoutExpired:  # somebody has stopped the supervisor
+    except subprocess.TimeoutExpired:  # the supervisor is suspended
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
@@ -78,7 +78,7 @@ def in_words(code: int) -> str:
 
 @contextmanager
 def orphans_ended() -> Iterator[None]:
-    """On Linux, kill at the end what a process has left that killed its own supervisor: while this lasts, orphans come to this process.
+    """On Linux, adopt orphans while this lasts, and kill them at the end: a process that killed its own supervisor may have left some.
 
     For a command, which owns its process; a library must not adopt the orphans of its caller.
     """

@@ -1,4 +1,4 @@
-"""The backend `reference`: the text of the reference in NumPy floats, for every dialect; with deviations, a wrong one on purpose."""
+"""The backend `reference`: the reference in NumPy floats, for every dialect; with deviations, a wrong one on purpose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from .. import reference
-from ..arithmetic import Float
+from ..arithmetic import Float, numpy_dtype
 from ..arithmetic.wide import Wide
 from ..case import Case, Param, Step
 from ..common.cli import version
@@ -21,6 +21,7 @@ from ..reference import FIELDS, Forms, State, kept_arrays, trajectory
 from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
 from ..reference.inputs import Given, at_start
 from ._protocol import Capabilities
+from .features import FEATURES
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,16 @@ class Formulation:
 
 
 class ReferenceRun:
-    """A trajectory that is made step by step, each from the gradients that it is given."""
+    """A trajectory that is computed step by step from the gradients of each call."""
 
     def __init__(self, case: Case, deviating: tuple[Deviation, ...], how: Formulation) -> None:
         self._given = Given(case)
-        # The case's own steps say how a parameter is laid out, and what a deviating schedule sees ahead of time; each is
-        # replaced by the step that is really given before the trajectory comes to it.
+        # The steps of the case determine how a parameter is laid out, and what a deviating schedule reads in advance. Each is
+        # replaced by the step that is really given before the trajectory reaches it.
         self._steps = list(case.steps)
         self._made = 0
         live = replace(case, steps=cast("tuple[Step, ...]", self._steps))  # a list, so that it can be replaced item by item
-        arithmetic = (Wide if how.wide else Float)(case.dtype, tensor_scalars=how.tensor_scalars, reverse=how.reverse)
+        arithmetic = (Wide if how.wide else Float)(case.computed_in, tensor_scalars=how.tensor_scalars, reverse=how.reverse)
         self._trajectory = trajectory(live, arithmetic, self._given.table, deviating, how.forms)
         self._kept = kept_arrays(case)
         self._states: dict[str, dict[str, Array]] = {param.name: at_start(param, self._kept[param.name]) for param in case.params}
@@ -61,8 +62,8 @@ class ReferenceRun:
 
 
 def _in_shape(param: Param, state: State, kept: tuple[str, ...]) -> dict[str, Array]:
-    dtype = param.value.dtype  # double inside holds numbers of the dtype in doubles
-    return {array: np.array(getattr(state, FIELDS[array]), dtype).reshape(param.value.shape) for array in kept}
+    dtypes = {array: numpy_dtype(param.dtype_of(array)) for array in kept}  # wider arithmetics hold numbers of the dtype
+    return {array: np.array(getattr(state, FIELDS[array])).astype(dtype).reshape(param.value.shape) for array, dtype in dtypes.items()}
 
 
 class ReferenceBackend:
@@ -71,7 +72,7 @@ class ReferenceBackend:
     def __init__(self, deviating: tuple[Deviation, ...], how: Formulation) -> None:
         self.name = " with ".join(["reference", *(deviation.id for deviation in deviating)])
         self.version = version()
-        self.dialects = {name: Capabilities(dtypes=table.dtypes) for name, table in dialects("full").items()}
+        self.dialects = {name: Capabilities(table.dtypes, tuple(FEATURES)) for name, table in dialects("full").items()}
         self._deviating, self._how = deviating, how
 
     def start(self, case: Case) -> ReferenceRun:
@@ -107,7 +108,7 @@ def factory(
 
 
 def _deviations(ids: str) -> Iterator[Deviation]:
-    for id in filter(None, (one.strip() for one in ids.split(","))):
+    for id in filter(None, (word.strip() for word in ids.split(","))):
         if id not in deviations():
             raise UsageError(f"no deviation {id!r}", f"choose from {', '.join(deviations())}")
         yield deviations()[id]

@@ -16,15 +16,15 @@ from ..vectors.inputs import without_answers
 from .outcome import End, Outcome, Raised
 
 MISTAKES = ("NameError", "AttributeError", "ImportError", "SyntaxError", "MemoryError", "RecursionError")
-"""Errors that say that the program is broken, or the machine too small: they refuse nothing, whatever the case."""
+"""Errors that show a broken program or too little memory. They never count as a refusal."""
 # NotImplementedError and AssertionError are not among them: implementations do refuse with them (PyTorch's dispatcher raises the
-# first for a sparse tensor). A backend that raises them for everything is told by its controls.
+# first for a sparse tensor). The controls detect a backend that raises them for every case.
 
 
 def run_with_control(golden: Golden, run: Callable[[Golden], Outcome]) -> Outcome:
     """The outcome of a golden; with it that of its control, where the golden must be refused and an error came.
 
-    run: gives the outcome of one golden, and is never handed an answer.
+    run: gives the outcome of one golden, and never gets an expectation.
     """
     outcome = run(without_answers(golden))
     if golden.case.error is None or outcome.end is not End.RAISED:
@@ -36,16 +36,16 @@ def bad_step(case: Case) -> int | None:
     """Where the dialect refuses a case: 0 at the start, else the first step whose settings or gradient it refuses; None: nowhere."""
     taken = 0
     try:
-        given = Given(case)
-        for taken, step in enumerate(case.steps, start=1):  # noqa: B007  # it says where it stopped
-            given.take(step)
+        inputs = Given(case)
+        for taken, step in enumerate(case.steps, start=1):  # noqa: B007  # it is the step at which the loop stopped
+            inputs.take(step)
     except (InvalidHyper, InvalidGradient):
         return taken
     return None
 
 
 def misplaced(case: Case, raised: Raised) -> str:
-    """Why an error is no refusal of what is wrong in a case, in words; "" where it is one.
+    """Why an error does not count as the refusal of what is wrong in a case, in words; "" where it does.
 
     Settings that are wrong at the start may be refused by start or by the first step; all else only by the step that brings it.
     """
@@ -64,7 +64,7 @@ def misplaced(case: Case, raised: Raised) -> str:
 
 @dataclass(frozen=True)
 class Control:
-    """A case with nothing wrong in it. mended: what stands in the place of what was wrong, in words."""
+    """A case with nothing wrong in it. mended: the replacements of what was wrong, in words."""
 
     case: Case
     mended: str
@@ -99,7 +99,7 @@ def _settings(table: Dialect, hyper: Mapping[str, object], mended: list[str]) ->
 
 def _step(table: Dialect, params: Mapping[str, Param], step: Step, number: int, mended: list[str]) -> Step:
     hyper = tuple(_settings(table, change, mended) for change in step.hyper)
-    return Step(dict(_gradients(table, params, step, number, mended)), hyper)
+    return replace(step, gradients=dict(_gradients(table, params, step, number, mended)), hyper=hyper)
 
 
 def _gradients(

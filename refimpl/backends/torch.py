@@ -6,6 +6,7 @@ switched on, for the whole process, and such a gradient raises where it is made.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..errors import Unsupported, UsageError
 from ..gradients import Array, Gradient, gradient_form
 from ..reference import kept_arrays
 from ._protocol import Capabilities
+from .features import FEATURES
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here
 
@@ -27,15 +29,28 @@ THREADS = 2
 DIVIDED = 32_768
 """Elements from which PyTorch divides a tensor among threads (its internal GRAIN_SIZE)."""
 
-OPTIMIZERS: dict[str, Any] = {"torch.SparseAdam": torch.optim.SparseAdam, "torch.Adam": torch.optim.Adam}
-
-VARIANTS: dict[str, dict[str, bool]] = {
-    "default": {},
-    "single": {"foreach": False, "fused": False},
-    "foreach": {"foreach": True},
-    "fused": {"fused": True},
+OPTIMIZERS: dict[str, Any] = {
+    "torch.SparseAdam": torch.optim.SparseAdam,
+    "torch.Adam": torch.optim.Adam,
+    "torch.AdamW": torch.optim.AdamW,
+    "torch.NAdam": torch.optim.NAdam,
+    "torch.RAdam": torch.optim.RAdam,
+    "torch.Adamax": torch.optim.Adamax,
 }
-"""Which of its implementations torch.optim.Adam is asked for; "default" leaves the choice to it. SparseAdam has only one."""
+
+OWN_NAMES = {"torch.Adamax": {"exp_avg_sq": "exp_inf"}}
+"""What an optimizer calls an array of its state, where that is not the name that vectors have."""
+
+FUSED = ("torch.Adam", "torch.AdamW")
+DENSE = (*FUSED, "torch.NAdam", "torch.RAdam", "torch.Adamax")
+
+VARIANTS: dict[str, tuple[tuple[str, ...], dict[str, bool]]] = {
+    "default": (tuple(OPTIMIZERS), {}),
+    "single": (DENSE, {"foreach": False}),
+    "foreach": (DENSE, {"foreach": True}),
+    "fused": (FUSED, {"fused": True}),
+}
+"""Which of its implementations an optimizer is asked for, and which optimizers have it; "default" leaves the choice to PyTorch."""
 
 
 class TorchRun:
@@ -46,34 +61,61 @@ class TorchRun:
         self._kept = kept_arrays(case)
         self._params = {param.name: torch.nn.Parameter(_tensor(param.value, device)) for param in case.params}
         self._dtypes = {param.name: param.value.dtype for param in case.params}
-        groups: list[dict[str, Any]] = [{"params": [], **group.hyper} for group in case.groups]
-        for param in case.params:
-            groups[param.group]["params"].append((param.name, self._params[param.name]))
-        # The constructor checks its arguments, not the groups: the first group's values are both.
-        self._optimizer = OPTIMIZERS[case.dialect](groups, **case.groups[0].hyper, **variant)
+        self._case, self._options = case, variant
+        self._own_names = OWN_NAMES.get(case.dialect, {})
+        self._optimizer = self._new_optimizer()
         for param in case.params:
             if param.exp_avg is not None or param.step:
                 self._resume(param)
 
+    def _new_optimizer(self) -> Any:
+        case = self._case
+        groups: list[dict[str, Any]] = [{"params": [], **group.hyper} for group in case.groups]
+        for param in case.params:
+            groups[param.group]["params"].append((param.name, self._params[param.name]))
+        # The constructor checks its arguments, not the groups: the first group's values are both.
+        return OPTIMIZERS[case.dialect](groups, **case.groups[0].hyper, **self._options)
+
     def _resume(self, param: Param) -> None:
-        """Put a state in place as the optimizer keeps it: SparseAdam counts in an int, Adam in a float32 tensor."""
+        """Put a state in place as the optimizer keeps it: SparseAdam counts in an int, the others in a float32 tensor."""
         tensor = self._params[param.name]
         group = self._optimizer.param_groups[param.group]
         state = self._optimizer.state[tensor]
         state["step"] = param.step
-        if isinstance(self._optimizer, torch.optim.Adam):
-            state["step"] = torch.tensor(float(param.step), dtype=torch.float32, device=self._device if group["fused"] else "cpu")
+        if not isinstance(self._optimizer, torch.optim.SparseAdam):
+            state["step"] = torch.tensor(float(param.step), dtype=torch.float32, device=self._device if group.get("fused") else "cpu")
+        if isinstance(self._optimizer, torch.optim.NAdam):
+            state["mu_product"] = torch.tensor(momentum_product(group, param.step), dtype=torch.float32)
         for name in self._kept[param.name][1:]:
             moment = getattr(param, name)
-            state[name] = torch.zeros_like(tensor) if moment is None else _tensor(moment, self._device)
+            state[self._own_names.get(name, name)] = torch.zeros_like(tensor) if moment is None else _tensor(moment, self._device)
 
     def step(self, step: Step) -> None:
         gradients = {name: self._gradient(name, step.gradients.get(name)) for name in self._params}
+        if step.reload:
+            self._reload()
         for group, change in zip(self._optimizer.param_groups, step.hyper):
             group.update(change)
         for name, param in self._params.items():
             param.grad = gradients[name]
-        self._optimizer.step()
+        if step.grad_scale == 1.0 and not step.found_inf:
+            self._optimizer.step()
+        else:
+            self._step_by_scaler(step.grad_scale)
+
+    def _step_by_scaler(self, scale: float) -> None:
+        """The step as a GradScaler of this scale makes it: it divides the gradients, and leaves the step out where one is not finite."""
+        scaler = torch.amp.GradScaler(self._device.partition(":")[0], init_scale=scale, growth_interval=2**31 - 1)
+        scaler.scale(torch.zeros((), device=self._device))  # a scaler makes its tensors when it first scales a loss
+        scaler.step(self._optimizer)
+
+    def _reload(self) -> None:
+        """Save the optimizer's state to a file in memory, and load it into a new optimizer of the same parameters."""
+        file = io.BytesIO()
+        torch.save(self._optimizer.state_dict(), file)
+        file.seek(0)
+        self._optimizer = self._new_optimizer()
+        self._optimizer.load_state_dict(torch.load(file, weights_only=True))
 
     def _gradient(self, name: str, gradient: Gradient | None) -> Tensor:
         return None if gradient is None else GRADIENT[gradient_form(gradient)](gradient, self._device)
@@ -84,8 +126,18 @@ class TorchRun:
 
     def _array(self, name: str, array: str) -> Array:
         param = self._params[name]
-        tensor = param if array == "param" else self._optimizer.state.get(param, {}).get(array)
+        tensor = param if array == "param" else self._optimizer.state.get(param, {}).get(self._own_names.get(array, array))
         return np.zeros(tuple(param.shape), self._dtypes[name]) if tensor is None else _numpy(tensor)
+
+
+def momentum_product(group: Mapping[str, Any], steps: int) -> float:
+    """The product of NAdam's momenta after so many steps with the settings of a group, as torch.optim.NAdam computes each."""
+    product = 1.0
+    for t in range(1, steps + 1):
+        product *= group["betas"][0] * (1.0 - 0.5 * 0.96 ** (t * group["momentum_decay"]))
+        if product == 0.0:
+            break
+    return product
 
 
 def _tensor(array: Array, device: str) -> Tensor:
@@ -127,20 +179,21 @@ class TorchBackend:
         where = [word for word in (device, variant) if word not in ("cpu", "default")]
         self.name = " ".join(["torch", *where])
         self.version = str(torch.__version__) + (f" on {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else "")
-        claimed = OPTIMIZERS if variant == "default" else ["torch.Adam"]
-        self.dialects = {name: Capabilities(dtypes=tuple(FORMATS)) for name in claimed}
-        self._device, self._variant = device, VARIANTS[variant]
+        claimed, self._options = VARIANTS[variant]
+        features = tuple(name for name in FEATURES if name not in ("mixed", "master"))  # PyTorch refuses mixed dtypes on a CPU
+        self.dialects = {name: Capabilities(tuple(FORMATS), features) for name in claimed}
+        self._device = device
 
     def start(self, case: Case) -> TorchRun:
         if case.dialect not in self.dialects:
             raise Unsupported(f"torch has no {case.dialect}")
         largest = max((param.value.size for param in case.params), default=0)
         torch.set_num_threads(THREADS if largest >= DIVIDED else 1)
-        return TorchRun(case, self._device, self._variant if case.dialect == "torch.Adam" else {})
+        return TorchRun(case, self._device, self._options)
 
 
 def factory(device: str = "cpu", variant: str = "default") -> TorchBackend:
-    """PyTorch on `cpu` or `cuda`; variant: single, foreach or fused for torch.optim.Adam alone.
+    """PyTorch on `cpu` or `cuda`; variant: single, foreach or fused, for the optimizers that have it.
 
     Sets the number of threads and the check of sparse tensors for the whole process. Raises UsageError for a device that is not there.
     """

@@ -5,15 +5,18 @@ from collections.abc import Callable, Iterator
 from ..case import Golden
 from ..dialects import Dialect
 from ._basics import basics, betas, eps
+from ._events import events
+from ._half import half
 from ._large import large
 from ._options import options
 from ._pairs import pairs
 from ._refused import refused
 from ._resumed import resumed
 from ._rows import duplicates, elements, row_numbers, touched
-from ._shapes import half, layouts, ranges, shapes
+from ._shapes import layouts, ranges, shapes
 from ._sizes import sizes
 from ._state import counters, groups, horizons, schedules
+from ._storage import storage
 from ._training import training
 from .build import CaseBuilder
 
@@ -40,15 +43,17 @@ THEMES: dict[str, Callable[[CaseBuilder], Iterator[Golden]]] = {
     "large": large,
     "refused": refused,
     "half": half,
+    "storage": storage,
+    "events": events,
 }
 """Every theme, in the order of a summary."""
 
 SUITES: dict[str, tuple[str, ...]] = {
     "smoke": ("basics", "duplicates", "counters", "refused"),
-    "core": tuple(theme for theme in THEMES if theme != "half"),
+    "core": tuple(THEMES),
     "full": tuple(THEMES),
 }
-"""Suite to themes. Half precision is in `full` alone: few implementations claim it."""
+"""Suite to themes; full has the dialects of every peer too."""
 
 
 def drafts(dialect: Dialect, theme: str) -> list[Golden]:

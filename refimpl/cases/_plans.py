@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from ..dialects import Dialect
-from .coverage import Pair, Requirements, requirements
+from .coverage import Pair, Requirements, is_abridged, requirements
 
 CLAIMED = (
     "weight-decay",
@@ -50,6 +50,9 @@ LIKELY = dict.fromkeys((*CALLS, *SPARSE), 0.5)
 """How likely a parameter is drawn with a feature; 1/4 for the others, which hide what else an element shows."""
 
 DRAWS = 60
+
+MOST_CLAIMS = 5
+"""Claimed features of a case of an abridged dialect."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ def _planned(dialect: Dialect, required: Requirements) -> Iterator[tuple[tuple[s
     claimed = [name for name in CLAIMED if name in required.features]
     forms = [form for form in dialect.gradients if form in required.features]
     seen = set()
-    sets: list[tuple[str, ...]] = [(), *((name,) for name in claimed), *combinations(claimed, 2)]
+    twos = [] if is_abridged(dialect.name) else combinations(claimed, 2)
+    sets: list[tuple[str, ...]] = [(), *((name,) for name in claimed), *twos]
     for number, claims in enumerate(sets):
         whole = frozenset(closure(claims))
         if whole in seen or any(frozenset(pair) in required.excused for pair in combinations(whole, 2)) or not set(claims) <= whole:
@@ -148,7 +152,7 @@ class _Search:
     def best_of_all(self, missing: set[Pair]) -> Plan:
         """The best plan for a pair that is missing still."""
         pair = min(missing, key=sorted)
-        claims = tuple(name for name in CLAIMED if name in pair)
+        claims = self._with_others(tuple(name for name in CLAIMED if name in pair))
         dtype = "float64" if "float64" in pair else "float32"
         forms = [form for form in self.dialect.gradients if form in pair] or [
             form
@@ -156,6 +160,17 @@ class _Search:
             if all(frozenset({form, name}) not in self.required.excused for name in {*pair, *closure(claims)})
         ]
         return max((self.best(claims, form, dtype, missing) for form in forms), key=lambda plan: len(plan.pairs() & missing))
+
+    def _with_others(self, claims: tuple[str, ...]) -> tuple[str, ...]:
+        """Of an abridged dialect, with others beside them: a backend that lacks one loses more pairs, but the cases are a third."""
+        if not is_abridged(self.dialect.name):
+            return claims
+        others = [name for name in CLAIMED if name in self.required.features and name not in claims]
+        for other in self.rng.sample(others, len(others)):
+            wider = tuple(name for name in CLAIMED if name in (*claims, other))
+            if len(claims) < MOST_CLAIMS and set(wider) <= closure(wider):
+                claims = wider
+        return claims
 
     def _draw(self, claims: tuple[str, ...], form: str, dtype: str) -> Plan:
         chance = self.rng.random

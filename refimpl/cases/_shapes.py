@@ -130,12 +130,3 @@ NOT_FINITE = (
     ("inf", float("inf"), "An infinite gradient in one element stays in that element."),
     ("minus-inf", float("-inf"), "A gradient of minus infinity in one element stays in that element."),
 )
-
-
-def half(builder: CaseBuilder) -> Iterator[Golden]:
-    for dtype in builder.dtypes("float16", "bfloat16"):
-        hyper = builder.hyper(eps=1e-3, lr=0.01)
-        yield builder.plain("ordinary", f"Three steps in {dtype}, far from its limits.", hyper, steps=3, dtype=dtype)
-        yield builder.plain(
-            "odd-betas", f"Betas that {dtype} holds badly.", builder.hyper(eps=1e-3, lr=0.1, beta1=0.8, beta2=0.95), steps=3, dtype=dtype
-        )

@@ -11,9 +11,16 @@ from ..case import Golden, Param
 from ..gradients import Array
 from ._patterns import patterned, patterned_by_row, scattered
 from .build import VISIBLE_EPS, CaseBuilder, row_gradient
+from .coverage import is_abridged
 
 AROUND = (16, 32, 64, 128, 256, 1024)
 FEW = (1, 2, 3, 4, 5, 7, 8, 9)
+ABRIDGED: Sequence[tuple[str, Sequence[int]]] = (
+    ("1-to-9", FEW),
+    ("around-16", (15, 16, 17)),
+    ("around-1024", (1023, 1024, 1025)),
+    ("4097", (4097,)),
+)
 FAR_APART = (1, 31, 32, 33, 1000)
 MOST_OFTEN = 70
 
@@ -21,6 +28,9 @@ MOST_OFTEN = 70
 def sizes(builder: CaseBuilder) -> Iterator[Golden]:
     if builder.dialect.suite != "core":
         return  # coverage.yaml asks nothing of the dialects of peers
+    if is_abridged(builder.dialect.name):
+        yield from _abridged(builder)
+        return
     counts = [("1-to-9", FEW), *((f"around-{n}", (n - 1, n, n + 1)) for n in AROUND)]
     for words, numbers in counts:
         if builder.takes("rows"):
@@ -38,6 +48,19 @@ def sizes(builder: CaseBuilder) -> Iterator[Golden]:
     for number in (17, 31, 130):
         yield _tensors(builder, number)
     if builder.takes("rows"):
+        yield _occurrences(builder)
+        yield _multiplicities(builder)
+        yield _far_apart(builder)
+
+
+def _abridged(builder: CaseBuilder) -> Iterator[Golden]:
+    for words, numbers in ABRIDGED:
+        if builder.sparse:
+            yield _rows(builder, words, numbers)
+        else:
+            yield _dense(builder, words, numbers)
+    yield _tensors(builder, 31)
+    if builder.sparse:
         yield _occurrences(builder)
         yield _multiplicities(builder)
         yield _far_apart(builder)

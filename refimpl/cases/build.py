@@ -15,6 +15,7 @@ from ..case import Case, Golden, Group, Param, Step
 from ..dialects import Dialect
 from ..errors import InvalidHyper
 from ..gradients import Array, RowGradient
+from .coverage import is_abridged
 
 SHAPES = {"a": (4, 2), "b": (3, 3), "c": (5, 1)}
 """Of the parameters of cases that have several."""
@@ -71,7 +72,9 @@ class CaseBuilder:
         return known.issuperset(names)
 
     def dtypes(self, *wanted: str) -> list[str]:
-        return [dtype for dtype in wanted if dtype in self.dialect.dtypes]
+        """Those of the dtypes that the dialect has; of an abridged dialect, float64 in the first steps and in pairs alone."""
+        in_float32 = is_abridged(self.dialect.name) and self.theme not in ("basics", "pairs", "half")
+        return [dtype for dtype in wanted if dtype in self.dialect.dtypes and not (in_float32 and dtype == "float64")]
 
     def hyper(self, **changes: Any) -> dict[str, Any]:
         """Every parameter in the dialect's names; `changes` by role (lr, beta1, ...) or by the dialect's own name."""

@@ -63,6 +63,11 @@ def table() -> Mapping[str, Any]:
     return dict(yaml.safe_load((resources.files(__package__) / "coverage.yaml").read_text(encoding="utf-8")))
 
 
+def is_abridged(dialect: str) -> bool:
+    """Whether the vectors of a dialect leave out sizes that those of a dialect near to it hold."""
+    return "abridged" in table()["dialects"].get(dialect, {})
+
+
 @cache
 def requirements(dialect: str) -> Requirements:
     """What coverage.yaml asks of a dialect."""
@@ -75,7 +80,8 @@ def requirements(dialect: str) -> Requirements:
         for pair in product(row["these"], row["those"])
         if not lacks.keys() & set(pair)
     }
-    ladders = {name: Ladder(tuple(row.get("all", ())), tuple(row.get("from", ()))) for name, row in text["sizes"].items()}
+    sizes = {**text["sizes"], **(text["abridged"] if is_abridged(dialect) else {})}
+    ladders = {name: Ladder(tuple(row.get("all", ())), tuple(row.get("from", ()))) for name, row in sizes.items()}
     return Requirements(
         tuple(name for name in text["features"] if name not in lacks),
         {name: ladder for name, ladder in ladders.items() if name not in lacks},

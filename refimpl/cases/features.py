@@ -11,7 +11,7 @@ import numpy as np
 from ..arithmetic import FORMATS
 from ..case import Case, Golden, Param
 from ..dialects import Hyper, Picks, dialect
-from ..dialects.stages import Amsgrad, Centralization, Decay, Direction, Objective, centralizes
+from ..dialects.stages import Amsgrad, Centralization, Decay, Direction, Objective, Second, centralizes
 from ..gradients import Array, gradient_form, laid_out
 from ..reference import scheduled
 
@@ -124,7 +124,7 @@ def _eps_is_visible(golden: Golden, param: Param, resolved: list[list[tuple[Hype
         v: Array = expected["exp_avg_sq"].value[at]
         moved: Array = expected["exp_avg"].value[at] != 0
         with np.errstate(invalid="ignore"):
-            root = np.sqrt(v)
+            root = v if resolved[step - 1][param.group][1].second is Second.INFINITY else np.sqrt(v)
             if (np.isfinite(root) & moved & (eps >= root / 100) & (eps <= root * 100)).any():
                 return True
     return False

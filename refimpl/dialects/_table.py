@@ -13,8 +13,25 @@ from typing import Any
 import yaml
 
 from ..errors import InvalidHyper, UsageError
+from .layouts import Layout
 from .names import near_dialects
-from .stages import STAGES, Amsgrad, Counter, Decay, DecayOrder, DecayRate, Eps, Merge, Objective, Picks, Touch, Unscale
+from .stages import (
+    STAGES,
+    Amsgrad,
+    Bias,
+    Counter,
+    Decay,
+    DecayOrder,
+    DecayRate,
+    Eps,
+    Merge,
+    Moments,
+    Objective,
+    Picks,
+    Second,
+    Touch,
+    Unscale,
+)
 
 
 @dataclass(frozen=True)
@@ -81,8 +98,10 @@ class Parameter:
 class Hyper:
     """Hyper-parameters under the names that the reference uses, as exact doubles.
 
+    past_momenta: (beta1, momentum_decay) of the steps before the case, then of each step so far, where these changed: NAdam's product
+    holds a momentum of each.
     decay_lr: what a decoupled decay is multiplied by, where that is not lr; past_betas: (beta1, beta2) of the steps so far, where the
-    powers are products of these. No dialect has either: the diagnosis predicts with them.
+    powers are products of these: no dialect has these two, the diagnosis predicts with them.
     """
 
     lr: float
@@ -92,6 +111,8 @@ class Hyper:
     weight_decay: float = 0.0
     loss_scale: float = 1.0
     eps_root: float = 0.0
+    momentum_decay: float = 0.0
+    past_momenta: tuple[tuple[float, float], ...] | None = None
     decay_lr: float | None = None
     past_betas: tuple[tuple[float, float], ...] | None = None
 
@@ -100,7 +121,7 @@ class Hyper:
 class Dialect:
     """One implementation's semantics: a pick per stage, its parameters, and where that was read or measured.
 
-    suite: the smallest that has vectors of it, core or full.
+    suite: the smallest that has vectors of it, core or full; state: how it keeps its moments and counts, where that is known.
     """
 
     name: str
@@ -114,6 +135,7 @@ class Dialect:
     refuses: Mapping[str, Mapping[str, str]]
     sources: tuple[str, ...]
     suite: str = "core"
+    state: Layout | None = None
 
     def defaults(self) -> dict[str, Any]:
         """Every parameter with its default, in the dialect's own names."""
@@ -132,14 +154,14 @@ class Dialect:
         """What the real thing says to a gradient of a form that it refuses (rows, elements or dense)."""
         return self.refuses[form]["message"].format(**{"class": self.class_name})
 
-    def resolve(self, given: Mapping[str, Any], deviations: tuple[Deviation, ...] = ()) -> tuple[Hyper, Picks]:
-        """What a step computes with these hyper-parameters: the numbers, and a pick per stage.
+    def resolve(self, given: Mapping[str, Any], deviations: tuple[Deviation, ...] = (), grad_scale: float = 1.0) -> tuple[Hyper, Picks]:
+        """What a step computes with these hyper-parameters: the numbers, and a pick per stage. grad_scale: a loss scale of this step.
 
         Switches among the parameters change picks; then the deviations do. A stage that the numbers make idle (a decay of 0,
         a loss scale of 1) is set to its idle alternative, so that equal picks mean the same computation.
         """
         hashable = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-        return _resolve(self, tuple(sorted(hashable.items())), deviations)
+        return _resolve(self, tuple(sorted(hashable.items())), deviations, grad_scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +183,9 @@ class Deviation:
 
 
 @lru_cache(maxsize=16384)  # a case is resolved again for every step, group and deviation, and many cases share their settings
-def _resolve(dialect: Dialect, items: tuple[tuple[str, Any], ...], deviations: tuple[Deviation, ...]) -> tuple[Hyper, Picks]:
+def _resolve(
+    dialect: Dialect, items: tuple[tuple[str, Any], ...], deviations: tuple[Deviation, ...], grad_scale: float
+) -> tuple[Hyper, Picks]:
     given = dict(items)
     numbers: dict[str, float] = {}
     changes: dict[str, Any] = {}
@@ -173,11 +197,34 @@ def _resolve(dialect: Dialect, items: tuple[tuple[str, Any], ...], deviations: t
             numbers[parameter.roles[0]] = float(value)
         elif value:
             changes.update(parameter.when_true)
+    numbers["loss_scale"] = numbers.get("loss_scale", 1.0) * grad_scale
     hyper = Hyper(**numbers)  # type: ignore[arg-type]  # roles are the fields that hold a number
     own = _without_idle_stages(_with(dialect.picks, changes), hyper)
-    changes = {stage: pick for deviation in deviations if deviation.acts_on(own) for stage, pick in deviation.picks.items()}
+    changes = {
+        stage: pick
+        for deviation in deviations
+        if deviation.acts_on(own)
+        for stage, pick in deviation.picks.items()
+        if _is_possible(deviation.picks.get("second", own.second), stage, pick)
+    }
     picks = _without_idle_stages(_with(own, changes), hyper)
     return hyper, picks if set(dialect.gradients) - {"dense"} else _as_dense(picks)
+
+
+def _is_possible(second: Second, stage: str, pick: Any) -> bool:
+    """Whether an alternative has a meaning beside this second moment; one that has none changes nothing."""
+    if second is Second.INFINITY:
+        return pick in BESIDE_INFINITY.get(stage, (pick,))
+    return pick is not Eps.BESIDE_GRADIENT
+
+
+BESIDE_INFINITY: dict[str, tuple[Any, ...]] = {
+    "bias": (Bias.FIRST, Bias.NONE),
+    "amsgrad": (Amsgrad.OFF,),
+    "eps": (Eps.HAT, Eps.BESIDE_GRADIENT, Eps.DROPPED, Eps.SUBTRACTED),
+    "moments": (Moments.EMA, Moments.UNWEIGHTED, Moments.DIVIDED, Moments.CORRECTED),
+}
+"""What has a meaning where no square is averaged: no root is taken and no second correction is made. Other picks change nothing."""
 
 
 def _without_idle_stages(picks: Picks, hyper: Hyper) -> Picks:
@@ -266,6 +313,7 @@ def _dialect(name: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, 
         refuses=merged["refuses"],
         sources=tuple(merged["sources"]),
         suite=suite,
+        state=Layout.parse(merged["state"], name) if "state" in merged else None,
     )
 
 

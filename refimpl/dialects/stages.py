@@ -40,6 +40,15 @@ class Schedule(Stage):
     IGNORED = "changes ignored"
 
 
+class Skip(Stage):
+    """What a call does for which a scaled gradient is not finite (found_inf)."""
+
+    NOT_COUNTED = "changes nothing, and is not counted"
+    COUNTED = "changes nothing, and is counted (bug)"
+    MADE = "is made all the same (bug)"
+    ZEROS = "is made with gradients of zeros (bug)"
+
+
 class Betas(Stage):
     AS_GIVEN = "as given"
     SWAPPED = "beta1 and beta2 exchanged"
@@ -49,6 +58,7 @@ class Precision(Stage):
     """In what the scalars are computed, where the tensors are wider than float32."""
 
     OWN = "double, or the dtype of the tensors"
+    PRODUCT_FLOAT32 = "double, or the dtype of the tensors; the product of NAdam's momenta is kept in float32"
     FLOAT32 = "float32, whatever the dtype of the tensors"
 
 
@@ -152,6 +162,14 @@ class Moments(Stage):
     BOTH_CORRECTED = "m_hat and v_hat are written back as m and v (bug)"
 
 
+class Second(Stage):
+    """What the second moment remembers of the gradients."""
+
+    SQUARES = "average of the squares"
+    ROW_SQUARES = "average of the mean square of each row"
+    INFINITY = "largest absolute value, decayed (Adamax)"
+
+
 class Bias(Stage):
     BOTH = "both"
     NONE = "none"
@@ -160,6 +178,16 @@ class Bias(Stage):
     EXCHANGED = "1-b2^t for m and 1-b1^t for v (bug)"
     MULTIPLIED = "multiplied by the corrections instead of divided (bug)"
     UNROOTED = "sqrt(v) divided by 1-b2^t instead of its root (bug)"
+
+
+class Rectification(Stage):
+    """RAdam: the step is rectified once v averages enough gradients, rho of them; before, it goes along m_hat, whatever v is."""
+
+    NONE = "none"
+    ABOVE_5 = "by r, where rho > 5"
+    ABOVE_4 = "by r, where rho > 4"
+    ABOVE_5_ELSE_STILL = "by r, where rho > 5; else p stays"
+    UNROOTED = "by the square of r, where rho > 5 (bug)"
 
 
 class Amsgrad(Stage):
@@ -183,12 +211,15 @@ class Eps(Stage):
     SUBTRACTED = "subtracted (bug)"
     DROPPED = "not added (bug)"
     OVER_STEP_SIZE = "divided by the step size, nan at lr = 0"
+    BESIDE_GRADIENT = "beside |g|, before the largest is taken (Adamax)"
 
 
 class Direction(Stage):
     M = "m"
     NESTEROV = "b1 m + (1-b1) g"
     NADAM = "b1 m/(1-b1^(t+1)) + (1-b1) g/(1-b1^t)"
+    NADAM_SCHEDULED = "mu(t+1) m/(1-P(t+1)) + (1-mu(t)) g/(1-P(t)), where mu(t) = b1 (1 - 0.96^(t psi)/2) and P(t) = mu(1)...mu(t)"
+    NADAM_FROM_ZERO = "as NAdam with its schedule, counted from 0: mu(0), then mu(1) (bug)"
     RAW = "g"
     OLD_MOMENTS = "m and v from before this gradient"
     OLD_M = "m from before this gradient, v with it (bug)"
@@ -207,6 +238,7 @@ class Picks:
     objective: Objective
     resume: Resume
     schedule: Schedule
+    skip: Skip
     betas: Betas
     precision: Precision
     counter: Counter
@@ -219,7 +251,9 @@ class Picks:
     merge: Merge
     touch: Touch
     moments: Moments
+    second: Second
     bias: Bias
+    rectification: Rectification
     amsgrad: Amsgrad
     eps: Eps
     direction: Direction

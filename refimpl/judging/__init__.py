@@ -1,1 +1,1 @@
-"""Judging: what refimpl says of a backend's numbers, and why they are wrong where they are."""
+"""Judging: whether the numbers of a backend are right, and why they are wrong."""

@@ -1,4 +1,4 @@
-"""Conditions: what the cases have in common in which a hypothesis holds, when others refute it."""
+"""Conditions: what the cases in which a hypothesis holds have in common, if other cases refute it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORDS: dict[str, str] = {
     "weight_decay": "weight decay",
     "loss_scale": "a loss scale",
 }
-"""A feature of `backends.FEATURES`, as a sentence names it."""
+"""Feature of `backends.FEATURES` to the words that a sentence uses for it."""
 
 Holds = Callable[[Golden], bool]
 
@@ -79,17 +79,17 @@ ORDER = (*WORDS.values(), *(words for words, _ in OTHERS))
 
 
 ALONE = " alone"
-"""How a condition ends that says more than the one without it."""
+"""The suffix of a condition that is stronger than the one without it."""
 
 TOLD = 4
-"""Conditions that are told where several agree with the cases."""
+"""How many conditions are named where several agree with the cases."""
 
 
 def condition_of(inside: Sequence[Judged], outside: Iterable[Judged]) -> str | None:
     """What holds of every case inside and of none outside; None where nothing does, empty where nothing is outside.
 
-    A condition is one feature, or two together where no single one will do. Where several agree with the cases all are told, since none is
-    proven. `outside` is read no further than until nothing is left.
+    A condition is one feature, or two together where no single one is enough. Where several agree with the cases all are named, since
+    none is proven. `outside` is read only until no condition is left.
     """
     common = frozenset.intersection(*(holding(judged.golden) for judged in inside))
     single = [words for words in ORDER if words in common]

@@ -1,4 +1,4 @@
-"""Evidence: whether the numbers of a backend are those that a hypothesis predicts, and whether they tell it from the dialect.
+"""Evidence: whether the numbers of a backend are those that a hypothesis predicts, and whether they exclude the dialect.
 
 A prediction in double screens: it is cheap, and nearly exact. The running error analysis proves: the backend's numbers must lie within
 the bound of the prediction in one class, and that bound must exclude what the dialect gives, or else the dialect explains them too.
@@ -25,10 +25,10 @@ from ._hypothesis import Plan, predict
 DOUBLE = Float("float64")
 
 FIRST_STEPS = 300
-"""How many steps of a long horizon are compared, unless a failure comes later: what parts from the dialect mostly does so long before."""
+"""How many steps of a long horizon are compared, unless a failure comes later: most deviations show long before."""
 
 WIDE = 30
-"""A prediction in double is this many bounds away before it is given up without a proof."""
+"""A prediction in double that is farther away than this many bounds is given up without a proof."""
 
 PROVEN = Forms(
     mean=(Mean.WEIGHTED, Mean.LERP),
@@ -65,7 +65,7 @@ Key = tuple[str, str]
 
 
 class Fit(Enum):
-    """How a prediction lies to the numbers of a case."""
+    """Where a prediction agrees with the numbers of a case."""
 
     NONE = "elsewhere"
     PLACE = "at the wrong elements alone"
@@ -92,10 +92,10 @@ class Judged:
     @cached_property
     def touched(self) -> Mapping[str, Array]:
         """Per parameter, the elements that are wrong in any array at any step, of the parameter's shape."""
-        found: dict[str, Array] = {}
+        elements: dict[str, Array] = {}
         for (name, _), wrong in self.wrong.items():
-            found[name] = np.logical_or(found.get(name, False), wrong.any(axis=0))
-        return found
+            elements[name] = np.logical_or(elements.get(name, False), wrong.any(axis=0))
+        return elements
 
     @cached_property
     def last_step(self) -> int:
@@ -106,20 +106,20 @@ class Judged:
 
     @cached_property
     def forms(self) -> frozenset[str]:
-        """The forms of its gradients. Dense ones and those by rows go through different code: one says nothing of the other."""
+        """The forms of its gradients. Implementations have separate code for each form, so one form is no evidence for another."""
         steps = self.golden.case.steps
         return frozenset(gradient_form(gradient) for step in steps for gradient in step.gradients.values() if gradient is not None)
 
     @cached_property
     def arithmetic(self) -> Float:
         """What predictions are screened in: double, but the case's own format where squares leave its range, which double would not see."""
-        format = FORMATS[self.golden.case.dtype]
+        format = FORMATS[self.golden.case.computed_in]
         for step in self.golden.case.steps:
             for gradient in step.gradients.values():
                 size = np.abs(_values(gradient))
                 size = size[(size > 0) & np.isfinite(size)]
                 if len(size) and (size.max() > format.max**0.5 / 4 or size.min() < format.tiny**0.5 * 4):
-                    return Float(self.golden.case.dtype)
+                    return Float(self.golden.case.computed_in)
         return DOUBLE
 
     @property
@@ -155,7 +155,7 @@ def screen(plan: Plan, judged: Judged) -> Fit:
     """Where the prediction in double is near enough to the numbers to be worth a proof."""
     fit = Fit.FULL
     if plan.scalars or plan.simulated:
-        return fit  # for the proof to say
+        return fit  # only a proof can decide
     for at, states in judged.recorded(predict(plan, judged.arithmetic)):
         for name, array in judged.keys:
             far = _far(judged, at, name, array, getattr(states[name], FIELDS[array]))
@@ -170,7 +170,7 @@ def _far(judged: Judged, at: int, name: str, array: str, predicted: Array) -> Ar
     got = judged.got(name, array)[at].astype(np.float64)
     expected = judged.golden.expected[name][array]
     x, value, bound = predicted.reshape(got.shape), expected.value[at], expected.bound[CLASSES[-1]][at].astype(np.float64)
-    relative = FORMATS[judged.golden.case.dtype].u ** 0.5 / 2
+    relative = FORMATS[judged.golden.case.computed_in].u ** 0.5 / 2
     with np.errstate(invalid="ignore"):
         near = np.abs(got - x) <= WIDE * np.where(np.isfinite(bound), bound, 0.0) + relative * np.abs(x - value)
         far: Array = ~(near | (got == x) | (np.isnan(got) & np.isnan(x)) | np.isinf(bound))
@@ -183,7 +183,7 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
     Only the elements that are wrong somewhere are looked at: `screen` has compared the others. A nan that matches a nan is consistent, and
     is evidence of nothing.
     """
-    dtype = judged.golden.case.dtype
+    dtype = judged.golden.case.computed_in
     if plan.simulated:
         return _prove_simulated(plan, judged)
     possible = np.ones(len(CLASSES), bool)
@@ -239,7 +239,7 @@ def _prove_simulated(plan: Plan, judged: Judged) -> Proof | None:
 def _computed(plan: Plan, judged: Judged) -> Iterator[States]:
     """The states of a plan without an error analysis: in the case's own format where a rounding is what the plan is about."""
     if plan.simulated:
-        return predict(plan, Float(judged.golden.case.dtype), plan.simulated)
+        return predict(plan, Float(plan.case.computed_in), plan.simulated)
     return predict(plan, judged.arithmetic)
 
 
@@ -250,10 +250,10 @@ def _numbers(states: States, name: str, array: str, shape: tuple[int, ...]) -> A
 
 def changed(plan: Plan, judged: Judged) -> Mapping[str, Array]:
     """Per parameter, the elements that the prediction takes so far from the expectation that a backend which computes it would fail."""
-    found = {name: np.zeros(touched.shape, bool) for name, touched in judged.touched.items()}
+    elements_of = {name: np.zeros(touched.shape, bool) for name, touched in judged.touched.items()}
     for name, elements in _changes(plan, judged):
-        found[name] |= elements
-    return found
+        elements_of[name] |= elements
+    return elements_of
 
 
 def is_changed(plan: Plan, judged: Judged) -> bool:

@@ -41,7 +41,7 @@ class Hypothesis:
 
     id, about: its name, and the sentence that a verdict prints; family: where it comes from (picks, settings, formats ...);
     plan: how it computes a case, None for a case that it leaves as it is; parts: the ids of which it consists, where it is several;
-    rank: of several that compute the same, the one of the lowest rank is named first; pairs: whether it may be one of a pair;
+    rank: of several that compute the same, the one with the lowest rank is named first; pairs: whether it may be one of a pair;
     beside_named: whether it may be one beside a hypothesis that is named already; pattern, number: where hypotheses differ by a number
     alone, the sentence with `{n}` in its place, and the number; fitted: whether a number in it was fitted to a case;
     members: the hypotheses of which a pair consists.
@@ -77,12 +77,12 @@ def predict(plan: Plan, a: Arithmetic, forms: Forms = ONE) -> Iterator[States]:
 
 
 def together(first: Hypothesis, second: Hypothesis) -> Hypothesis:
-    """Both at once: the second one's inputs are made of the first one's. Cases that either leaves as they are are not concerned."""
+    """Both at once: the second one's inputs are made of the first one's. There is no plan for a case that either leaves unchanged."""
 
     def plan(case: Case, table: Dialect) -> Plan | None:
-        one = first.plan(case, table)
-        other = None if one is None else second.plan(one.case, table)
-        return None if one is None or other is None else _joined(one, other)
+        first_plan = first.plan(case, table)
+        second_plan = None if first_plan is None else second.plan(first_plan.case, table)
+        return None if first_plan is None or second_plan is None else _joined(first_plan, second_plan)
 
     return Hypothesis(
         id=f"{first.id} with {second.id}",
@@ -97,20 +97,20 @@ def together(first: Hypothesis, second: Hypothesis) -> Hypothesis:
 
 
 COUNTED = {"clock", "counter", "bias"}
-"""Stages that say what the bias corrections count, or whether there are any."""
+"""Stages that decide what the bias corrections count, or whether there are any."""
 
 
-def _joined(one: Plan, other: Plan) -> Plan | None:
+def _joined(first: Plan, second: Plan) -> Plan | None:
     """Two plans as one; None where both change the same part of a step: the same stage, the same hook, or the count by either."""
-    stages = [{stage for deviation in plan.deviations for stage in deviation.picks} for plan in (one, other)]
-    if any(plan.hooks.clock and picked & COUNTED for plan, picked in ((one, stages[1]), (other, stages[0]))):
+    stages = [{stage for deviation in plan.deviations for stage in deviation.picks} for plan in (first, second)]
+    if any(plan.hooks.clock and picked & COUNTED for plan, picked in ((first, stages[1]), (second, stages[0]))):
         return None
-    hooked = [{name for name in ("read", "clock", "owner", "alike", "after") if getattr(plan.hooks, name)} for plan in (one, other)]
-    altered = [plan.alter is not None or plan.root is not None for plan in (one, other)]
+    hooked = [{name for name in ("read", "clock", "owner", "alike", "after") if getattr(plan.hooks, name)} for plan in (first, second)]
+    altered = [plan.alter is not None or plan.root is not None for plan in (first, second)]
     if stages[0] & stages[1] or hooked[0] & hooked[1] or all(altered):
         return None
-    hooks = replace(one.hooks, **{name: getattr(other.hooks, name) for name in hooked[1]})
-    if other.hooks.owner or other.hooks.alike:
-        hooks = replace(hooks, shared=other.hooks.shared)
-    alters = other if altered[1] else one
-    return Plan(other.case, one.deviations + other.deviations, hooks, alters.alter, alters.root, one.scalars or other.scalars)
+    hooks = replace(first.hooks, **{name: getattr(second.hooks, name) for name in hooked[1]})
+    if second.hooks.owner or second.hooks.alike:
+        hooks = replace(hooks, shared=second.hooks.shared)
+    alters = second if altered[1] else first
+    return Plan(second.case, first.deviations + second.deviations, hooks, alters.alter, alters.root, first.scalars or second.scalars)

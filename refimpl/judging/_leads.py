@@ -1,4 +1,4 @@
-"""Leads: what can be said of failures that no cause explains: which arrays, from which step, where, how large, and what they share."""
+"""Leads: facts about failures that no cause explains: which arrays, from which step, where, how large, and what they share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._evidence import Judged
 from ._places import Seen, place_of, seen
 
 FEW = 3
-"""Failing cases with a condition in common that are needed before it is told: two may share anything."""
+"""How many failing cases must share a condition before it is reported: two may share one by chance."""
 
 
 def leads(failures: Sequence[Judged], passed: Sequence[Judged]) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def _first_step(judged: Judged) -> int:
 
 
 def _sizes(failures: Sequence[Judged]) -> Iterator[str]:
-    """How large the error is beside the change that the array has made, per array; a constant share is told."""
+    """The size of the error relative to the change of the array, per array; a constant ratio is reported as such."""
     for array in ARRAYS:
         shares = np.concatenate(
             [np.zeros(0), *(_shares(judged, name, array) for judged in failures for name, key in judged.keys if key == array)]

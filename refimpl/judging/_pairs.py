@@ -1,7 +1,7 @@
 """Pairs: two hypotheses that act together in one case.
 
-There are a hundred thousand pairs. Most are ruled out by the moments: where only one of two changes a moment, the pair's moment is that
-one's, so it must be the backend's.
+There are a hundred thousand pairs. The moments exclude most of them: if only one of two hypotheses changes a moment, the moment of the
+pair is that of this hypothesis, and must be that of the backend.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ABLE = ("picks", "settings", "counters", "calls", "order")
 """Families whose hypotheses are tried in pairs."""
 
 MOST = 1500
-"""Pairs that are tried on a case, the plainest first."""
+"""How many pairs are tried on a case, those of the lowest rank first."""
 
 NEAR = 1e-3
-"""Two numbers are taken for the same where they are nearer than this share of what sets them apart from the dialect's."""
+"""Two numbers count as equal if their relative difference is at most this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +50,13 @@ def pairs(judged: Judged, table: Dialect, named: Sequence[Hypothesis]) -> Iterat
     known = [single for single in able if single.hypothesis in named]
     narrow = [_prediction(hypothesis, judged, table, at, plain) for hypothesis in library(table.name) if hypothesis.beside_named and known]
     beside = [single for single in narrow if single is not None and single.hypothesis not in named]
-    found = [
+    candidates = [
         (first.hypothesis, second.hypothesis)
         for first, second in chain(combinations(able, 2), product(known, beside))
         if _both_change(first, second, named) and all(_possible(first, second, array, plain, got) for array in moments)
     ]
-    found.sort(key=lambda pair: (not any(hypothesis in named for hypothesis in pair), sum(hypothesis.rank for hypothesis in pair)))
-    for first, second in found[:MOST]:
+    candidates.sort(key=lambda pair: (not any(hypothesis in named for hypothesis in pair), sum(hypothesis.rank for hypothesis in pair)))
+    for first, second in candidates[:MOST]:
         yield together(first, second)
 
 
@@ -104,7 +104,7 @@ def _prediction(hypothesis: Hypothesis, judged: Judged, table: Dialect, at: int,
     if plan is None:
         return None
     arrays = _at(plan, judged, at)
-    least = 2 * FORMATS[judged.golden.case.dtype].u  # p is far larger than what a change of eps makes of it
+    least = 2 * FORMATS[judged.golden.case.computed_in].u  # p is far larger than what a change of eps makes of it
     changes = frozenset(
         array for array, values in arrays.items() if not np.allclose(values, plain[array], rtol=least, atol=0, equal_nan=True)
     )

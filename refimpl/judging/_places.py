@@ -1,7 +1,7 @@
 """Places: where a hypothesis holds, when it does not hold everywhere: columns, rows, elements, tensors or groups from some number on.
 
-A place is read off the elements: every element that the hypothesis changes and that is wrong lies inside, every one that it changes and
-that is right lies outside, in every case that there is, the passing ones among them.
+A place is derived from the elements that the hypothesis changes: in every case, passing ones too, those that are wrong lie inside and
+those that are right lie outside.
 """
 
 from __future__ import annotations
@@ -105,13 +105,13 @@ TAILS = (
     ("element-tails", "element", "size", "the last elements, where their number is no multiple of {n}"),
     ("row-tails", "rank", "rows in the gradient", "the last rows of a gradient, where their number is no multiple of {n}"),
 )
-"""Places that are what is left over of a whole number of blocks: the id, the coordinate, how many there are, and the words."""
+"""Places behind the last whole block: the id, the coordinate, the coordinate that holds the count, and the words."""
 
 LARGEST_BLOCK = 1024
 
 
 def place_of(evidence: Sequence[Seen]) -> Place | None:
-    """The first place that agrees with everything that was seen; None where none does, or where nothing right was seen beside it."""
+    """The first place that agrees with everything that was seen; None where none does, or where no right element was seen."""
     if all(part.wrong.all() for part in evidence):
         return None
     return next(_places(evidence), None)
@@ -128,8 +128,8 @@ def _places(evidence: Sequence[Seen]) -> Iterator[Place]:
         if first > max(last, 0):
             n = f"{first:,}" if last == first - 1 else f"{last + 1:,} to {first:,}"
             yield Place(id, words.format(n=n))
-    for id, name, of, words in TAILS:
-        where, total = (np.concatenate([part.coordinates[key] for part in evidence if len(part.wrong)]) for key in (name, of))
+    for id, name, limit, words in TAILS:
+        where, total = (np.concatenate([part.coordinates[key] for part in evidence if len(part.wrong)]) for key in (name, limit))
         for narrow in (False, True):
             for block in range(2, LARGEST_BLOCK + 1):
                 inside = (where >= total - total % block) & ((total > block) if narrow else True)

@@ -1,7 +1,7 @@
 """The search for causes: which hypotheses explain the failures of a dialect, and which of these nothing refutes.
 
 Predictions in double screen every hypothesis on a few small failures; what fits there is screened on all of them; what then explains most
-is proven with bounds, and held against every passing case. A cause that others refute may hold at a place or under a condition.
+is proven with bounds, and compared with every passing case. A cause that others refute may hold at a place or under a condition.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ LARGE = 20_000
 """The cost of a case beyond which not every hypothesis is screened on it."""
 
 CERTAIN = 0.5
-"""The share of the explained cases that must be evidence, for the others to count that are only consistent with a cause."""
+"""The share of the explained cases that must be evidence, or the cases that are only consistent with a cause do not count."""
 
 TOLD = 3
-"""Sentences that are told beside the first where several hypotheses of one name explain the same."""
+"""How many sentences follow the first where several hypotheses of one name explain the same cases."""
 
 TIED = 6
-"""Hypotheses that compute the same and are named beside the first."""
+"""How many hypotheses that compute the same are named beside the first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ def _told(variants: Sequence[Hypothesis]) -> str:
 
 
 class Search:
-    """The failures of one dialect, and what has been found out about them. Results are kept: a hypothesis is screened once per case."""
+    """The failures of one dialect, and what is known about them. Results are cached: a hypothesis is screened once per case."""
 
     def __init__(self, table: Dialect, failures: Sequence[Judged], passed: Sequence[Judged], loosest: int) -> None:
         self.table, self.loosest = table, loosest
@@ -147,15 +147,15 @@ class Search:
         return proof is not None and proof.tells
 
     def _pairs(self, left: Sequence[Judged], named: Sequence[Hypothesis]) -> list[Hypothesis]:
-        found: dict[Hypothesis, None] = {}
+        explaining: dict[Hypothesis, None] = {}
         for probe in [probe for probe in probes(left) if probe.cost <= LARGE][:3]:
             for hypothesis in pairs(probe, self.table, named):
                 if self._explains(hypothesis, probe) and all(self._adds(hypothesis, member, probe) for member in hypothesis.members):
-                    found[hypothesis] = None
-        return list(found)
+                    explaining[hypothesis] = None
+        return list(explaining)
 
     def _adds(self, pair: Hypothesis, member: Hypothesis, probe: Judged) -> bool:
-        """Whether a pair computes something else than one of its members alone: the other is no mere rounding, and not idle."""
+        """Whether a pair computes something else than one of its members alone: the other is more than a rounding, and has an effect."""
         plan, alone = self.plan(pair, probe), self.plan(member, probe)
         return plan is not None and (alone is None or differ(plan, alone, probe))
 

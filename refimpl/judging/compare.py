@@ -27,7 +27,8 @@ def _judge_states(golden: Golden, outcome: Outcome, require: str, verdict: CaseV
     if golden.case.error is not None:
         return replace(verdict, status=Status.FAILED, reason=f"accepted what must be refused ({golden.case.error})")
     arrays = tuple(_judge_arrays(golden, outcome))
-    attained = None if any(one.attained is None for one in arrays) else max((str(one.attained) for one in arrays), key=CLASSES.index)
+    classes = [array.attained for array in arrays]
+    attained = None if None in classes else max(map(str, classes), key=CLASSES.index)
     conforms = attained is not None and CLASSES.index(attained) <= CLASSES.index(require)
     mismatch = None if conforms else first_mismatch(golden, outcome, require)
     reason = "; ".join(outcome.changed)
@@ -54,21 +55,21 @@ def _shown(golden: Golden, outcome: Outcome) -> Iterator[tuple[str, str, Array, 
 
 def first_mismatch(golden: Golden, outcome: Outcome, require: str) -> Mismatch | None:
     """The earliest element outside its bound: by step, then array, then parameter, then position."""
-    found: list[tuple[int, int, Mismatch]] = []
+    mismatches: list[tuple[int, int, Mismatch]] = []
     for name, array, got, expected in _shown(golden, outcome):
         ratio = ratios(got, expected, require)
         outside = np.argwhere(ratio > 1)
         if len(outside):
             at = tuple(int(i) for i in outside[0])
             place = (at[0], ARRAYS.index(array))
-            found.append((*place, mismatch_at(golden, name, array, at, got, expected, require, float(ratio[at]))))
-    return min(found, key=lambda one: one[:2])[2] if found else None
+            mismatches.append((*place, mismatch_at(golden, name, array, at, got, expected, require, float(ratio[at]))))
+    return min(mismatches, key=lambda entry: entry[:2])[2] if mismatches else None
 
 
 def mismatch_at(
     golden: Golden, name: str, array: str, at: tuple[int, ...], got: Array, expected: Expected, require: str, ratio: float
 ) -> Mismatch:
-    """What there is to say of one element. at: its index among the recorded steps, then its position; ratio: its |error|/bound."""
+    """The mismatch at one element. at: its index among the recorded steps, then its position; ratio: its |error|/bound."""
     allowed = "" if expected.allowed is None else " or ".join(kind for kind, bit in KINDS.items() if expected.allowed[at] & bit)
     return Mismatch(
         param=name,
@@ -98,7 +99,7 @@ def _judge_raised(golden: Golden, outcome: Outcome, require: str, verdict: CaseV
 
 
 def _with_control(golden: Golden, control: Outcome, verdict: CaseVerdict) -> CaseVerdict:
-    """The verdict on a refusal whose control gave no states: what is right is refused too, or the control cannot be run."""
+    """The verdict on a refusal whose control gave no states: the backend refuses a right case too, or cannot run the control."""
     mended = refusals.control(golden.case).mended
     said = control.message.partition("\n")[0]
     if control.end is End.UNSUPPORTED:

@@ -35,7 +35,7 @@ def leads_of(
     diagnoses: Sequence[Diagnosis],
     required: str = CPU_CLASS,
 ) -> tuple[str, ...]:
-    """What can be said of the failures that no diagnosis explains; a sentence each, dialect by dialect."""
+    """Facts about the failures that no diagnosis explains; a sentence each, dialect by dialect."""
     failures, passed = judged_cases(goldens, outcomes, verdicts, required)
     explained = {id for diagnosis in diagnoses for id in diagnosis.cases}
     left = [judged for judged in failures if judged.golden.case.id not in explained]
@@ -59,7 +59,7 @@ def _of(name: str, cases: Sequence[Judged]) -> list[Judged]:
 
 
 def _stories(findings: Sequence[Finding], failures: Sequence[str]) -> list[Diagnosis]:
-    """The same cause in several dialects is told once; the one that explains most comes first."""
+    """The same cause in several dialects is reported once; the one that explains most comes first."""
     together: list[list[Finding]] = []
     for finding in findings:
         same = next((group for group in together if _common([*group, finding])), None)
@@ -81,7 +81,7 @@ def _stories(findings: Sequence[Finding], failures: Sequence[str]) -> list[Diagn
 
 
 def _common(findings: Sequence[Finding]) -> list[str]:
-    """The sentences that every one of some findings may be told by, where these are of one cause at one place; empty where they are not."""
+    """The sentences that fit all of the findings, if they have one cause at one place; empty otherwise."""
     if len({(finding.id, finding.where) for finding in findings}) > 1:
         return []
     first, *others = ([hypothesis.about for hypothesis in finding.variants] for finding in findings)

@@ -1,4 +1,4 @@
-"""The smallest failing case once more: alone and twice, and, where it then passes, after the cases before it."""
+"""Run the smallest failing case again: alone, twice, and if it then passes, once more after the cases before it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .compare import judge
 from .verdict import OF_RUNS, CaseVerdict, Diagnosis, Rerun, Status
 
 NOT_DETERMINISTIC, ONLY_AFTER = "not-deterministic", "only-after-other-cases"
-"""What running a case again may show, as the ids of causes."""
+"""The ids of the causes that running a case again may show."""
 
 ABOUT = {
     NOT_DETERMINISTIC: "the same calls do not give the same results: when the case was run again, it came out otherwise, bit for bit",
@@ -25,9 +25,9 @@ ABOUT = {
 def run_again(
     run: BackendRun, goldens: Sequence[Golden], outcomes: Sequence[Outcome], verdicts: Sequence[CaseVerdict], required: str
 ) -> Rerun | None:
-    """What comes of the smallest case that fails by its numbers or by an error; None where there is none, or no worker for it.
+    """The result of running the smallest case again that fails by its numbers or an error; None where there is none, or no worker.
 
-    A case that hung is left alone: it would take its time again. The backend's worker is replaced before each run.
+    A case that hung is not run again: it would hang again. The backend's worker is replaced before each run.
     """
     failing = [index for index, verdict in enumerate(verdicts) if _is_worth_it(verdict, outcomes[index])]
     if not failing:
@@ -35,7 +35,7 @@ def run_again(
     index = min(failing, key=lambda index: _size(goldens[index].case))
     try:
         return _again(run, goldens[index], run.before(index), required)
-    except HarnessError:  # no worker gets ready any more: that is known of the backend already, or will be said of its next run
+    except HarnessError:  # no worker starts any more: the backend's outcomes show that already, or its next run will
         return None
 
 
@@ -44,7 +44,7 @@ def _again(run: BackendRun, golden: Golden, before: Sequence[Golden], required: 
     alone_passes = _passes(golden, first, required) and _passes(golden, second, required)
     deterministic = _same(first, second)
     if alone_passes and deterministic:
-        # It may be chance that it passed: only if it fails again after the same cases, it is these that matter.
+        # It may have passed by chance. Only if it fails again after the same cases, these cases are the cause.
         deterministic = not _passes(golden, _after(run, before, golden), required)
     return Rerun(golden.case.id, alone_passes, deterministic)
 
@@ -60,7 +60,7 @@ def _after(run: BackendRun, before: Sequence[Golden], golden: Golden) -> Outcome
 
 
 def causes(rerun: Rerun | None) -> Iterator[Diagnosis]:
-    """What a rerun has shown, as causes of that one case."""
+    """The causes that a rerun has shown, for that one case."""
     if rerun is not None and not rerun.deterministic:
         yield Diagnosis(deviations=(NOT_DETERMINISTIC,), about=ABOUT[NOT_DETERMINISTIC], cases=(rerun.case_id,), family=OF_RUNS)
     elif rerun is not None and rerun.alone_passes:
@@ -79,9 +79,9 @@ def _passes(golden: Golden, outcome: Outcome, required: str) -> bool:
     return judge(golden, outcome, required).status is Status.PASSED
 
 
-def _same(one: Outcome, other: Outcome) -> bool:
+def _same(first: Outcome, second: Outcome) -> bool:
     """Whether two outcomes are the same: how they ended, and every bit of the states."""
-    return one.end is other.end and _bits(one) == _bits(other)
+    return first.end is second.end and _bits(first) == _bits(second)
 
 
 def _bits(outcome: Outcome) -> dict[tuple[str, str], bytes]:

@@ -1,4 +1,4 @@
-"""What refimpl says of a backend: plain data between judging and reporting."""
+"""The verdict on a backend: plain data that judging makes and a report shows."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ArrayVerdict:
 
 
 OF_RUNS = "runs"
-"""The family of causes that a second run shows, and no number."""
+"""The family of causes that a second run shows, not the numbers of the first."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class CaseVerdict:
 
 @dataclass(frozen=True)
 class Rerun:
-    """What came of the smallest failing case when it was run again: alone, in a worker of its own, twice.
+    """The result of running the smallest failing case again: alone, in a new worker, twice.
 
     alone_passes: it passed, both times; deterministic: both gave the same bits, and, where it passed, it failed again in a worker
     that had run the cases before it.
@@ -129,11 +129,11 @@ class Rerun:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that `check` has to say: what was judged, by which class, each verdict, and the named causes.
+    """The content of a report of `check`: what was judged, by which class, each verdict, and the named causes.
 
     problems: waivers that no longer apply; failure: how a program ended that failed although it had written every result;
-    profiles: case id to where its arrays are wrong, for a report that draws it; rerun: what came of running a failing case again;
-    narrowed: only the cases of some ids were asked for; strict: what was not judged is a failure too; leads: what can be said of the
+    profiles: case id to where its arrays are wrong, for a report that draws it; rerun: the result of running a failing case again;
+    narrowed: only the cases of some ids were asked for; strict: what was not judged is a failure too; leads: facts about the
     failures that no cause explains; not_run: selected cases that were left out, because the run was to stop at the first failure.
     """
 

@@ -37,7 +37,7 @@ class Waiver:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's own, but a key that stands twice in an entry is an error: its first value would be lost without a word."""
+    """The loader of PyYAML, with an error for a repeated key: its first value would be lost silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -51,7 +51,7 @@ def read_waivers(file: Path) -> tuple[Waiver, ...]:
     """The entries of a waiver file; raises UsageError with the file, the entry (from 1) and the key that is wrong."""
     try:
         text = decode_text(read_bytes(file, SIZE_LIMIT), file)
-        entries = yaml.load(text, Loader=_Loader)  # a SafeLoader, that refuses repeated keys besides
+        entries = yaml.load(text, Loader=_Loader)  # a SafeLoader that also refuses repeated keys
     except VectorError as error:
         raise UsageError(f"{file}: cannot be read: {error.reason}", "name a YAML file") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -101,7 +101,7 @@ def waive(
 
     narrowed: only some cases were asked for, so that a waiver which matches none of those that ran says nothing.
     """
-    causes = {(case, deviation) for one in diagnoses for case in one.cases for deviation in one.deviations}
+    causes = {(case, deviation) for diagnosis in diagnoses for case in diagnosis.cases for deviation in diagnosis.deviations}
     waived = tuple(_waived(verdict, waivers, causes) for verdict in verdicts)
     problems = (_problem(waiver, verdicts, causes, narrowed) for waiver in waivers)
     return waived, tuple(problem for problem in problems if problem)
@@ -113,7 +113,7 @@ def _applies(waiver: Waiver, verdict: CaseVerdict, causes: set[tuple[str, str]])
 
 
 def _waived(verdict: CaseVerdict, waivers: Sequence[Waiver], causes: set[tuple[str, str]]) -> CaseVerdict:
-    waiver = next((one for one in waivers if _applies(one, verdict, causes)), None)
+    waiver = next((candidate for candidate in waivers if _applies(candidate, verdict, causes)), None)
     return replace(verdict, status=Status.WAIVED, waiver=str(waiver)) if waiver else verdict
 
 

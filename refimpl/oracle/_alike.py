@@ -1,4 +1,4 @@
-"""Alternatives that come to the same number in a case, so that nothing need be computed to know that it does not tell them apart."""
+"""Alternatives that give the same numbers in a case, so that it is known without a computation that the case cannot distinguish them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..reference.counters import is_empty
 
 @dataclass(frozen=True)
 class Alike:
-    """What a case leaves open of the alternatives below.
+    """The properties of a case that decide which of the alternatives below it can distinguish.
 
     sparse: a gradient that is not dense; empty: one without rows; zeros, cancelled: a stored row of zeros, and one whose values may
     add up to zero; counted_alike: every parameter has a gradient at every step, and they begin at the same count; centralizable: a
@@ -35,22 +35,22 @@ class Alike:
 
     @classmethod
     def of(cls, case: Case, hypers: Sequence[Hyper]) -> Alike:
-        given = [step.gradients.get(param.name) for step in case.steps for param in case.params]
-        sparse = [gradient for gradient in given if gradient is not None and not isinstance(gradient, (np.ndarray, np.generic))]
+        gradients = [step.gradients.get(param.name) for step in case.steps for param in case.params]
+        sparse = [gradient for gradient in gradients if gradient is not None and not isinstance(gradient, (np.ndarray, np.generic))]
         sums = list(_stored_sums(case))
         return cls(
             sparse=bool(sparse),
             empty=any(map(is_empty, sparse)),
-            zeros=any(bool((~(of != 0).any(axis=1)).any()) for of in sums),
-            cancelled=any(bool((~(np.abs(of.sum(axis=1)) > 1e-6 * np.abs(of).sum(axis=1))).any()) for of in sums),
-            counted_alike=all(gradient is not None for gradient in given) and len({param.step for param in case.params}) == 1,
+            zeros=any(bool((~(row_sums != 0).any(axis=1)).any()) for row_sums in sums),
+            cancelled=any(bool((~(np.abs(row_sums.sum(axis=1)) > 1e-6 * np.abs(row_sums).sum(axis=1))).any()) for row_sums in sums),
+            counted_alike=all(gradient is not None for gradient in gradients) and len({param.step for param in case.params}) == 1,
             parameters=len(case.params),
             centralizable=any(centralizes(param.value.shape) for param in case.params),
             plain_numbers=all(hyper.lr and hyper.beta1 and hyper.beta2 for hyper in hypers),
         )
 
     def simplified(self, picks: Picks) -> Picks:
-        """The picks with one alternative for all that come to the same real numbers in the case."""
+        """The picks, with one alternative in place of all that give the same real numbers in the case."""
         same: dict[str, Any] = {
             "counter": self._counter(picks),
             "touch": self._touch(picks),
@@ -89,9 +89,9 @@ class Alike:
 def _stored_sums(case: Case) -> Iterator[Array]:
     """The sum of the occurrences of each row that a gradient stores, (rows, width), of every gradient that is not dense."""
     for param in case.params:
-        given = [step.gradients.get(param.name) for step in case.steps]
-        by_elements = any(is_element_gradient(gradient) for gradient in given)
-        for gradient in given:
+        gradients = [step.gradients.get(param.name) for step in case.steps]
+        by_elements = any(is_element_gradient(gradient) for gradient in gradients)
+        for gradient in gradients:
             if gradient is None or isinstance(gradient, (np.ndarray, np.generic)):
                 continue
             rows = laid_out(gradient, param.value.shape)

@@ -1,11 +1,11 @@
-"""Which deviations a case catches: those that are proven to leave its expectation by far."""
+"""Which deviations a case catches: those that are proven to lie far from its expectation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from ..arithmetic import CLASSES, Arithmetic, Float
 from ..case import Case
 from ..dialects import Deviation, Picks, dialect, differing_stages
-from ..dialects.stages import Merge
+from ..dialects.stages import Merge, Second
 from ..gradients import Array, RowGradient, is_element_gradient
 from ..reference import FIELDS, States, scheduled, trajectory
 from ._alike import Alike
@@ -28,10 +28,10 @@ SCREEN_DISTANCE = 5
 """A deviation that stays within so many bounds in doubles is not worth a proof: doubles are nearer to the exact result than that."""
 
 UNSCREENED_STEPS = 2
-"""Steps in which a proof is tried at once: most deviations show there, and to screen them first would cost as much."""
+"""In these first steps a proof is tried without screening: most deviations show there, and screening would cost as much."""
 
 LAST_STEP = 300
-"""The last step of a long horizon in which a claim is sought: a deviation shows early, or its proof costs more than it tells."""
+"""The last step of a long horizon that is searched: most deviations show early, and a later proof costs too much."""
 
 
 def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation]) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation])
     few = whole if narrow is case else _Proof.of(narrow, expected)
     alike = Alike.of(case, [dialect(case.dialect).resolve(hyper)[0] for hyper in settings.hypers])
     plain = tuple(map(alike.simplified, settings.plain))
-    answers: dict[tuple[Picks, ...], bool] = {plain: False}  # deviations that come to the same picks compute the same
+    answers: dict[tuple[Picks, ...], bool] = {plain: False}  # deviations with the same picks compute the same
     caught = []
     for deviation in candidates:
         picks = tuple(map(alike.simplified, settings.picked(deviation)))
@@ -55,8 +55,10 @@ def catches(case: Case, expected: Expectations, candidates: Iterable[Deviation])
 
 
 def catches_of_reduced(reduced: Reduced, expected: Expectations, candidates: Iterable[Deviation]) -> tuple[str, ...]:
-    """`catches`, by one row of each class and their expectations; without deviations that see which occurrences are neighbours."""
-    able = (deviation for deviation in candidates if reduced.whole or deviation.picks.get("merge") is not Merge.ADJACENT)
+    """`catches`, by one row of each class and their expectations; without deviations that see neighbours of a row or an element."""
+    able = (
+        deviation for deviation in candidates if reduced.whole or not {Merge.ADJACENT, Second.ROW_SQUARES} & set(deviation.picks.values())
+    )
     return catches(reduced.case, expected, able)
 
 
@@ -72,6 +74,7 @@ class _Settings:
 
     dialect: str
     hypers: tuple[Mapping[str, object], ...]
+    scales: tuple[float, ...]
     plain: tuple[Picks, ...]
     idle: frozenset[str]
 
@@ -82,12 +85,19 @@ class _Settings:
             hypers += [hyper for of_groups in scheduled(case) for hyper in of_groups]
         different = tuple({tuple(sorted(hyper.items())): hyper for hyper in hypers}.values())
         idle = frozenset(stage for stage, is_idle in IDLE_STAGES.items() if is_idle(case))
-        return cls(case.dialect, different, tuple(dialect(case.dialect).resolve(hyper)[1] for hyper in different), idle)
+        scales = tuple(dict.fromkeys(step.grad_scale for step in case.steps)) or (1.0,)
+        return cls(case.dialect, different, scales, tuple(_resolved(case.dialect, different, scales)), idle)
 
     def picked(self, deviation: Deviation) -> tuple[Picks, ...]:
         """What the deviation picks under each, with every idle stage as the dialect has it."""
-        other = (dialect(self.dialect).resolve(hyper, (deviation,))[1] for hyper in self.hypers)
+        other = _resolved(self.dialect, self.hypers, self.scales, (deviation,))
         return tuple(_with_stages(picks, self.idle, plain) for plain, picks in zip(self.plain, other))
+
+
+def _resolved(
+    name: str, hypers: Iterable[Mapping[str, object]], scales: Iterable[float], deviations: tuple[Deviation, ...] = ()
+) -> Iterator[Picks]:
+    return (dialect(name).resolve(hyper, deviations, scale)[1] for hyper, scale in product(hypers, scales))
 
 
 def _with_stages(picks: Picks, stages: frozenset[str], plain: Picks) -> Picks:
@@ -108,6 +118,7 @@ def has_duplicates(case: Case) -> bool:
 IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
     "resume": lambda case: all(param.exp_avg is None for param in case.params),
     "schedule": lambda case: not any(change for step in case.steps for change in step.hyper),
+    "skip": lambda case: not any(step.found_inf for step in case.steps),
     "merge": lambda case: not has_duplicates(case),
     "precision": lambda case: case.dtype != "float64",
 }
@@ -116,7 +127,7 @@ IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
 
 @dataclass(frozen=True, eq=False)
 class _Limits:
-    """All arrays of all parameters at one recorded step, one after the other: where they must be, within what, and where that is known.
+    """All arrays of all parameters at one recorded step, one after the other: the expected value, its bound, and where both are known.
 
     places: (parameter, field of State) of each array, in their order.
     """
@@ -162,11 +173,11 @@ def _limits(case: Case, expected: Expectations) -> dict[int, _Limits]:
     for at, step in enumerate(case.record):
         places, parts = [], []
         for name, arrays in expected.items():
-            for array, one in arrays.items():
-                bound = one.bound[CLASSES[-1]][at].astype(np.float64)
+            for array, array_expected in arrays.items():
+                bound = array_expected.bound[CLASSES[-1]][at].astype(np.float64)
                 places.append((name, FIELDS[array]))
-                parts.append((one.value[at], bound, inside[name][at] & np.isfinite(bound)))
-        limits[step] = _Limits(tuple(places), *(np.concatenate([part.reshape(-1) for part in of]) for of in zip(*parts)))
+                parts.append((array_expected.value[at], bound, inside[name][at] & np.isfinite(bound)))
+        limits[step] = _Limits(tuple(places), *(np.concatenate([part.reshape(-1) for part in column]) for column in zip(*parts)))
     return limits
 
 
@@ -195,7 +206,7 @@ class _Proof:
         return limit.proven(balls) or (bool(undefined.any()) and self._is_not_finite(deviation, step, undefined))
 
     def _is_not_finite(self, deviation: Deviation, step: int, places: Array) -> bool:
-        """Whether the deviation gives no number where it divides by an exact zero: what that comes to is for floats to say."""
+        """Whether the deviation gives no finite number where it divides by an exact zero, as computed in floats."""
         _, numbers = next(islice(self.run(_floats(self.case.dtype), deviation), step - 1, None))
         return numbers is not None and not np.isfinite(numbers[places]).all()
 

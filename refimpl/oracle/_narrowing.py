@@ -1,11 +1,12 @@
-"""A case with a few columns of each parameter: the others are nothing that a proof on these would need.
+"""A case with a few columns of each parameter: a proof about these columns does not need the others.
 
-Every stage works on a column by itself but for those that look at a whole row: a mean that is subtracted, a row that is skipped because
-all of its values are zero. What the rest of a step reads beside a column (row numbers, counts, scalars) stays as it is.
+Every stage works on a column by itself except those that read a whole row: a mean that is subtracted or divided by, a row that is
+skipped because all of its values are zero. The other inputs of a step (row numbers, counts, scalars) stay the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..case import Case, Expected, Param, Step
 from ..dialects import Picks
-from ..dialects.stages import Centralization, Touch
+from ..dialects.stages import Centralization, Second, Touch
 from ..gradients import Array, RowGradient, is_element_gradient, row_layout
 from .expectations import Expectations
 
@@ -21,12 +22,16 @@ COLUMNS = 2
 """How many columns are kept of a parameter: the first one, and the last."""
 
 WIDE = 8
-"""Columns from which on a parameter is narrowed: with fewer, what a step costs beside its numbers is the most of it."""
+"""The least number of columns of a parameter that is narrowed: with fewer, most of the cost of a step is overhead."""
 
 
 def sees_rows(picks: Picks) -> bool:
-    """Whether some stage looks at a row as a whole, so that a column of it does not tell what it computes."""
-    return picks.centralization is not Centralization.NONE or picks.touch in (Touch.NONZERO, Touch.NONZERO_SUM)
+    """Whether some stage reads a whole row, so that its result does not follow from a column alone."""
+    return (
+        picks.centralization is not Centralization.NONE
+        or picks.touch in (Touch.NONZERO, Touch.NONZERO_SUM)
+        or picks.second is Second.ROW_SQUARES
+    )
 
 
 def narrowed(case: Case, expected: Expectations) -> tuple[Case, Expectations]:
@@ -35,12 +40,15 @@ def narrowed(case: Case, expected: Expectations) -> tuple[Case, Expectations]:
     if not wide:
         return case, expected
     params = tuple(_param(param) if param.name in wide else param for param in case.params)
-    steps = tuple(
-        Step({name: _gradient(of) if name in wide and of is not None else of for name, of in step.gradients.items()}, step.hyper)
-        for step in case.steps
-    )
-    few = {name: {array: _expected(of) if name in wide else of for array, of in arrays.items()} for name, arrays in expected.items()}
+    steps = tuple(replace(step, gradients=_gradients(step, wide)) for step in case.steps)
+    few = {
+        name: {array: _expected(value) if name in wide else value for array, value in arrays.items()} for name, arrays in expected.items()
+    }
     return replace(case, params=params, steps=steps), few
+
+
+def _gradients(step: Step, wide: Container[str]) -> dict[str, Any]:
+    return {name: _gradient(value) if name in wide and value is not None else value for name, value in step.gradients.items()}
 
 
 def _is_wide(case: Case, param: Param) -> bool:

@@ -1,9 +1,9 @@
-"""Row classes: rows of a large case that start alike and are given alike have the same result, so one of them is computed.
+"""Row classes: rows of a large case with equal start values and gradients have the same result, so one of them is computed.
 
-Every stage of a step works on a row by itself, but for the scalars, which a parameter's rows share. Two rows whose start values are the
-same bits, and whose occurrences are the same bits in the same order at every step, therefore end alike, in every number system and under
-every deviation but one: *neighbouring* occurrences (Merge.ADJACENT) are neighbours in the whole gradient.
-Where every gradient is dense and no row is centralized, the elements of a row do not see each other either: the classes are of elements.
+Every stage of a step works on a row by itself, except for the scalars, which the rows of a parameter share. Two rows with the
+same bits in their start values, and in their occurrences in the same order at every step, therefore have the same result in every number
+system and under every deviation but one: *neighbouring* occurrences (Merge.ADJACENT) are neighbours in the whole gradient.
+Where every gradient is dense and no row is centralized, an element does not depend on its row either: the classes are of elements.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case, Expected, Param, Step
-from ..dialects.stages import centralizes
+from ..case import Case, Expected, Param
+from ..dialects import dialect
+from ..dialects.stages import Second, centralizes
 from ..gradients import Array, RowGradient, gradient_form, is_element_gradient, row_layout
 
 SMALLEST = 256
-"""Elements from which on a parameter is reduced: below, to look for classes costs as much as to compute."""
+"""The least number of elements of a parameter that is reduced: below, the search for classes costs as much as the computation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,8 @@ class Reduced:
         shapes = {param.name: param.value.shape for param in self.original.params}
         return {
             name: {
-                array: self._expanded(of, self.classes[name], shapes[name]) if name in self.classes else of for array, of in arrays.items()
+                array: self._expanded(array_expected, self.classes[name], shapes[name]) if name in self.classes else array_expected
+                for array, array_expected in arrays.items()
             }
             for name, arrays in expected.items()
         }
@@ -55,56 +57,57 @@ class Reduced:
 def reduced(case: Case) -> Reduced:
     """The case with one row (or element) of each class of its large parameters."""
     classes: dict[str, Array] = {}
+    by_rows = dialect(case.dialect).picks.second is Second.ROW_SQUARES
     params, gradients = [], {}
     whole = True
     for param in case.params:
-        given = [step.gradients.get(param.name) for step in case.steps]
-        layout = _layout(param, given)
-        labels = _classes(param, given, layout) if layout and param.value.size >= SMALLEST else None
+        of_steps = [step.gradients.get(param.name) for step in case.steps]
+        layout = _layout(by_rows, param, of_steps)
+        labels = _classes(param, of_steps, layout) if layout and param.value.size >= SMALLEST else None
         if layout is None or labels is None or 2 * (labels.max() + 1) > len(labels):
             params.append(param)
-            gradients[param.name] = given
+            gradients[param.name] = of_steps
             continue
         first = np.unique(labels, return_index=True)[1]
         kept = np.sort(first)  # in the order of the rows, which a dense gradient keeps to
         classes[param.name] = np.searchsorted(kept, first)[labels]
         params.append(_param(param, kept, layout))
-        gradients[param.name] = [None if gradient is None else _gradient(gradient, kept, layout, param) for gradient in given]
+        gradients[param.name] = [None if gradient is None else _gradient(gradient, kept, layout, param) for gradient in of_steps]
         whole = False
-    steps = tuple(Step({name: of[t] for name, of in gradients.items()}, step.hyper) for t, step in enumerate(case.steps))
+    steps = tuple(replace(step, gradients={name: per_step[t] for name, per_step in gradients.items()}) for t, step in enumerate(case.steps))
     return Reduced(replace(case, params=tuple(params), steps=steps), case, classes, whole)
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a parameter is seen as rows: (rows, width), and the shape of what is kept."""
+    """A parameter as rows: how many, their width, and the shape of a row of the reduced case."""
 
     rows: int
     width: int
     tail: tuple[int, ...]
 
 
-def _layout(param: Param, given: Sequence[Any]) -> _Layout | None:
+def _layout(by_rows: bool, param: Param, gradients: Sequence[Any]) -> _Layout | None:
     """By rows; by elements where the rows do not matter; None where it is neither or has no rows."""
     shape = param.value.shape
     if not param.value.size:
         return None
-    forms = {gradient_form(gradient) for gradient in given if gradient is not None}
-    centralized = centralizes(shape)
+    forms = {gradient_form(gradient) for gradient in gradients if gradient is not None}
+    by_rows = by_rows or centralizes(shape)
     if forms <= {"dense"} or forms == {"elements"}:
-        if not centralized:
+        if not by_rows:
             return _Layout(math.prod(shape), 1, ())
         return _Layout(*row_layout(shape), shape[1:]) if "elements" not in forms else None
     return _Layout(*row_layout(shape), shape[1:]) if "elements" not in forms else None
 
 
-def _classes(param: Param, given: Sequence[Any], layout: _Layout) -> Array:
+def _classes(param: Param, gradients: Sequence[Any], layout: _Layout) -> Array:
     """The class of each row, numbered from 0."""
     labels = np.zeros(layout.rows, np.int64)
     for array in (param.value, param.exp_avg, param.exp_avg_sq, param.max_exp_avg_sq):
         if array is not None:
             labels = _joined(labels, _distinct(array, layout))
-    for gradient in given:
+    for gradient in gradients:
         if gradient is not None:
             labels = _joined(labels, _given(gradient, layout, param))
     return labels

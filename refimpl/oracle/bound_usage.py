@@ -1,4 +1,4 @@
-"""How near admissible computations come to the bound, case by case: the property that every bound of refimpl rests on.
+"""How near admissible computations come to the bound, case by case. Every bound of refimpl relies on this property.
 
 A margin is the largest |computed - exact| / bound, with the expectation and the bound as vectors store them; above 1 the bound
 has been left, and refimpl is wrong. An element that is not finite is inside where its kind is allowed.
@@ -14,11 +14,13 @@ import numpy as np
 from ..arithmetic import CLASSES, CPU_CLASS, Arithmetic, Float
 from ..arithmetic.perturbed import Perturbed
 from ..arithmetic.wide import Wide
-from ..case import ARRAYS, Case, Expected, ratios
+from ..case import ARRAYS, MASTER, Case, Expected, ratios
 from ..dialects import dialect
-from ..dialects.stages import Touch
+from ..dialects.stages import Eps, Touch
 from ..gradients import Array, is_element_gradient, occurrences, row_layout
 from ..reference import ALL, Forms, each, scheduled
+from ..reference.forms import APART, Move
+from ..reference.scalars import SCHEDULED
 from .expectations import expectations, recorded
 
 
@@ -61,24 +63,28 @@ def computations(case: Case, rng: np.random.Generator, per_class: int = 2) -> It
         for reverse in (False, True):
             options = {"tensor_scalars": tensor_scalars, "reverse": reverse}
             name = ", ".join(["float", *(option.replace("_", " ") for option, chosen in options.items() if chosen)])
-            yield Computation(name, numerics_class, Float(case.dtype, **options), drawn())
-            yield Computation(f"double inside, {name}", numerics_class, Wide(case.dtype, **options), drawn())
+            yield Computation(name, numerics_class, Float(case.computed_in, **options), drawn())
+            yield Computation(f"double inside, {name}", numerics_class, Wide(case.computed_in, **options), drawn())
     for numerics_class in CLASSES:
         for k in range(per_class):
             mixed = k % 4 == 3  # a mixture of all forms, element by element, costs as much as all of them
-            perturbed = Perturbed(case.dtype, numerics_class, rng, lanes(case))
+            perturbed = Perturbed(case.computed_in, numerics_class, rng, lanes(case))
             yield Computation("perturbed", numerics_class, perturbed, ALL if mixed else drawn())
 
 
 def admissible_forms(case: Case) -> Iterator[Forms]:
     """Every combination of forms that the betas of a case admit."""
     table = dialect(case.dialect)
-    hypers = [table.resolve(hyper)[0] for groups in scheduled(case) for hyper in groups]
-    return each(max(hyper.beta1 for hyper in hypers), max(hyper.beta2 for hyper in hypers))
+    resolved = [table.resolve(hyper) for groups in scheduled(case) for hyper in groups]
+    beta1, beta2 = (max(getattr(hyper, name) for hyper, _ in resolved) for name in ("beta1", "beta2"))
+    apart = any(picks.direction in SCHEDULED and picks.eps is Eps.PAPER for _, picks in resolved)
+    narrowed = any(param.dtype_of(MASTER) != case.computed_in for param in case.params)
+    moves = [Move.WHOLE, *(APART if apart else ()), *([Move.NARROWED] if narrowed else ())]
+    return each(beta1, beta2, moves=tuple(moves))
 
 
 def lanes(case: Case) -> int:
-    """How many samples of each scalar a case has room for: one per column, where all of its parameters have as many."""
+    """How many samples of each scalar a case can hold: one per column, if all of its parameters have the same number of columns."""
     by_elements = any(is_element_gradient(gradient) for step in case.steps for gradient in step.gradients.values())
     widths = {row_layout(param.value.shape)[1] for param in case.params}
     return widths.pop() if len(widths) == 1 and not by_elements else 1
@@ -89,7 +95,7 @@ def margins(case: Case, some: Sequence[Computation]) -> list[Margin]:
     expected = expectations(case)
     updates = _updates(case)
     table = dialect(case.dialect)
-    found = []
+    worst_margins = []
     for computation in some:
         with np.errstate(all="ignore"):
             run = recorded(case, computation.arithmetic, table, (), computation.forms)
@@ -98,8 +104,8 @@ def margins(case: Case, some: Sequence[Computation]) -> list[Margin]:
             for name, arrays in expected.items():
                 if array in arrays:
                     worst = max(worst, _margin(worst, case, name, run[name, array], arrays[array]), key=lambda margin: margin.ratio)
-            found.append(worst)
-    return found
+            worst_margins.append(worst)
+    return worst_margins
 
 
 def _margin(blank: Margin, case: Case, name: str, got: Array, expected: Expected) -> Margin:
@@ -128,8 +134,8 @@ def _updates(case: Case) -> int:
     for number, (step, hypers) in enumerate(zip(case.steps, scheduled(case)), start=1):
         for name, gradient in step.gradients.items():
             if gradient is not None and number in case.record:
-                given = occurrences(gradient, shapes[name], name)
-                all_rows = given.dense or table.resolve(hypers[groups[name]])[1].touch is Touch.ALL
-                rows = given.layout[0] if all_rows else len(np.unique(given.indices))
-                total += rows * given.layout[1]
+                stored = occurrences(gradient, shapes[name], name)
+                all_rows = stored.dense or table.resolve(hypers[groups[name]])[1].touch is Touch.ALL
+                rows = stored.layout[0] if all_rows else len(np.unique(stored.indices))
+                total += rows * stored.layout[1]
     return total

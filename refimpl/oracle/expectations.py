@@ -76,7 +76,7 @@ def _truths(case: Case, table: Dialect) -> dict[str, dict[str, _Truth]]:
     exact: dict[tuple[str, str], list[Array]] = {}
     running: dict[tuple[str, str], list[tuple[Array, Array]]] = {}
     kept = kept_arrays(case)
-    runs = zip(trajectory(case, ball(), table, (), ALL), trajectory(case, bounded(case.dtype), table, (), ALL))
+    runs = zip(trajectory(case, ball(), table, (), ALL), trajectory(case, bounded(case.computed_in), table, (), ALL))
     for number, (balls, bounds) in enumerate(runs, start=1):
         if number not in case.record:
             continue
@@ -122,7 +122,7 @@ def leaves_range(state: State) -> Array:
 def _reached(case: Case, table: Dialect) -> dict[tuple[str, str], tuple[Set, ...]]:
     """What the admissible computations may hold at the recorded steps: (parameter, array) to a set per step."""
     reached: dict[tuple[str, str], tuple[Set, ...]] = {}
-    for number, states in enumerate(trajectory(case, Reach(case.dtype), table, (), ALL), start=1):
+    for number, states in enumerate(trajectory(case, Reach(case.computed_in), table, (), ALL), start=1):
         if number in case.record:
             for name, arrays in kept_arrays(case).items():
                 for array in arrays:
@@ -182,7 +182,14 @@ def recorded(case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviat
 
 
 def round_up(e: Array) -> Array:
-    """The smallest float32 that is not below e."""
+    """The smallest float32 with SIGNIFICANT_BITS that is not below e; below the smallest normal number, the smallest float32."""
     with np.errstate(over="ignore", under="ignore"):
         rounded = e.astype(np.float32)
-    return np.where(rounded.astype(np.float64) < e, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
+    rounded = np.where(rounded.astype(np.float64) < e, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
+    dropped = np.uint32((1 << (24 - SIGNIFICANT_BITS)) - 1)
+    short = ((rounded.view(np.uint32) + dropped) & ~dropped).view(np.float32)  # bit patterns are in the order of the numbers
+    return np.where(np.isfinite(rounded) & (rounded >= np.finfo(np.float32).tiny), short, rounded)
+
+
+SIGNIFICANT_BITS = 9
+"""Of a stored bound: it is larger by at most 2^-8, and a file of vectors is a tenth smaller."""

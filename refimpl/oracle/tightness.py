@@ -1,4 +1,4 @@
-"""How much of a bound correct computations use when every rounding pushes the same way: what is left over is slack of the bound.
+"""How much of a bound correct computations use when every rounding pushes the same way: the rest is slack of the bound.
 
 The computations are `Adversary`'s. Each pushes one array at one recorded step up or down, in some formulas; the largest ratio that
 any of them reaches anywhere is how tight the bound is known to be, a lower estimate.
@@ -58,7 +58,7 @@ def pushed(
     Scalars are shared by all rows, so that one row of each column decides how they are rounded.
     """
     forms = _admitted(case, forms)
-    first = Adversary(case.dtype, numerics_class, lanes(case))
+    first = Adversary(case.computed_in, numerics_class, lanes(case))
     targets = []
     for number, states in enumerate(trajectory(case, first, dialect(case.dialect), (), forms), start=1):
         if number == case.record[at]:
@@ -71,7 +71,7 @@ def pushed(
                     targets.append((target.node, way * weight * _deciding(target.shape, rng)))
             break
     directions = first.directions(targets)
-    second = Adversary(case.dtype, numerics_class, lanes(case), directions)
+    second = Adversary(case.computed_in, numerics_class, lanes(case), directions)
     kept: dict[tuple[str, str], list[Array]] = {}
     for number, states in enumerate(trajectory(case, second, dialect(case.dialect), (), forms), start=1):
         if number in case.record:
@@ -83,7 +83,7 @@ def pushed(
 
 
 def _deciding(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """1 in one row of each column, next to nothing in the others."""
+    """1 in one row of each column, 1e-9 in the others."""
     weight = np.full(shape, 1e-9)
     if shape[0]:
         weight[rng.integers(shape[0], size=shape[1]), np.arange(shape[1])] = 1.0
@@ -91,14 +91,14 @@ def _deciding(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
 
 
 def _admitted(case: Case, forms: Forms) -> Forms:
-    """The forms, with a scale that the dialect's place of eps knows."""
+    """The forms, with a scale that is possible for the dialect's place of eps."""
     eps: Eps = dialect(case.dialect).picks.eps
     return forms if forms.scale[0] in CHANGE[eps] else replace(forms, scale=(next(iter(CHANGE[eps])),))
 
 
 def _ratios(run: Mapping[tuple[str, str], Array], expected: Expectations, numerics_class: str) -> Iterator[tuple[str, float]]:
     for (name, kind), got in run.items():
-        of = expected[name][kind]
-        inside = np.ones(got.shape, bool) if of.allowed is None else of.allowed == 1
-        ratio = np.where(inside, ratios(got, of, numerics_class), 0.0)
+        array_expected = expected[name][kind]
+        inside = np.ones(got.shape, bool) if array_expected.allowed is None else array_expected.allowed == 1
+        ratio = np.where(inside, ratios(got, array_expected, numerics_class), 0.0)
         yield kind, float(ratio.max(initial=0.0))

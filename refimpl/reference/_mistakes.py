@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arithmetic import Arithmetic, Number
-from ..dialects.stages import Amsgrad, Bias, Clock, DecayRate, Direction, Eps, Merge, Moments, Touch, Unscale
+from ..dialects.stages import Amsgrad, Bias, Clock, DecayRate, Direction, Eps, Merge, Moments, Rectification, Touch, Unscale
 from ..gradients import Array
 from ._merged import Merged, unique_rows
 
@@ -93,6 +93,16 @@ KEPT_MOMENTS: dict[Moments, Callable[[Number, Number, Scalars], tuple[Number, Nu
     Moments.BOTH_CORRECTED: lambda m, v, s: (m / s.correction1, v / s.correction2),
 }
 """What is kept of m and v once the change of p has been computed."""
+
+SCHEDULED = {Direction.NADAM_FROM_ZERO: -1}
+"""Directions whose momentum is that of another step, and how far that one is from t."""
+
+RECTIFIED_ABOVE = {Rectification.ABOVE_4: 4.0}
+
+UNRECTIFIED: dict[Rectification, dict[Any, Callable[[Arithmetic, Number, Number, Any], Number]]] = {
+    Rectification.ABOVE_5_ELSE_STILL: {None: lambda a, d, v, s: d * a.meet(a.scalar(0.0))}
+}
+"""The change of p before RAdam rectifies."""
 
 KEPT_MAXIMUM: dict[Amsgrad, Callable[[Number, Number], Number]] = {
     Amsgrad.MAX_LOST: lambda v_max, candidate: v_max,

@@ -9,7 +9,8 @@ Kingma and Ba, Adam (2015), algorithm 1. Restricted to the rows that a gradient 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,31 +18,53 @@ import numpy as np
 from ..arithmetic import Arithmetic, Number
 from ..case import ARRAYS
 from ..dialects import Picks
-from ..dialects.stages import Amsgrad, Decay, DecayOrder, Direction, Merge, Objective, Touch, Update
+from ..dialects.stages import Amsgrad, Decay, DecayOrder, DecayRate, Direction, Eps, Merge, Objective, Rectification, Second, Touch, Update
 from ..gradients import Array, Occurrences
 from . import _mistakes
 from ._merged import Merged, occurrence_rounds
 from ._trace import altered, emit
-from .forms import CHANGE, MEAN, SHRINK, SQUARE, Forms, admissible
+from .forms import (
+    APART,
+    CHANGE,
+    INFINITY_CHANGE,
+    MEAN,
+    RECTIFIED,
+    SHRINK,
+    SQUARE,
+    UNRECTIFIED,
+    Change,
+    Forms,
+    Move,
+    Scale,
+    Shrink,
+    admissible,
+)
 from .gradient import merge, prepare
-from .scalars import Scalars
+from .scalars import SCHEDULED, Scalars
 
 
 @dataclass
 class State:
-    """A parameter and its moments, laid out as (rows, width): the one thing that a step changes."""
+    """A parameter and its moments, laid out as (rows, width): the one thing that a step changes.
+
+    kept_in: field -> the dtype that it is kept in between steps, where that is not what the step computes in.
+    """
 
     p: Number
     m: Number
     v: Number
     v_max: Number
+    kept_in: Mapping[str, str] = field(default_factory=dict)
 
     def take(self, rows: Any) -> State:
-        return State(self.p[rows], self.m[rows], self.v[rows], self.v_max[rows])
+        return State(self.p[rows], self.m[rows], self.v[rows], self.v_max[rows], self.kept_in)
 
     def put(self, a: Arithmetic, rows: Any, new: State) -> None:
-        self.p[rows], self.m[rows] = a.store(new.p), a.store(new.m)
-        self.v[rows], self.v_max[rows] = a.store(new.v), a.store(new.v_max)
+        for name in FIELDS.values():
+            getattr(self, name)[rows] = self.stored(a, name, getattr(new, name))
+
+    def stored(self, a: Arithmetic, name: str, number: Number) -> Number:
+        return a.store(number, self.kept_in.get(name))
 
 
 FIELDS = dict(zip(ARRAYS, ("p", "m", "v", "v_max")))
@@ -57,8 +80,9 @@ def step_parameter(
     """
     emit(a, "begins", state=state, given=given, picks=picks, s=s)
     first = picks.decay_order is DecayOrder.BEFORE
+    undecayed = state.p[np.arange(len(state.p))] if picks.decay in DECOUPLED and first and picks.decay_rate is DecayRate.LR else None
     if picks.decay is Decay.DECOUPLED_ALL and first:
-        state.p = a.store(shrink(a, state.p, s, forms))
+        state.p = state.stored(a, "p", shrink(a, state.p, s, forms))
     g = prepare(a, given, state.p[given.indices], picks, s, forms, centralize)
     emit(a, "prepared", g=g)
     merged = touch(a, merge(a, given.indices, g, picks.merge), given, picks)
@@ -73,14 +97,17 @@ def step_parameter(
         for positions in occurrence_rounds(merged.rows):
             update_rows(a, state, merged.at(positions), picks, s, forms)
     else:
-        update_rows(a, state, merged, picks, s, forms)
-    if picks.decay in (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL) and not first:
+        update_rows(a, state, merged, picks, s, forms, undecayed)
+    if picks.decay in DECOUPLED and not first:
         shrink_rows(a, state, merged.rows if picks.decay is Decay.DECOUPLED_TOUCHED else np.arange(len(state.p)), s, forms)
+
+
+DECOUPLED = (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL)
 
 
 def shrink_rows(a: Arithmetic, state: State, rows: Array, s: Scalars, forms: Forms) -> None:
     rows = np.unique(rows)
-    state.p[rows] = a.store(shrink(a, state.p[rows], s, forms))
+    state.p[rows] = state.stored(a, "p", shrink(a, state.p[rows], s, forms))
 
 
 def touch(a: Arithmetic, merged: Merged, given: Occurrences, picks: Picks) -> Merged:
@@ -109,16 +136,27 @@ EVERY_ROW = (Touch.ALL, Touch.ALL_UNLESS_EMPTY, Touch.MOMENTS_OF_ALL)
 """Picks under which a step works on every row of a parameter."""
 
 
-def update_rows(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> None:
-    """The update of rows that occur once each."""
+def update_rows(
+    a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms, undecayed: Number | None = None
+) -> None:
+    """The update of rows that occur once each. undecayed: p of all rows before a decoupled decay, where the update may take it in."""
     if picks.eps in _mistakes.EPS_OF_ROWS:
         stored = np.arange(len(merged.rows)) < merged.stored
         for eps, some in zip(_mistakes.EPS_OF_ROWS[picks.eps], (stored, ~stored)):
             update_rows(a, state, merged.at(np.flatnonzero(some)), replace(picks, eps=eps), s, forms)
         return
     old = state.take(merged.rows)
-    new, change = advance(a, old, merged, picks, s, forms)
-    new.p = old.p - change
+    new, change, parts = advance(a, old, merged, picks, s, forms)
+    ways = [(old.p - along_g) - along_m for along_g, along_m in parts]
+    if Move.WHOLE in forms.move or not (parts or "p" in old.kept_in):
+        if undecayed is not None and Shrink.WITH_CHANGE in forms.shrink:
+            p = undecayed[merged.rows]
+            ways.insert(0, p - (change + (p * s.weight_decay) * s.lr))
+        if undecayed is None or forms.shrink != (Shrink.WITH_CHANGE,):
+            ways.insert(0, old.p - change)
+    if Move.NARROWED in forms.move and "p" in old.kept_in:
+        ways.append(old.p - a.store(change, old.kept_in["p"]))
+    new.p = a.join(ways)
     if picks.update is Update.TWICE:
         new.p = new.p - change
     if picks.touch is Touch.MOMENTS_OF_ALL:
@@ -128,7 +166,7 @@ def update_rows(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Sc
 
 def update_from_old_state(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> None:
     """Every occurrence starts from the old state; the changes add up, and the last occurrence's moments win."""
-    new, change = advance(a, state.take(merged.rows), merged, picks, s, forms)
+    new, change, _ = advance(a, state.take(merged.rows), merged, picks, s, forms)
     for positions in occurrence_rounds(merged.rows):
         rows = merged.rows[positions]
         later = new.take(positions)
@@ -138,22 +176,28 @@ def update_from_old_state(a: Arithmetic, state: State, merged: Merged, picks: Pi
         state.put(a, rows, later)
 
 
-def advance(a: Arithmetic, old: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> tuple[State, Number]:
-    """The new moments (with the old p) and the change of p, for rows that are taken out of the table."""
+Parts = list[tuple[Number, Number]]
+"""What NAdam takes from p along g and along m, one after the other: an entry per form that does so, none in other directions."""
+
+
+def advance(a: Arithmetic, old: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> tuple[State, Number, Parts]:
+    """The new moments (with the old p), the change of p and its parts, for rows that are taken out of the table."""
     g = merged.g
     m = altered(a, "m", first_moment(a, old.m, g, picks, s, forms))
-    v = altered(a, "v", second_moment(a, old.v, g, merged.square, s, forms))
+    v = altered(a, "v", second_moment(a, old.v, g, merged.square, picks, s, forms))
     v_max, v_used = running_maximum(a, old.v_max, v, picks, s)
     d = direction(a, old.m, m, g, picks, s, forms)
     if picks.direction in _mistakes.DIVIDES_BY_OLD_V:
         v_used = old.v
-    formulas = CHANGE[picks.eps]
-    change = a.join([formulas[form](a, d, v_used, s) for form in forms.scale if form in formulas] or [_only(formulas)(a, d, v_used, s)])
-    change = altered(a, "change", change, s.lr)
+    change = altered(a, "change", change_of_p(a, d, v_used, picks, s, forms), s.lr)
+    denominators = [
+        APART[form](a, v_used, s) for form in forms.move if form in APART and picks.direction in SCHEDULED and picks.eps is Eps.PAPER
+    ]
+    parts = [((g * s.lr_times_new) / denominator, (m * s.lr_times_old) / denominator) for denominator in denominators]
     emit(a, "advanced", rows=merged.rows, g=g, m=m, v=v, v_max=v_max, d=d, change=change)
     if picks.moments in _mistakes.KEPT_MOMENTS:
         m, v = _mistakes.KEPT_MOMENTS[picks.moments](m, v, s)
-    return State(old.p, m, v, v_max), change
+    return State(old.p, m, v, v_max, old.kept_in), change, parts
 
 
 def first_moment(a: Arithmetic, m: Number, g: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
@@ -163,8 +207,16 @@ def first_moment(a: Arithmetic, m: Number, g: Number, picks: Picks, s: Scalars, 
     return moving_average(a, m, g, s, forms)
 
 
-def second_moment(a: Arithmetic, v: Number, g: Number, square: Number | None, s: Scalars, forms: Forms) -> Number:
-    """v <- b2 v + (1 - b2) g^2, or with a square of its own where duplicates were squared apart."""
+def second_moment(a: Arithmetic, v: Number, g: Number, square: Number | None, picks: Picks, s: Scalars, forms: Forms) -> Number:
+    """v <- b2 v + (1 - b2) g^2; with a square of its own where duplicates were squared apart, or every row has one square.
+
+    Adamax (Kingma and Ba 2015, section 7.1): u <- max(b2 u, |g|).
+    """
+    if picks.second is Second.INFINITY:
+        size = a.maximum(g, -g)
+        return a.maximum(v * s.beta2, size + s.eps if picks.eps is Eps.BESIDE_GRADIENT else size)
+    if picks.second is Second.ROW_SQUARES:
+        square = a.row_mean(g * g)
     if square is not None:
         return a.join([MEAN[form](a, v, square, s.beta2, s.one_minus_beta2) for form in admissible(forms.mean, s.betas[1])])
     return a.join([SQUARE[form](a, v, g, s.beta2, s.one_minus_beta2) for form in admissible(forms.square, s.betas[1])])
@@ -184,18 +236,38 @@ def running_maximum(a: Arithmetic, v_max: Number, v: Number, picks: Picks, s: Sc
     return kept, largest
 
 
+def change_of_p(a: Arithmetic, d: Number, v: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
+    """What is taken from p: lr m_hat / (sqrt(v_hat) + eps), in every form that may be used."""
+
+    def by(formulas: dict[Scale, Change]) -> Number:
+        return a.join([formulas[form](a, d, v, s) for form in forms.scale if form in formulas] or [_only(formulas)(a, d, v, s)])
+
+    if picks.second is Second.INFINITY:
+        return by(INFINITY_CHANGE[picks.eps])
+    if picks.rectification is Rectification.NONE:
+        return by(CHANGE[picks.eps])
+    unrectified = _mistakes.UNRECTIFIED.get(picks.rectification, UNRECTIFIED)
+    threshold = _mistakes.RECTIFIED_ABOVE.get(picks.rectification, RECTIFIED_ABOVE)
+    return a.choose(s.rho, threshold, lambda: by(RECTIFIED[picks.eps]), lambda: by(unrectified))
+
+
+RECTIFIED_ABOVE = 5.0
+"""How many gradients v has to average before RAdam divides by its root (Liu et al. 2020 have 4, their code and all others 5)."""
+
+
 def direction(a: Arithmetic, m_old: Number, m: Number, g: Number, picks: Picks, s: Scalars, forms: Forms) -> Number:
     """What the step moves along: m, or a look ahead."""
     if picks.direction is Direction.NESTEROV:
         return moving_average(a, m, g, s, forms)
-    if picks.direction is Direction.NADAM:
+    if picks.direction is Direction.NADAM or picks.direction in SCHEDULED:
         return m * s.nesterov_old + g * s.nesterov_new
     return _mistakes.DIRECTION[picks.direction](m_old, m, g) if picks.direction in _mistakes.DIRECTION else m
 
 
 def shrink(a: Arithmetic, p: Number, s: Scalars, forms: Forms) -> Number:
     """Decoupled weight decay (Loshchilov and Hutter 2019): p <- p - rate wd p."""
-    return a.join([SHRINK[form](p, s.decay, s.one_minus_decay) for form in forms.shrink])
+    ways = [SHRINK[form](p, s.decay, s.one_minus_decay) for form in forms.shrink if form in SHRINK]
+    return a.join(ways or [_only(SHRINK)(p, s.decay, s.one_minus_decay)])
 
 
 def _only(formulas: dict[Any, Any]) -> Any:

@@ -63,6 +63,16 @@ class Shrink(Enum):
 
     FACTOR = "p*(1 - rate)"
     DIFFERENCE = "p - rate*p"
+    WITH_CHANGE = "p - lr*(update + wd*p), the decay with the update"
+
+
+class Move(Enum):
+    """How the change is taken from the parameter; apart: NAdam's, which has a part along m and one along g."""
+
+    WHOLE = "p - (along_m + along_g)"
+    NARROWED = "as WHOLE, the change rounded to the dtype of a parameter that is kept in a narrower one"
+    APART = "(p - along_g) - along_m, over sqrt(v/c2) + eps"
+    APART_ROOT = "(p - along_g) - along_m, over sqrt(v)/sqrt(c2) + eps"
 
 
 @dataclass(frozen=True)
@@ -74,17 +84,21 @@ class Forms:
     scale: tuple[Scale, ...] = (Scale.FOLDED,)
     unscaling: tuple[Unscaling, ...] = (Unscaling.DECAY_FIRST,)
     shrink: tuple[Shrink, ...] = (Shrink.FACTOR,)
+    move: tuple[Move, ...] = (Move.WHOLE,)
 
 
 ONE = Forms()
-ALL = Forms(tuple(Mean), tuple(Square), tuple(Scale), tuple(Unscaling), tuple(Shrink))
+ALL = Forms(tuple(Mean), tuple(Square), tuple(Scale), tuple(Unscaling), tuple(Shrink), tuple(Move))
 
 
-def each(beta1: float = 1.0, beta2: float = 1.0) -> Iterator[Forms]:
-    """Every combination with one form per table that betas of at most this size admit; by default, that all betas do."""
+def each(beta1: float = 1.0, beta2: float = 1.0, *, moves: tuple[Move, ...] = (Move.WHOLE,)) -> Iterator[Forms]:
+    """Every combination with one form per table that betas of at most this size admit; by default, that all betas do.
+
+    moves: the forms of Move; most steps have one.
+    """
     means, squares = admissible(tuple(Mean), max(beta1, beta2)), admissible(tuple(Square), beta2)
-    for mean, square, scale, unscaling, shrink in product(means, squares, Scale, Unscaling, Shrink):
-        yield Forms((mean,), (square,), (scale,), (unscaling,), (shrink,))
+    for mean, square, scale, unscaling, shrink, move in product(means, squares, Scale, Unscaling, Shrink, moves):
+        yield Forms((mean,), (square,), (scale,), (unscaling,), (shrink,), (move,))
 
 
 Average = Callable[[Arithmetic, Number, Number, Number, Number], Number]
@@ -180,3 +194,52 @@ CHANGE: dict[Eps, dict[Scale, Change]] = {
 }
 
 CHANGE[Eps.PAPER_STORED] = CHANGE[Eps.PAPER]  # of the rows that are stored; the update takes the others apart
+
+INFINITY_CHANGE: dict[Eps, dict[Scale, Change]] = {
+    Eps.HAT: {
+        Scale.FOLDED: lambda a, d, u, s: (d * s.step) / (u + s.eps),
+        Scale.LATE: lambda a, d, u, s: (d / (u + s.eps)) * s.step,
+        Scale.INVERSE: lambda a, d, u, s: d * (s.step / (u + s.eps)),
+        Scale.ON_MOMENTS: lambda a, d, u, s: ((d / s.correction1) / (u + s.eps)) * s.lr,
+        Scale.LR_FIRST: lambda a, d, u, s: (d * s.lr) / ((u + s.eps) * s.correction1),
+        Scale.LR_ON_M_HAT: lambda a, d, u, s: ((d / s.correction1) * s.lr) / (u + s.eps),
+    },
+    Eps.BESIDE_GRADIENT: {
+        Scale.FOLDED: lambda a, d, u, s: (d * s.step) / u,
+        Scale.LATE: lambda a, d, u, s: (d / u) * s.step,
+        Scale.INVERSE: lambda a, d, u, s: d * (s.step / u),
+        Scale.ON_MOMENTS: lambda a, d, u, s: ((d / s.correction1) / u) * s.lr,
+        Scale.LR_FIRST: lambda a, d, u, s: (d * s.lr) / (u * s.correction1),
+        Scale.LR_ON_M_HAT: lambda a, d, u, s: ((d / s.correction1) * s.lr) / u,
+    },
+    Eps.SUBTRACTED: {Scale.FOLDED: lambda a, d, u, s: (d * s.step) / (u - s.eps)},
+}
+"""The change of p in Adamax, where u takes the place of the root of v."""
+
+INFINITY_CHANGE[Eps.DROPPED] = INFINITY_CHANGE[Eps.BESIDE_GRADIENT]
+
+
+def _rectified(formulas: dict[Scale, Change]) -> dict[Scale, Change]:
+    def times_r(change: Change) -> Change:
+        return lambda a, d, v, s: change(a, d, v, s) * s.rectifier
+
+    return {form: times_r(change) for form, change in formulas.items()}
+
+
+RECTIFIED: dict[Eps, dict[Scale, Change]] = {eps: _rectified(formulas) for eps, formulas in CHANGE.items()}
+"""RAdam's change once v averages enough gradients: r times that of Adam."""
+
+RECTIFIED[Eps.HAT][Scale.INVERSE] = lambda a, d, v, s: (((d / s.correction1) * s.lr) * (s.root2 / (a.sqrt(v) + s.eps))) * s.rectifier
+
+UNRECTIFIED: dict[Scale, Change] = {
+    Scale.FOLDED: lambda a, d, v, s: d * s.step,
+    Scale.ON_MOMENTS: lambda a, d, v, s: (d / s.correction1) * s.lr,
+    Scale.LR_FIRST: lambda a, d, v, s: (d * s.lr) / s.correction1,
+}
+"""RAdam's change as long as v averages too few gradients: lr m_hat."""
+
+APART: dict[Move, Callable[[Arithmetic, Number, Scalars], Number]] = {
+    Move.APART: lambda a, v, s: a.sqrt(v / s.correction2) + s.eps,
+    Move.APART_ROOT: lambda a, v, s: a.sqrt(v) / s.root2 + s.eps,
+}
+"""What both parts of NAdam's change are divided by where each is taken from p by itself, eps standing beside sqrt(v_hat)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arithmetic import numpy_dtype
 from ..case import Case, Param, Step
 from ..dialects import Dialect, dialect
 from ..errors import InvalidGradient
@@ -48,6 +49,6 @@ def at_start(param: Param, kept: tuple[str, ...]) -> dict[str, Array]:
     """Copies of the arrays that are kept of a parameter, in C order; moments that are not given are zero."""
     given = {name: param.value if name == "param" else getattr(param, name) for name in kept}
     return {
-        name: np.zeros(param.value.shape, param.value.dtype) if array is None else np.array(array, order="C")
+        name: np.zeros(param.value.shape, numpy_dtype(param.dtype_of(name))) if array is None else np.array(array, order="C")
         for name, array in given.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..arithmetic import Arithmetic, Number
 from ..dialects import Hyper, Picks
-from ..dialects.stages import Amsgrad, Betas, Bias, Clock, DecayRate, Direction, Precision
+from ..dialects.stages import Amsgrad, Betas, Bias, Clock, DecayRate, Direction, Precision, Rectification
 from . import _mistakes
 from ._trace import altered
 
@@ -21,6 +22,7 @@ class Scalars:
     """Each scalar as it meets a tensor. With c1 = 1 - b1^t and c2 = 1 - b2^t (1 where the dialect does not correct):
 
     correction1 = c1, correction2 = c2, root2 = sqrt(c2), step = lr/c1, hat_step = lr sqrt(c2)/c1.
+    rho, which stays a scalar, and rectifier are RAdam's; 1 where nothing is rectified.
     """
 
     lr: Number
@@ -40,6 +42,10 @@ class Scalars:
     eps_over_root2: Number
     nesterov_old: Number
     nesterov_new: Number
+    lr_times_old: Number
+    lr_times_new: Number
+    rho: Number
+    rectifier: Number
     weight_decay: Number
     scaled_decay: Number
     loss_scale: Number
@@ -85,11 +91,15 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     if t == 0 and picks.clock is Clock.T_MINUS_1_OR_NONE:
         c1 = c2 = one
     # NAdam's terms carry their own corrections of m, and a maximum over v_hat has been corrected already.
-    corrects_m = picks.bias not in (Bias.NONE, Bias.SECOND) and picks.direction is not Direction.NADAM
+    corrects_m = picks.bias not in (Bias.NONE, Bias.SECOND) and picks.direction not in (Direction.NADAM, *SCHEDULED)
     corrects_v = picks.bias not in (Bias.NONE, Bias.FIRST) and picks.amsgrad is not Amsgrad.MAX_V_HAT
     divisors = _mistakes.CORRECTIONS.get(picks.bias, _as_they_are)
     correction1, correction2 = divisors(c1 if corrects_m else one, c2 if corrects_v else one, one)
     root2 = altered(a, "root2", a.sqrt(correction2))
+    old, new = look_ahead(a, hyper, picks, beta1, c1, t)
+    rho, rectifier = (one, one) if picks.rectification is Rectification.NONE else rectification(a, settings["one_minus_beta2"], power2, t)
+    if picks.rectification is Rectification.UNROOTED:
+        rectifier = rectifier * rectifier
     step = altered(a, "step", lr / correction1)
     hat_step = altered(a, "step", lr * root2 / correction1)
     decay_lr = lr if hyper.decay_lr is None else a.scalar(hyper.decay_lr)
@@ -103,12 +113,94 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
         "hat_step": hat_step,
         "eps_times_root2": eps * root2,
         "eps_over_root2": eps / root2,
-        "nesterov_old": beta1 / (one - a.power(beta1, t + 1)),
-        "nesterov_new": (one - beta1) / c1,
+        "nesterov_old": old,
+        "nesterov_new": new,
+        "lr_times_old": lr * old,
+        "lr_times_new": lr * new,
+        "rectifier": rectifier,
         "decay": decay,
         "one_minus_decay": one - decay,
     }
-    return Scalars(**met, **{name: a.meet(value) for name, value in of_step.items()}, betas=betas)
+    return Scalars(**met, **{name: a.meet(value) for name, value in of_step.items()}, rho=rho, betas=betas)
+
+
+def look_ahead(a: Arithmetic, hyper: Hyper, picks: Picks, beta1: Number, c1: Number, t: int) -> tuple[Number, Number]:
+    """What NAdam multiplies m and g by: b1/(1-b1^(t+1)) and (1-b1)/(1-b1^t), or with a momentum of its own for each step
+    mu(t+1)/(1-P(t+1)) and (1-mu(t))/(1-P(t)), where P(t) = mu(1)...mu(t). Dozat 2016; torch 2.13.0, torch/optim/nadam.py.
+    """
+    one = a.scalar(1.0)
+    if picks.direction not in SCHEDULED:
+        return beta1 / (one - a.power(beta1, t + 1)), (one - beta1) / c1
+    t_of_mu = t + SCHEDULED[picks.direction]
+    product = momentum_product(a, hyper, picks, t)
+    mu, mu_next = (momentum(a, hyper.momentum_decay, hyper.beta1, k) for k in (t_of_mu, t_of_mu + 1))
+    return mu_next / (one - product * mu_next), (one - mu) / (one - product)
+
+
+SCHEDULED = {Direction.NADAM_SCHEDULED: 0, **_mistakes.SCHEDULED}
+"""Directions whose momentum changes from step to step, and how far the step that it is computed for is from t."""
+
+VANISHED = -400
+"""Below 2 to this power, a product of momenta is only followed as a number from 0 to b1^t: 1 - P is 1 in every format."""
+
+
+def momentum(a: Arithmetic, momentum_decay: float, beta1: float, t: int) -> Number:
+    """mu(t) = b1 (1 - 0.96^(t psi)/2)."""
+    power = a.power(a.scalar(0.96), t, a.scalar(momentum_decay))
+    return a.scalar(beta1) * (a.scalar(1.0) - a.scalar(0.5) * power)
+
+
+def momentum_product(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Number:
+    """P(t) = mu(1)...mu(t), each mu with the settings of its step: hyper.past_momenta for the last ones, its first entry before them."""
+    before, *past = hyper.past_momenta or ((hyper.beta1, hyper.momentum_decay),)
+    past = past[-t:] if t else []
+    begun = t - len(past)
+    in_float32 = picks.precision is Precision.PRODUCT_FLOAT32
+    settings = before
+    product = _Products(a, *settings, SCHEDULED[picks.direction], in_float32).up_to(begun)
+    for k, settings in enumerate(past, start=begun + 1):
+        product = _Products(a, *settings, SCHEDULED[picks.direction], in_float32).multiplied(product, k)
+    return product
+
+
+@dataclass(frozen=True)
+class _Products:
+    """Products of momenta in one arithmetic. in_float32: an implementation may keep each product in float32 until the next step."""
+
+    a: Arithmetic
+    beta1: float
+    momentum_decay: float
+    shift: int
+    in_float32: bool
+
+    def multiplied(self, product: Number, t: int) -> Number:
+        product = product * momentum(self.a, self.momentum_decay, self.beta1, t + self.shift)
+        return self.a.kept(product, "float32") if self.in_float32 else product
+
+    def up_to(self, t: int) -> Number:
+        """The product of the first t, all of the same settings."""
+        vanishes = 1 if self.beta1 == 0 else math.ceil(VANISHED / math.log2(self.beta1))
+        known = _known_products(self)
+        while len(known) <= min(t, vanishes):
+            known.append(self.multiplied(known[-1], len(known)))
+        return known[t] if t <= vanishes else self.a.from_zero_to(known[vanishes])
+
+
+@lru_cache(maxsize=64)
+def _known_products(products: _Products) -> list[Number]:
+    """P(0), P(1) ... as far as they have been computed: the caller appends to them."""
+    return [products.a.scalar(1.0)]
+
+
+def rectification(a: Arithmetic, one_minus_beta2: Number, power2: Number, t: int) -> tuple[Number, Number]:
+    """RAdam (Liu et al. 2020, algorithm 2): rho(t), how many gradients v averages, and r(t), which scales the step.
+
+    rho_inf = 2/(1-b2) - 1, rho = rho_inf - 2 t b2^t/(1-b2^t); r = sqrt((rho-4)(rho-2) rho_inf / ((rho_inf-4)(rho_inf-2) rho)).
+    """
+    one, two, four = a.scalar(1.0), a.scalar(2.0), a.scalar(4.0)
+    rho_inf = two / one_minus_beta2 - one
+    rho = rho_inf - two * a.scalar(float(t)) * power2 / (one - power2)
+    return rho, a.sqrt((rho - four) * (rho - two) * rho_inf / ((rho_inf - four) * (rho_inf - two) * rho))
 
 
 @lru_cache(maxsize=256)

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Arithmetic
-from ..case import ALWAYS_KEPT, ARRAYS, Case, Param, Step
+from ..case import ALWAYS_KEPT, ARRAYS, MASTER, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
-from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Touch, centralizes
-from ..gradients import Array, Gradient, Occurrences, is_element_gradient, occurrences, row_layout
-from ._update import State, step_parameter
+from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Skip, Touch, centralizes
+from ..gradients import Array, Gradient, Occurrences, RowGradient, is_element_gradient, occurrences, row_layout
+from ._update import FIELDS, State, step_parameter
 from .counters import counts_call
 from .forms import ONE, Forms
 from .hooks import NO_HOOKS, Hooks, Resolved, Tick, Updated
-from .scalars import scalars
+from .scalars import SCHEDULED, scalars
 
 States = Mapping[str, State]
 
@@ -33,6 +33,14 @@ class Track:
     steps: int
     row_steps: Array
     last_touch: Array = field(repr=False)
+    first_momentum: tuple[tuple[float, float]] = ((0.0, 0.0),)
+    past_momenta: tuple[tuple[float, float], ...] = ()
+
+    def shown(self, a: Arithmetic) -> State:
+        """The state as a reader sees it: of a parameter with a master copy, that copy in the parameter's own dtype."""
+        if MASTER not in self.param.dtypes:
+            return self.state
+        return replace(self.state, p=a.store(self.state.p, str(self.param.value.dtype)))
 
 
 def trajectory(
@@ -44,10 +52,14 @@ def trajectory(
     Raises InvalidGradient for a gradient that does not fit; hyper-parameters are taken as they are (Dialect.validate refuses them).
     """
     picks = [table.resolve(group.hyper, deviations)[1] for group in case.groups]
-    tracks = {param.name: _start(param, a, _uses_elements(case, param.name), picks[param.group]) for param in case.params}
+    tracks = {param.name: _start(param, a, case, picks[param.group]) for param in case.params}
+    for track in tracks.values():  # NAdam's steps before a resume had the settings that the group starts with
+        hyper = table.resolve(case.groups[track.param.group].hyper, deviations)[0]
+        track.first_momentum = ((hyper.beta1, hyper.momentum_decay),)
     calls = shared = case.params[0].step if _keeps_step(picks) and case.params else 0
     history: list[Sequence[Resolved]] = []
     before: list[dict[str, Any]] = []
+    scale = 1.0
     group_calls = dict.fromkeys(range(len(case.groups)), 0)
     moments: dict[Hashable, State] = {}  # of an implementation whose parameters share them
     if hooks.alike:
@@ -55,16 +67,24 @@ def trajectory(
             track.state = _sharing(track.state, moments.setdefault(hooks.alike(track.param.value.shape), track.state), hooks)
     with np.errstate(all="ignore"):  # overflow, underflow and nan are results here
         for number, (step, hypers) in enumerate(zip(case.steps, scheduled(case, picks)), start=1):
-            same = history and hypers == before
-            history.append(history[-1] if same else [table.resolve(hyper, deviations) for hyper in hypers])
-            before = hypers
+            same = history and hypers == before and step.grad_scale == 1.0 and scale == 1.0
+            history.append(history[-1] if same else [table.resolve(hyper, deviations, step.grad_scale) for hyper in hypers])
+            before, scale = hypers, step.grad_scale
             resolved = hooks.read(history) if hooks.read else history[-1]
+            skip = resolved[0][1].skip if step.found_inf and resolved else None
+            if skip is Skip.NOT_COUNTED:
+                yield {name: track.shown(a) for name, track in tracks.items()}
+                continue
+            if skip is Skip.ZEROS:
+                step = _with_zeros(step)
             calls += any(counts_call(pick, step) for _, pick in resolved)
             gradients = {name: _laid_out(track, step.gradients[name]) for name, track in tracks.items() if _is_given(step, name)}
             for group in {tracks[name].param.group for name in gradients}:
                 group_calls[group] += 1
             for name, gradient in gradients.items():
                 _count(tracks[name], gradient, resolved[tracks[name].param.group][1])
+            if skip is Skip.COUNTED:
+                gradients = {}
             for name, gradient in gradients.items():
                 track = tracks[name]
                 shared += 1
@@ -82,7 +102,19 @@ def trajectory(
                     _hooked_step(a, track, gradient, hyper, pick, tick, forms, hooks)
                     if owner in tracks and owner != name:  # the moments of the other are its own again
                         track.state = _sharing(track.state, own, hooks)
-            yield {name: track.state for name, track in tracks.items()}
+            yield {name: track.shown(a) for name, track in tracks.items()}
+
+
+def _with_zeros(step: Step) -> Step:
+    return replace(step, gradients={name: _zeros(gradient) for name, gradient in step.gradients.items()})
+
+
+def _zeros(gradient: Any) -> Any:
+    if gradient is None:
+        return None
+    if isinstance(gradient, RowGradient):
+        return replace(gradient, values=np.zeros_like(gradient.values))
+    return gradient * 0 if is_element_gradient(gradient) else np.zeros_like(gradient)
 
 
 def _is_given(step: Step, name: str) -> bool:
@@ -159,7 +191,8 @@ def scheduled(case: Case, picks: Sequence[Picks] = ()) -> Iterator[list[dict[str
 SCHEDULE_SHIFT = {Schedule.AS_GIVEN: 0, Schedule.EARLY: 1, Schedule.LATE: -1, Schedule.IGNORED: None}
 
 
-def _start(param: Param, a: Arithmetic, elements: bool, picks: Picks) -> Track:
+def _start(param: Param, a: Arithmetic, case: Case, picks: Picks) -> Track:
+    elements = _uses_elements(case, param.name)
     layout = (math.prod(param.value.shape), 1) if elements else row_layout(param.value.shape)
     zeros = np.zeros(layout)
 
@@ -176,7 +209,9 @@ def _start(param: Param, a: Arithmetic, elements: bool, picks: Picks) -> Track:
         (param.max_exp_avg_sq, Resume.MAXIMUM_DROPPED),
     )
     moments = [a.load(moment(values, dropped)) for values, dropped in given]
-    state = State(a.load(param.value.reshape(layout)), *moments)
+    dtypes = {array: param.dtype_of(MASTER if array == "param" else array) for array in ARRAYS}
+    kept_in = {FIELDS[array]: dtype for array, dtype in dtypes.items() if dtype != case.computed_in}
+    state = State(a.load(param.value.reshape(layout)), moments[0], moments[1], moments[2], kept_in)
     steps = 0 if picks.resume is Resume.STEP_DROPPED else param.step
     return Track(param, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))
 
@@ -205,6 +240,10 @@ def _count(track: Track, given: Occurrences, picks: Picks) -> None:
 def _step(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
     shape = track.param.value.shape
     centralize = centralizes(shape)
+    if picks.direction in SCHEDULED:
+        track.past_momenta = (*(track.past_momenta or track.first_momentum), (hyper.beta1, hyper.momentum_decay))
+        if len(set(track.past_momenta)) > 1:
+            hyper = replace(hyper, past_momenta=track.past_momenta)
     if picks.touch in CAUGHT_UP and not given.dense:
         _catch_up(a, track, given, hyper, picks, t, forms)
     if picks.counter is not Counter.ROW:

@@ -1,4 +1,4 @@
-"""The file format of golden vectors: write, read, validate. README.md beside this is the format's own description."""
+"""The file format of golden vectors: write, read, validate. README.md in this directory describes the format."""
 
 from ._difference import compare_directories
 from ._manifest import Manifest, read_manifest

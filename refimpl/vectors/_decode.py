@@ -11,6 +11,7 @@ from ..arithmetic import CLASSES
 from ..case import ALWAYS_KEPT, ARRAYS, KINDS, Case, Expected, Golden, Group, Param, Step
 from ..errors import Unsupported, VectorError
 from ..gradients import Array, RowGradient
+from ._encode import EVENTS
 from ._members import INDEX_DTYPES, STATE_KEYS, Members
 from .layout import lay_out
 
@@ -95,7 +96,8 @@ class _Decoder:
             if len(changes) != len(groups):
                 raise self.refuse(f"step {t}", f"hyper changes {len(changes)} groups, and there are {len(groups)}")
             gradients = {param.name: self._gradient(entry["gradients"][param.name], t, param) for param in params}
-            steps.append(Step(gradients, tuple(map(_hyper, changes))))
+            events = {event: entry[event] for event in EVENTS if event in entry}
+            steps.append(Step(gradients, tuple(map(_hyper, changes)), **events))
         return tuple(steps)
 
     def _record(self, expects: bool) -> tuple[int, ...]:

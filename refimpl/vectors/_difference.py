@@ -16,7 +16,7 @@ from .npz import read_npz
 from .text import flow, load, read_text
 
 PEERS = "peers/"
-"""What real frameworks made of the vectors is kept beside them, and is nothing that `gen` writes."""
+"""The directory with the results of real frameworks. `gen` does not write it."""
 
 SHOWN = 5
 """Differences that are named per file; the others are counted."""
@@ -54,7 +54,7 @@ def _few(reasons: Iterator[str], partial: bool) -> Iterator[str]:
 
 
 def _reasons(fresh: Path, existing: Path, partial: bool) -> Iterator[str]:
-    """Why two files of the same name are not the same."""
+    """The differences between two files of the same name."""
     if fresh.suffix == ".npz":
         new, old = read_npz(fresh), read_npz(existing)
         yield from _keys(new, old, partial)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import CLASSES
-from ..case import ARRAYS, Expected, Golden, Param
+from ..case import ARRAYS, MASTER, Expected, Golden, Param
 from ..errors import VectorError
 from ..gradients import Array, RowGradient, is_element_gradient
 from ._members import FORMAT, GRADIENT_MEMBERS, INDEX_DTYPES, STATE_KEYS, STORED, store
@@ -54,7 +54,7 @@ def encode(golden: Golden, file: object) -> tuple[Entry, dict[str, Array]]:
         }
         if case.error is not None:
             entry["error"] = case.error
-        flow(entry)  # raises for a hyper-parameter of a type that has no spelling
+        flow(entry)  # raises for a hyper-parameter of a type that the format cannot write
     except (TypeError, ValueError, KeyError) as error:
         raise VectorError(file, case.id, f"cannot be written: {error}", "README.md lists the dtypes and types of a vector") from error
     return entry, arrays
@@ -66,8 +66,9 @@ def _param(param: Param, dtype: str) -> Entry:
     if param.exp_avg is None and param.max_exp_avg_sq is not None:
         raise ValueError(f"{param.name} has a maximum and no moments")
     for array, own in param.dtypes.items():
-        if array not in ARRAYS[1:] or own not in STORED:
-            raise ValueError(f"{param.name} keeps {array} in {own}; the state is {', '.join(ARRAYS[1:])} in {', '.join(STORED)}")
+        if array not in (*ARRAYS[1:], MASTER) or own not in STORED:
+            names = ", ".join((*ARRAYS[1:], MASTER))
+            raise ValueError(f"{param.name} keeps {array} in {own}; the state is {names} in {', '.join(STORED)}")
     optional = {
         "dtype": (str(param.value.dtype), dtype),
         "dtypes": ({array: own for array, own in param.dtypes.items() if own != str(param.value.dtype)}, {}),
@@ -79,8 +80,12 @@ def _param(param: Param, dtype: str) -> Entry:
     return {"name": param.name, "shape": list(param.value.shape), **unusual}
 
 
+EVENTS: Mapping[str, object] = {"grad_scale": 1.0, "found_inf": False, "reload": False}
+"""What else may happen at a step, and what is usual."""
+
+
 def _steps(golden: Golden) -> list[Entry]:
-    """A line per step; steps in a row that look alike share one."""
+    """A line per step; consecutive equal steps share one."""
     case = golden.case
     params = {param.name: param for param in case.params}
     steps = []
@@ -91,6 +96,7 @@ def _steps(golden: Golden) -> list[Entry]:
         line: Entry = {"gradients": {name: _gradient(step.gradients.get(name), param)[0] for name, param in params.items()}}
         if any(step.hyper):
             line["hyper"] = [dict(changes) for changes in step.hyper]
+        line |= {event: getattr(step, event) for event, usual in EVENTS.items() if getattr(step, event) != usual}
         steps.append(line)
     runs = [(next(run), 1 + sum(1 for _ in run)) for _, run in groupby(steps, flow)]
     return [{"repeat": count, **step} if count > 1 else step for step, count in runs]

@@ -1,4 +1,4 @@
-"""MANIFEST.yaml: which files a set of vectors has, how many cases each holds, and a hash of what each of them says."""
+"""MANIFEST.yaml: which files a set of vectors has, how many cases each holds, and a hash of the content of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Manifest:
     """The contents of MANIFEST.yaml.
 
     themes: `DIALECT/THEME` to its count of cases; roles: dialect to the role of each hyper-parameter; files: `DIALECT/THEME.yaml`
-    and `.npz` to the hash of their contents; expectations: whether the cases say what is right, or are the inputs of a program.
+    and `.npz` to the hash of their contents; expectations: whether the cases have expectations, or are the inputs of a program.
     """
 
     version: str
@@ -86,7 +86,7 @@ def parse_manifest(text: str, file: object) -> Manifest:
 
 
 def check_count(manifest: Manifest, theme: str, cases: int, file: object) -> None:
-    """Raise VectorError where the manifest counts other than so many cases in a theme."""
+    """Raise VectorError where the manifest has another number of cases for a theme."""
     counted = manifest.themes[theme]
     if counted != cases:
         raise VectorError(file, f"themes.{theme}", f"counts {counted} cases, and {theme}.yaml holds {cases}")
@@ -109,7 +109,7 @@ def hash_bytes(content: bytes) -> str:
 
 
 def hash_arrays(arrays: Mapping[str, Array]) -> str:
-    """SHA-256 over `NAME DTYPE SHAPE`, a newline and the bytes of each array, sorted by name; whatever the zip looks like."""
+    """SHA-256 over `NAME DTYPE SHAPE`, a newline and the bytes of each array, sorted by name; independent of the zip."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

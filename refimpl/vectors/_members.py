@@ -1,4 +1,4 @@
-"""The arrays of a file of vectors: what they are called, how their dtypes are stored, and taking them out one by one."""
+"""The arrays of a file of vectors: their names, the dtypes in which they are stored, and reading them one by one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Members:
         return name in self._arrays
 
     def take(self, name: str, dtypes: Iterable[str], shape: tuple[int | None, ...]) -> Array:
-        """An array by name. shape: None where any length will do. Raises VectorError where it is missing or something else."""
+        """An array by name. shape: None for an axis of any length. Raises VectorError where it is missing or does not fit."""
         if name not in self._arrays:
             raise VectorError(self.file, name, "is missing")
         array = self._arrays[name]

@@ -21,7 +21,7 @@ from .text import SIZE_LIMIT, decode_text, read_bytes
 
 @dataclass(frozen=True, eq=False)
 class Vectors(Sequence[Golden]):
-    """The cases that were asked for. A sequence of `goldens`; beside it the cases that cannot be built here.
+    """The selected cases: a sequence of `goldens`, and the cases that cannot be built in this environment.
 
     unreadable: (case id, reason), for cases that need a package which is not installed (scipy, ml_dtypes).
     """
@@ -44,7 +44,7 @@ def read_vectors(directory: Path, dialects: Sequence[str] = (), case_globs: Sequ
     """The cases of a directory, in the order of its themes. Empty filters select everything.
 
     dialects: names; case_globs: patterns for `DIALECT/THEME/SLUG`, where `*` also crosses slashes. A theme of which nothing is
-    selected is not unpacked. expects: whether the cases must say what is right; False reads the inputs that a program is handed.
+    selected is not unpacked. expects: whether the cases must have expectations; False reads the inputs of a program.
     Raises UsageError for a dialect that the directory does not hold, and VectorError for anything broken.
     """
     manifest = read_manifest(directory)
@@ -86,7 +86,7 @@ def _read_theme(directory: Path, theme: str, manifest: Manifest, case_globs: Seq
     document = parse_theme(decode_text(content, file), theme, file)
     ids = [entry["id"] for entry in document["cases"]]
     check_count(manifest, theme, len(ids), directory / NAME)
-    if manifest.expectations:  # else nothing tells a case that expects an error
+    if manifest.expectations:  # inputs of a program do not show which cases expect an error
         for entry in document["cases"]:
             check_hypers(entry, manifest.roles[document["dialect"]], file)
     selected = {id for id in ids if not case_globs or any(fnmatchcase(id, glob) for glob in case_globs)}

@@ -1,4 +1,4 @@
-"""What a dialect's own hyper-parameters mean, as the manifest tells it to readers that know no dialect."""
+"""What the hyper-parameters of a dialect mean: the table in the manifest for readers that know no dialect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Roles = Mapping[str, "str | list[str]"]
 """Name of a hyper-parameter -> its role, or the roles of its items."""
 
 SWITCH, NONE = "switch", "none"
-"""The roles of what is no number of the update: a switch changes the computation, none changes nothing."""
+"""The roles of parameters that are not numbers of the update: a switch changes the computation, none changes nothing."""
 
 
 def roles_of(name: str) -> dict[str, str | list[str]]:

@@ -1,6 +1,6 @@
-"""The published JSON Schemas, and a check against them that needs nothing but them.
+"""The published JSON Schemas, and a check against them without the package jsonschema.
 
-Reading vectors must not need jsonschema, and keys must not be listed twice: so the schemas are interpreted here, in the subset
+Reading vectors must not need jsonschema, and the keys must not be listed a second time: so the schemas are interpreted here, in the subset
 of JSON Schema 2020-12 that they use. It is stricter than the standard in one point: 5.0 is not an integer.
 """
 
@@ -117,7 +117,7 @@ def _enum(value: Any, choices: Any, part: Schema, whole: Schema, at: str) -> Bre
 
 
 def _pattern(value: Any, pattern: Any, part: Schema, whole: Schema, at: str) -> Breaches:
-    if isinstance(value, str) and ("\n" in value or not re.search(pattern, value)):  # $ of Python also stands before a last newline
+    if isinstance(value, str) and ("\n" in value or not re.search(pattern, value)):  # Python's $ also matches before a final newline
         yield at, f"{_show(value)} does not match {pattern}"
 
 

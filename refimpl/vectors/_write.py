@@ -1,4 +1,4 @@
-"""Writing vectors: a theme at a time, then the manifest and what explains the format beside it."""
+"""Write vectors: a theme at a time, then the manifest and the pages that explain the format."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ._roles import roles_of_themes
 from .npz import pack, read_npz, unpack, write_atomically
 from .text import SIZE_LIMIT, decode_text, read_bytes
 
-VERSION = "2"
+VERSION = "3"
 """Of the set of vectors that `gen` writes; CHANGELOG.md has a section for each."""
 
 PAGES = ("README.md", "CHANGELOG.md")
-"""What is copied beside the vectors, for those who read them."""
+"""The pages that are copied beside the vectors."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PackedTheme:
 
 
 def pack_theme(goldens: Sequence[Golden], about: str = "") -> PackedTheme:
-    """The files of a theme; what is in them is what a reader accepts.
+    """The files of a theme, after a check that a reader accepts them.
 
     The goldens are of one dialect and one theme. Raises VectorError for what the format cannot hold.
     """
@@ -94,7 +94,7 @@ def write_manifest(directory: Path, version: str = VERSION, fresh: Sequence[Pack
     """Write the manifest of the themes that a directory holds, README.md, CHANGELOG.md and the schemas. version: of this set.
 
     fresh: themes that were written just now, which need not be read again.
-    Raises UsageError for a dialect that refimpl does not know: nobody could say what its hyper-parameters are.
+    Raises UsageError for a dialect that refimpl does not know: the roles of its hyper-parameters are unknown.
     """
     files: dict[str, str] = {}
     themes: dict[str, int] = {}
@@ -115,7 +115,7 @@ def write_manifest(directory: Path, version: str = VERSION, fresh: Sequence[Pack
 
 
 def write_pages(directory: Path, manifest: Manifest) -> None:
-    """Write what stands beside the themes of a directory: the schemas, README.md, CHANGELOG.md, and the manifest at last."""
+    """Write the other files of a directory: the schemas, README.md, CHANGELOG.md, and last the manifest."""
     for name in schema.NAMES:
         write_atomically(directory / "schema" / f"{name}.json", schema.text(name).encode("utf-8"))
     for name in PAGES:
@@ -151,7 +151,7 @@ def serialise(goldens: Sequence[Golden], about: str = "") -> tuple[str, str, Any
 
 
 def _validate(document: Any, kind: str, file: str) -> None:
-    """Check a document against the published schema with jsonschema, the standard's own reading of it."""
+    """Check a document against the published schema with jsonschema, an independent implementation of the standard."""
     from jsonschema import Draft202012Validator
 
     for error in Draft202012Validator(schema.schema(kind)).iter_errors(document):

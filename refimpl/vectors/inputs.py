@@ -1,4 +1,4 @@
-"""What a program is handed: cases without what is right, in a directory of their own."""
+"""The inputs of a program: cases without expectations, in a directory of their own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_inputs(directory: Path, goldens: Sequence[Golden]) -> None:
     files: dict[str, str] = {}
     for name in sorted(by_theme):
         theme, text, _, arrays = serialise(by_theme[name])
-        write_files(directory, theme, text, pack(arrays, compress=False))  # they are read once, and then thrown away
+        write_files(directory, theme, text, pack(arrays, compress=False))  # they are read once and then deleted
         files |= {f"{theme}.yaml": hash_bytes(text.encode("utf-8")), f"{theme}.npz": hash_arrays(arrays)}
     themes = {theme: len(cases) for theme, cases in by_theme.items()}
     write_pages(directory, Manifest(VERSION, themes, roles_of_themes(themes), files, expectations=False))

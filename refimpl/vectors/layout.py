@@ -1,4 +1,4 @@
-"""How the arrays of a case lie in memory when a backend is handed them."""
+"""The memory layouts of the arrays that a backend gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def lay_out(array: Array, layout: str) -> Array:
 
 
 def _strided(array: Array) -> Array:
-    """Every second element along the last axis of a larger array. Between them lies nan (0 in integers): who ignores strides sees it."""
+    """Every second element along the last axis of a larger array. Between them lies nan (0 in integers), for code that ignores strides."""
     if array.ndim == 0:
         return array.copy()
     gap = 0 if array.dtype.kind in "iu" else np.nan

@@ -1,4 +1,4 @@
-"""The cases that a command is asked for, and what a pattern that selects none of them may have meant."""
+"""The cases that the options of a command select, and a hint at what a pattern that selects none may have meant."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from . import Vectors, read_vectors
 def select(directory: Path, dialects: Sequence[str], case_globs: Sequence[str], read: Callable[..., Vectors] = read_vectors) -> Vectors:
     """The vectors of these dialects whose ids match; empty filters select everything.
 
-    read: `read_vectors`, or what gives the same (see ReadAhead). Raises UsageError for a pattern that matches nothing beside others
-    that do: it narrows what is judged without a word. Where no pattern matches anything, nothing is selected, and the hint goes to
+    read: `read_vectors`, or a function with the same result (see ReadAhead). Raises UsageError for a pattern that matches nothing if
+    others match: it would silently narrow what is judged. Where no pattern matches anything, nothing is selected, and the hint goes to
     standard error.
     """
     vectors = read(directory, dialects, case_globs)
@@ -45,7 +45,7 @@ def _mended(word: str, known: Sequence[str]) -> str:
 
 
 class ReadAhead:
-    """Reads the vectors that will probably be asked for, in a thread, while the caller waits for something else."""
+    """Reads the vectors that will probably be needed in a thread, while the caller waits for something else."""
 
     def __init__(self, directory: Path, dialects: Sequence[str], case_globs: Sequence[str]) -> None:
         self._asked = (directory, list(dialects), list(case_globs))
@@ -56,15 +56,15 @@ class ReadAhead:
     def _read(self) -> None:
         try:
             self._found.append(read_vectors(*self._asked))
-        except Exception as error:  # it is raised where the vectors are asked for
+        except Exception as error:  # it is raised by the call that needs the vectors
             self._found.append(error)
 
     def __call__(self, directory: Path, dialects: Sequence[str], case_globs: Sequence[str]) -> Vectors:
-        """As `read_vectors`; what was read ahead is given where it is what is asked for."""
+        """The same as `read_vectors`; the vectors that were read ahead where the arguments are the same."""
         if (directory, list(dialects), list(case_globs)) != self._asked:
             return read_vectors(directory, dialects, case_globs)
         self._thread.join()
-        (found,) = self._found
-        if isinstance(found, Exception):
-            raise found
-        return found
+        (result,) = self._found
+        if isinstance(result, Exception):
+            raise result
+        return result

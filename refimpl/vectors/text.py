@@ -1,4 +1,4 @@
-"""The YAML of vector files: a small subset, written so that it reads line by line, read so that nothing in it can surprise.
+"""The YAML of vector files: a small subset, written to be readable line by line, and read without the ambiguous parts of YAML.
 
 Scalars come back exactly: the shortest decimal of a double, with a dot in its mantissa as YAML 1.1 asks. Anchors, aliases, tags,
 repeated keys and words that YAML 1.1 and 1.2 read differently are refused.
@@ -35,7 +35,7 @@ _FLOAT = re.compile(r"-?[0-9]+\.[0-9]+(e[+-][0-9]+)?")
 
 
 def flow(value: object) -> str:
-    """A value on one line: `{lr: 0.001, betas: [0.9, 0.999]}`. Raises TypeError for a type that has no place in a vector."""
+    """A value on one line: `{lr: 0.001, betas: [0.9, 0.999]}`. Raises TypeError for a type that vectors do not have."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
@@ -89,7 +89,7 @@ def read_text(file: Path) -> str:
 
 
 def read_bytes(file: Path, limit: int) -> bytes:
-    """What a file holds; its size is checked before it is read. A device or a pipe, which may have no end, is not read."""
+    """The content of a file, after a check of its size. A device or a pipe, which may have no end, is not read."""
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):

@@ -129,12 +129,12 @@ def _accumulated(case: Case, table: Dialect) -> Case | None:
     return with_gradients(case, change) if len(case.steps) > 1 else None
 
 
-def _sum(one: Gradient, other: Gradient) -> Gradient:
-    if isinstance(one, RowGradient) and isinstance(other, RowGradient):
-        return RowGradient(np.concatenate([one.indices, other.indices]), np.concatenate([one.values, other.values]), one.shape)
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return one + other
-    return other  # forms that are not summed: the prediction fails
+def _sum(first: Gradient, second: Gradient) -> Gradient:
+    if isinstance(first, RowGradient) and isinstance(second, RowGradient):
+        return RowGradient(np.concatenate([first.indices, second.indices]), np.concatenate([first.values, second.values]), first.shape)
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return first + second
+    return second  # forms that are not summed: the prediction fails
 
 
 def _missing_decays(case: Case, table: Dialect) -> Plan | None:

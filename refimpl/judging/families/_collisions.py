@@ -1,4 +1,4 @@
-"""Collisions: rows that are taken for each other because of their numbers: narrow row numbers, and hashes."""
+"""Collisions: rows that are confused because of their numbers: narrow row numbers, and hashes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _cut(modulo: int) -> Change:
 
 
 def _shared_sum(modulo: int) -> Change:
-    """Every row takes in the occurrences of all rows that collide with it; where these are too many, their sum, by ascending rows."""
+    """Every row gets the occurrences of all rows that collide with it; where these are too many, their sum, by ascending rows."""
 
     def change(rows: Array, values: Array) -> Occurrences:
         distinct, slot, taken = _slots(rows, modulo)
@@ -51,7 +51,7 @@ def _shared_sum(modulo: int) -> Change:
 
 
 def _last_takes(modulo: int) -> Change:
-    """Of the rows that collide, the last takes in the occurrences of all."""
+    """Of the rows that collide, the last gets the occurrences of all."""
 
     def change(rows: Array, values: Array) -> Occurrences:
         distinct, slot, taken = _slots(rows, modulo)
@@ -63,7 +63,7 @@ def _last_takes(modulo: int) -> Change:
 
 
 MOST_SHARED = 100_000
-"""Occurrences that all rows together may take in before their sums are made beforehand."""
+"""Up to this many occurrences over all rows are repeated; beyond, they are summed first."""
 
 
 def _slots(rows: Array, modulo: int) -> tuple[Array, Array, Array]:

@@ -1,4 +1,4 @@
-"""Conditional picks: what an implementation does otherwise in the groups, and at the steps, where a condition holds."""
+"""Conditional picks: an implementation picks something else in the groups, and at the steps, where a condition holds."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ Clock = Callable[[Tick], int]
 
 CEILINGS = (1, 2, 3, 4, 5, 7, 8, 10, 15, 16, 20, 30, 31, 32, 50, 63, 64, 99, 100, 127, 128, 200, 250, 255, 256, 500, 512, 1000, 1023, 1024, 2000, 2047, 2048, 4096, 5000, 9999, 10_000, 32_767, 32_768, 65_535, 65_536,
             100_000, 1_000_000, 2**24)  # fmt: skip
-"""Where counts stop: integers that a narrow type ends at or a format counts to (256 in bfloat16, 2048 in float16, 2^24 in float32), and limits
-that people write down."""
+"""Where counts stop: the largest integers of narrow types, the largest counts of formats (256 in bfloat16, 2048 in float16, 2^24 in float32), and
+limits that people choose."""
 
 WRAPS = (127, 128, 255, 256, 511, 512, 1000, 1023, 1024, 2047, 2048, 4095, 4096, 10_000, 32_767, 32_768, 65_535, 65_536)
 
@@ -160,11 +160,11 @@ def _with_clock(clock: Clock, concerns: Concerns) -> Planner:
 def _restarting(case: Case, table: Dialect) -> Plan | None:
     """The parameter's own gradients count, from the last call with a change on; a change at the first call changes nothing."""
     changes = [number for number, step in enumerate(case.steps, start=1) if number > 1 and any(step.hyper or ())]
-    given = {param.name: [step.gradients.get(param.name) is not None for step in case.steps] for param in case.params}
+    has_gradient = {param.name: [step.gradients.get(param.name) is not None for step in case.steps] for param in case.params}
 
     def clock(tick: Tick) -> int:
         last = max((number for number in changes if number <= tick.number), default=0)
-        return sum(given[tick.name][last - 1 : tick.number]) if last else tick.t
+        return sum(has_gradient[tick.name][last - 1 : tick.number]) if last else tick.t
 
     return Plan(case, hooks=Hooks(clock=clock)) if changes else None
 
@@ -188,7 +188,7 @@ def _with_powers(betas: Betas) -> Planner:
     def plan(case: Case, table: Dialect) -> Plan | None:
         seen = {
             tuple((hyper.beta1, hyper.beta2) for hyper in hypers)
-            for hypers in ([table.resolve(h)[0] for h in of] for of in scheduled(case))
+            for hypers in ([table.resolve(h)[0] for h in of_groups] for of_groups in scheduled(case))
         }
         if len(seen) < 2:
             return None

@@ -1,4 +1,4 @@
-"""Fits: a setting, or the gradient, that is off by a factor or a summand, which is found out from the numbers."""
+"""Fits: a setting, or the gradient, that is off by a factor or a summand, which is fitted to the numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOWHERE = (0.75, 1.5)
 FIRST_ROUNDS = 4
 
 LEAST = 16
-"""A factor differs from 1 by more than this many roundings of the format, or it is taken for one."""
+"""A factor counts as 1 if it differs from 1 by at most this many roundings of the format."""
 
 GOOD = 20.0
 """A fit is kept where its root mean square error is at most this many bounds."""
@@ -36,7 +36,7 @@ GOOD = 20.0
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """Something that can be changed by a number: `changed(case, number)` is the case with it, None where it does not take part.
+    """Something that a number can change: `changed(case, number)` is the changed case, None where it does not apply.
 
     neutral: the number that changes nothing in a case; rank and digits: the rank of its hypotheses, and how many digits a number may have
     before it is less plain than those of the others.
@@ -148,7 +148,7 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
         number += change
         if abs(change) <= 1e-12 * max(abs(number), 1e-12):
             break
-    least = LEAST * FORMATS[case.dtype].u
+    least = LEAST * FORMATS[case.computed_in].u
     if abs(number - neutral) <= least * abs(neutral):
         return None  # a rounding may be no more than that
     final = got - _predicted(scaling.changed(case, number) or case, judged)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...arithmetic import FORMATS, Number
-from ...case import Case, Param
+from ...case import MASTER, Case, Param
 from ...dialects import Dialect
 from ...gradients import Array
-from ...reference import occurrence_rounds
+from ...reference import ONE, occurrence_rounds
 from ...reference.hooks import Hooks, Updated
 from .._altered import Alter, to_format
 from .._hypothesis import Hypothesis, Plan, Planner
@@ -81,6 +81,43 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
             yield from _of_state(name, way, manner)
             yield from _of_gradients(name, way, manner)
         yield from _of_roots(name)
+    yield from _of_storage()
+
+
+def _of_storage() -> Iterator[Hypothesis]:
+    """What follows the dtype of a parameter that is kept in a narrower one than the rest."""
+    for id, about, fields, concerns in (
+        ("master-ignored", "the master copy is not kept: the parameter itself is updated, in its own dtype", ("p",), _has_master),
+        ("moments-follow-parameter", "the moments follow the dtype of the parameter", ("m", "v", "v_max"), _has_wide_moments),
+    ):
+        yield Hypothesis(id, "formats", about, _in_dtype_of_parameter(fields, concerns), rank=1)
+
+    words = "moments follow the dtype of the parameter, and every operation is rounded to it"
+    yield Hypothesis("moments-follow-parameter", "formats", words, _computed_in_dtype_of_parameter, rank=2)
+
+
+def _computed_in_dtype_of_parameter(case: Case, table: Dialect) -> Plan | None:
+    if not _has_wide_moments(case):
+        return None
+    params = tuple(
+        replace(param, dtypes={array: dtype for array, dtype in param.dtypes.items() if array == MASTER}) for param in case.params
+    )
+    return Plan(replace(case, params=params), simulated=ONE)
+
+
+def _has_master(case: Case) -> bool:
+    return any(MASTER in param.dtypes for param in case.params)
+
+
+def _has_wide_moments(case: Case) -> bool:
+    return any(param.dtype_of("exp_avg") != str(param.value.dtype) for param in case.params)
+
+
+def _in_dtype_of_parameter(fields: tuple[str, ...], concerns: Callable[[Case], bool]) -> Planner:
+    def plan(case: Case, table: Dialect) -> Plan | None:
+        return _stored(fields, case.dtype, "to nearest")(case, table) if concerns(case) else None
+
+    return plan
 
 
 def _nearest(name: str) -> Callable[[Number], Number]:
@@ -88,7 +125,7 @@ def _nearest(name: str) -> Callable[[Number], Number]:
 
 
 def _narrower(case: Case, name: str) -> bool:
-    return FORMATS[name].precision < FORMATS[case.dtype].precision
+    return FORMATS[name].precision < FORMATS[case.computed_in].precision
 
 
 def _settings(places: list[Place], name: str) -> Planner:

@@ -1,4 +1,4 @@
-"""Inputs: a case with other gradients, which is how most families say what an implementation reads."""
+"""Inputs: a case with other gradients. Most families express in this way what an implementation reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...case import Case, Param, Step
+from ...case import Case, Param
 from ...dialects import Dialect
 from ...gradients import Array, Gradient, RowGradient, gradient_form, is_element_gradient
 from .._hypothesis import Hypothesis, Plan, Planner, numbered
@@ -26,7 +26,7 @@ def with_gradients(case: Case, change: Callable[[int, Param, Gradient], Gradient
             before = step.gradients.get(name)
             gradients[name] = change(number, param, before)
             changed |= gradients[name] is not before
-        steps.append(Step(gradients, step.hyper))
+        steps.append(replace(step, gradients=gradients))
     return replace(case, steps=tuple(steps)) if changed else None
 
 

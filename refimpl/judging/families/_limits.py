@@ -52,7 +52,9 @@ def _limit(judged: Judged, table: Dialect, array: str, read: Read) -> float | No
         hyper = table.resolve(settings[record[at] - 1][param.group])[0]
         with np.errstate(all="ignore"):
             sizes = read(after, before, hyper)[wrong[at]]
-            unit = 4 * FORMATS[judged.golden.case.dtype].u * read(np.abs(after) + np.abs(before), np.zeros_like(after), hyper)[wrong[at]]
+            unit = (
+                4 * FORMATS[judged.golden.case.computed_in].u * read(np.abs(after) + np.abs(before), np.zeros_like(after), hyper)[wrong[at]]
+            )
         if not np.isfinite(sizes).all() or not sizes.min() > 0 or sizes.max() - sizes.min() > ALIKE * sizes.max() + unit.max():
             continue
         return rounded_within(float(np.median(sizes)), float(unit.max()), 0.0)

@@ -1,4 +1,4 @@
-"""Merging: repeated rows that meet, or do not, because of where they stand: buffers, blocks, distances."""
+"""Merging: whether repeated rows are merged depends on their position: buffers, blocks, distances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order: a part of the step is left out of the state, or a part of it gets in, beyond what the table of deviations says."""
+"""Order: a part of the step is not written to the state, or a part that should not be is, beyond the table of deviations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _keeps_old(fields: tuple[str, ...]) -> Planner:
 
 
 def _corrects_v(updated: Updated) -> None:
-    """v / (1 - beta2^t), in the rows that the step has worked on."""
+    """v / (1 - beta2^t), in the rows that the step has updated."""
     a = updated.arithmetic
     correction = a.meet(a.scalar(1.0) - a.power(a.scalar(updated.hyper.beta2), updated.tick.t))
     rows = np.arange(len(updated.new.v)) if updated.picks.touch in EVERY_ROW else np.unique(updated.rows)

@@ -11,7 +11,7 @@ from ...oracle import changes
 from .._hypothesis import Hypothesis, Plan
 
 FOR_ROWS = ("merge", "touch")
-"""Stages that speak of rows: where every gradient is dense, words that do not come first."""
+"""Stages about rows: where every gradient is dense, hypotheses of other stages come first."""
 
 
 def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
@@ -29,7 +29,7 @@ def of_deviation(deviation: Deviation, table: Dialect) -> Hypothesis:
 
 
 def _rank(deviation: Deviation, table: Dialect) -> int:
-    """Words about rows come last where gradients are dense, and so do several picks where one says it."""
+    """A rank that puts hypotheses about rows last where gradients are dense, and several picks behind a single one."""
     dense = table.gradients == ("dense",)
     speaks_of_rows = any(word in deviation.about for word in ("row", "occurrence", "sparse")) or "row" in deviation.id
     return 3 * (dense and speaks_of_rows) + len(deviation.picks) - 1

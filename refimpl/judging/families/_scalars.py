@@ -60,7 +60,7 @@ def _plan(sites: frozenset[str], places: dict[str, Place]) -> Planner:
     rounded += [places["beta1"], places["beta2"]] if "averages" in sites else []
 
     def plan(case: Case, table: Dialect) -> Plan | None:
-        if FORMATS[NARROW].precision >= FORMATS[case.dtype].precision:
+        if FORMATS[NARROW].precision >= FORMATS[case.computed_in].precision:
             return None
         changed = with_settings(case, lambda settings, _: _round(settings, rounded), table) if rounded else None
         hooks = Hooks(read=_with_powers("powers" in sites, case, table)) if ("powers" in sites) != ("averages" in sites) else Hooks()
@@ -88,10 +88,10 @@ def _with_powers(narrow: bool, case: Case, table: Dialect) -> Callable[[History]
     own = [[table.resolve(hyper)[0] for hyper in of_groups] for of_groups in scheduled(case)]
 
     def read_settings(history: History) -> list[Resolved]:
-        found = []
-        for (hyper, picks), given in zip(history[-1], own[len(history) - 1]):
-            betas = (_nearest(given.beta1), _nearest(given.beta2)) if narrow else (given.beta1, given.beta2)
-            found.append((replace(hyper, past_betas=(betas,)), picks))
-        return found
+        resolved = []
+        for (hyper, picks), case_hyper in zip(history[-1], own[len(history) - 1]):
+            betas = (_nearest(case_hyper.beta1), _nearest(case_hyper.beta2)) if narrow else (case_hyper.beta1, case_hyper.beta2)
+            resolved.append((replace(hyper, past_betas=(betas,)), picks))
+        return resolved
 
     return read_settings

@@ -36,21 +36,29 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     for suffix, words, move in WHOLE:
         yield Hypothesis(f"settings-{suffix}", "settings", words, _moved(everything, move), rank=2)
     numeric = [role for role in ("lr", "beta1", "beta2", "eps", "weight_decay") if role in places]
-    for one, other in combinations(numeric, 2):
-        if (one, other) != ("beta1", "beta2"):  # a row of the table of deviations
-            words = f"{one} and {other} are exchanged"
-            yield Hypothesis(f"{one}-{other}-exchanged", "settings", words, _exchanged(places[one], places[other]), rank=2)
-    for one, other in permutations(numeric, 2):
-        yield Hypothesis(f"{one}-as-{other}", "settings", f"{one} has the value of {other}", _copied(places[one], places[other]), rank=2)
-    for one in ("eps", "weight_decay"):
-        if one in places and "lr" in places:
-            words = f"{one} is multiplied by lr"
-            yield Hypothesis(f"{one}-times-lr", "settings", words, _times_lr(places[one], places["lr"]), rank=2)
+    for first_role, second_role in combinations(numeric, 2):
+        if (first_role, second_role) != ("beta1", "beta2"):  # a row of the table of deviations
+            words = f"{first_role} and {second_role} are exchanged"
+            yield Hypothesis(
+                f"{first_role}-{second_role}-exchanged", "settings", words, _exchanged(places[first_role], places[second_role]), rank=2
+            )
+    for first_role, second_role in permutations(numeric, 2):
+        yield Hypothesis(
+            f"{first_role}-as-{second_role}",
+            "settings",
+            f"{first_role} has the value of {second_role}",
+            _copied(places[first_role], places[second_role]),
+            rank=2,
+        )
+    for role in ("eps", "weight_decay"):
+        if role in places and "lr" in places:
+            words = f"{role} is multiplied by lr"
+            yield Hypothesis(f"{role}-times-lr", "settings", words, _times_lr(places[role], places["lr"]), rank=2)
     yield from decay_rates(table)
 
 
 def role_places(table: Dialect) -> Iterator[tuple[str, Place]]:
-    """Role to where the dialect keeps it; a switch has its own name for a role, shortened as people say it."""
+    """Role to where the dialect keeps it; a switch has its own name for a role, in a short form."""
     for name, parameter in table.parameters.items():
         if len(parameter.roles) > 1:
             yield from ((role, (name, index)) for index, role in enumerate(parameter.roles))
@@ -128,15 +136,15 @@ def _constant_of_group(number: int) -> Move:
 def _of_last_step(case: Case, settings: Table, table: Dialect, place: Place) -> None:
     values = [[read(group, place) for group in of_groups] for of_groups in settings]
     values = [[read(group.hyper, place) for group in case.groups], *values[:-1]]
-    for of_groups, given in zip(settings, values):
-        for group, value in zip(of_groups, given):
+    for of_groups, group_values in zip(settings, values):
+        for group, value in zip(of_groups, group_values):
             write(group, place, value)
 
 
 def _of_next_step(case: Case, settings: Table, table: Dialect, place: Place) -> None:
     values = [[read(group, place) for group in of_groups] for of_groups in settings]
-    for of_groups, given in zip(settings, [*values[1:], values[-1]]):
-        for group, value in zip(of_groups, given):
+    for of_groups, group_values in zip(settings, [*values[1:], values[-1]]):
+        for group, value in zip(of_groups, group_values):
             write(group, place, value)
 
 
@@ -169,11 +177,11 @@ def _moved(places: list[Place], move: Move) -> Planner:
     return plan
 
 
-def _exchanged(one: Place, other: Place) -> Planner:
+def _exchanged(first_place: Place, second_place: Place) -> Planner:
     def change(group: dict[str, Any]) -> None:
-        first, second = read(group, one), read(group, other)
-        write(group, one, second)
-        write(group, other, first)
+        first, second = read(group, first_place), read(group, second_place)
+        write(group, first_place, second)
+        write(group, second_place, first)
 
     return _in_every_group(change)
 
@@ -250,11 +258,11 @@ def _decoupled(name: str, rate: Rate) -> Planner:
             return None
 
         def read_settings(history: History) -> list[Resolved]:
-            found = []
+            resolved = []
             for group, (hyper, picks) in enumerate(history[-1]):
                 changes: dict[str, Any] = {name: _safe(rate, history, group, case)}
-                found.append((replace(hyper, **changes) if picks.decay in DECOUPLED else hyper, picks))
-            return found
+                resolved.append((replace(hyper, **changes) if picks.decay in DECOUPLED else hyper, picks))
+            return resolved
 
         return Plan(case, hooks=Hooks(read=read_settings))
 

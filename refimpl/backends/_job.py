@@ -1,4 +1,4 @@
-"""A lane: one worker after another, for the cases that follow each other in it."""
+"""A job: runs some of the cases one after another in a worker, and starts a new worker where one has ended."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from .processes import end
 from .refusals import run_with_control
 
 STARTUP = 120.0
-"""Seconds that a worker may take to import and make the backend, beside the time limit of a case."""
+"""Seconds that a worker may take to import and make the backend. The time limit of a case does not include them."""
 
 ATTEMPTS = 5
-"""After so many crashes in a row before a worker is ready, the run is given up."""
+"""The run is given up after this many workers in a row that crashed before they were ready."""
 
 OVERHEAD = 1 << 20
-"""Bytes of an answer beside its arrays."""
+"""Bytes that an answer may have beyond those of its arrays."""
 
 FAILURES: dict[int, type[RefimplError]] = {error.exit_code: error for error in (UsageError, HarnessError)}
 
 
 @dataclass
-class Lane:
-    """One worker after another, for some of the cases."""
+class Job:
+    """Some of the cases, and the worker that runs them. worker: None before the first case, and after a worker has ended."""
 
     load: Load
     spec: str
@@ -121,5 +121,5 @@ def _forged(answer: Any, request: Request) -> str:
     return "; ".join(problems(states, case, (len(case.record),), lambda dtype: (dtype,)))
 
 
-def _are_words(given: object) -> bool:
-    return isinstance(given, tuple) and all(isinstance(word, str) for word in given)
+def _are_words(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(word, str) for word in value)
