@@ -38,7 +38,7 @@ def causes(goldens: Sequence[Golden], outcomes: Sequence[Outcome]) -> tuple[Diag
 
 
 def failing(golden: Golden, outcome: Outcome) -> Judged:
-    """A case that fails, as the diagnosis sees it."""
+    """A failing case in the form that the diagnosis takes."""
     (judged,), _ = judged_cases([golden], [outcome], verdicts([golden], [outcome]), "tensor-faithful")
     return judged
 
@@ -50,11 +50,11 @@ def deviating(deviations: str, goldens: Sequence[Golden]) -> list[Outcome]:
 
 def hypothesis(id: str, words: str = "", name: str = "torch.SparseAdam") -> Hypothesis:
     """The first hypothesis of this name, or the one whose words hold these."""
-    return next(one for one in library(name) if one.id == id and words in one.about)
+    return next(candidate for candidate in library(name) if candidate.id == id and words in candidate.about)
 
 
 def computed(wrong: Hypothesis, golden: Golden, change: Callable[[dict[str, Any]], None] | None = None, forms: Forms = ONE) -> Outcome:
-    """What a backend gives that does what a hypothesis says, computed in the case's own format."""
+    """The outcome of a backend that does what a hypothesis says, computed in the case's own format."""
     from refimpl.arithmetic import Float
     from refimpl.backends.outcome import End
 

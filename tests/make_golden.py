@@ -66,9 +66,9 @@ def expected(case: Case, roundoffs: float = 64) -> dict[str, dict[str, Expected]
                     runs[param.name][array].append(np.array(getattr(states[param.name], field)).reshape(param.value.shape))
     u = FORMATS[case.dtype].u
 
-    def one(values: list[Any]) -> Expected:
+    def expectation(values: list[Any]) -> Expected:
         value = np.stack(values)
         bound = (roundoffs * u * np.maximum(np.abs(value), 0.01)).astype(np.float32)
         return Expected(value, dict.fromkeys(CLASSES, bound))
 
-    return {name: {array: one(values) for array, values in arrays.items()} for name, arrays in runs.items()}
+    return {name: {array: expectation(values) for array, values in arrays.items()} for name, arrays in runs.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from refimpl import gen
 
 CASES = (
@@ -14,7 +16,7 @@ CASES = (
 )
 
 
-def write(directory, *cases):
+def write(directory: Path, *cases: str) -> Path:
     """Write these cases (by default a handful over three dialects) and return the directory."""
     globs = [word for case in cases or CASES for word in ("--case", case)]
     assert gen.main(["--out", str(directory), "--jobs", "1", *globs]) == 0

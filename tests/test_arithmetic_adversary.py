@@ -1,4 +1,4 @@
-"""The adversary pushes one way, as far as its class admits and no farther."""
+"""The adversary rounds in one direction, by as much as its class admits and no more."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ NUMBERS = np.random.default_rng(3).normal(size=(200, 2))
 
 
 def expression(a: Any, x: np.ndarray) -> Any:
-    one = a.load(x.astype(np.float32))
+    loaded = a.load(x.astype(np.float32))
     weight = a.meet(a.scalar(1.0) - a.scalar(0.9))
-    square = one * one
-    return (a.lerp(square, one, weight) * a.meet(a.scalar(1e-3))) / (a.sqrt(square) + a.meet(a.scalar(1e-8)))
+    square = loaded * loaded
+    return (a.lerp(square, loaded, weight) * a.meet(a.scalar(1e-3))) / (a.sqrt(square) + a.meet(a.scalar(1e-8)))
 
 
 def pushed(numerics_class: str, way: float) -> tuple[np.ndarray, np.ndarray]:
-    """The pushed result, and the one without roundings."""
+    """The result with every rounding in one direction, and the one without roundings."""
     first = Adversary("float32", numerics_class, lanes=2)
     exact = expression(first, NUMBERS)
     directions = first.directions([(exact.node, np.full(exact.shape, way))])

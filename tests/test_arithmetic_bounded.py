@@ -24,7 +24,7 @@ def _quiet() -> Any:
         yield
 
 
-def one(a: Any, value: float) -> Any:
+def constant(a: Any, value: float) -> Any:
     return a.load(np.array([[value]]))
 
 
@@ -56,7 +56,7 @@ LEAVES = {
 
 def evaluate(a: Any, expression: Any, leaves: list[float], seen: list[Any]) -> Any:
     if isinstance(expression, int):
-        return one(a, leaves[expression])
+        return constant(a, leaves[expression])
     name, *operands = expression
     result = NODES[name](a, *(evaluate(a, operand, leaves, seen) for operand in operands))
     seen.append(result)
@@ -86,7 +86,7 @@ def test_no_admissible_computation_of_an_expression_leaves_its_bound(dtype: str,
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_exact_zeros_stay_exact(dtype: str) -> None:
     a = Bounded(dtype)
-    zero, x = one(a, 0.0), one(a, 3.0)
+    zero, x = constant(a, 0.0), constant(a, 3.0)
     for exact in (zero * x, x * zero, zero + zero, zero / x, a.sqrt(zero), x - x, a.lerp(zero, zero, a.meet(a.scalar(0.1)))):
         assert exact.x[0, 0] == 0
         assert not exact.e.any()
@@ -101,7 +101,7 @@ def test_zero_times_what_may_be_infinite_has_no_bound() -> None:
     step = a.meet(a.scalar(0.0) / (a.scalar(1.0) - a.power(a.scalar(0.999), 3)))  # in bfloat16, 1 - 0.999^3 may be 0
     assert step.x[0, 0] == 0
     assert step.e[:, 0, 0].tolist() == [step.e[0, 0, 0], step.e[1, 0, 0], np.inf, np.inf]
-    for product in (one(a, 0.0) * step, step * one(a, 0.0)):
+    for product in (constant(a, 0.0) * step, step * constant(a, 0.0)):
         assert np.isinf(product.e[2:]).all()
         assert not product.e[:2].any()
 
@@ -144,15 +144,15 @@ def test_an_input_that_is_not_finite_has_no_bound(value: float) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dividing_by_what_may_be_zero_has_an_infinite_bound(dtype: str) -> None:
     a = Bounded(dtype)
-    nearly = (one(a, 1.0) + one(a, 2 * FORMATS[dtype].u)) - one(a, 1.0)
-    assert np.isinf((one(a, 1.0) / nearly).e).all()
-    assert np.isinf((one(a, 0.0) / nearly).e).all()
-    assert not np.isnan((one(a, 1.0) / one(a, 0.0)).e).any()
+    nearly = (constant(a, 1.0) + constant(a, 2 * FORMATS[dtype].u)) - constant(a, 1.0)
+    assert np.isinf((constant(a, 1.0) / nearly).e).all()
+    assert np.isinf((constant(a, 0.0) / nearly).e).all()
+    assert not np.isnan((constant(a, 1.0) / constant(a, 0.0)).e).any()
 
 
 def test_a_root_near_zero_is_bounded_by_the_root_of_the_error() -> None:
     a = Bounded("float32")
-    v = one(a, 1e-30) * one(a, 1e-10)  # subnormal: relatively off by anything
+    v = constant(a, 1e-30) * constant(a, 1e-10)  # subnormal: no relative error bounds it
     root = a.sqrt(v)
     assert (np.sqrt(v.e) >= root.e * 0.99).all()
     assert (root.e > 0).all()
@@ -162,10 +162,10 @@ def test_a_root_near_zero_is_bounded_by_the_root_of_the_error() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_what_may_overflow_has_an_infinite_bound(dtype: str) -> None:
     a = Bounded(dtype)
-    top = one(a, FORMATS[dtype].max)
-    for beyond in (top * one(a, 1.0 + FORMATS[dtype].u), top * one(a, 4.0), -top * one(a, 4.0), top + top):
+    top = constant(a, FORMATS[dtype].max)
+    for beyond in (top * constant(a, 1.0 + FORMATS[dtype].u), top * constant(a, 4.0), -top * constant(a, 4.0), top + top):
         assert np.isinf(beyond.e).all()
-    assert np.isfinite((top * one(a, 0.5)).e).all()
+    assert np.isfinite((top * constant(a, 0.5)).e).all()
 
 
 def test_a_partial_sum_that_may_overflow_has_an_infinite_bound() -> None:
@@ -193,7 +193,7 @@ def test_every_order_of_a_sum_lies_in_its_bound(dtype: str) -> None:
         pairs = (order[0] + order[1]) + (order[2] + order[3]) + (order[4] + order[5])
         worst = max(worst, abs(Fraction(float(pairs)) - exact))
     assert 0 < worst <= Fraction(bound)
-    assert worst > Fraction(bound) / 20  # and the bound is no larger than it has to be by much
+    assert worst > Fraction(bound) / 20  # and the bound is not much larger than needed
 
 
 @pytest.mark.parametrize("base", [0.0, 0.5, 0.9, 0.999, 0.99999])
@@ -272,7 +272,7 @@ def test_a_power_is_charged_a_rounding_for_every_factor_the_first_one_too() -> N
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1024.0, -2.0])
 def test_a_product_with_a_power_of_two_is_exact(factor: float) -> None:
     a = Bounded("float32")
-    x = one(a, 0.7) * one(a, 0.9)
+    x = constant(a, 0.7) * constant(a, 0.9)
     product = x * a.meet(a.scalar(factor))
     assert product.x[0, 0] == factor * x.x[0, 0]
     assert product.e.ravel().tolist() == pytest.approx((abs(factor) * x.e).ravel().tolist(), rel=1e-9)
@@ -280,7 +280,7 @@ def test_a_product_with_a_power_of_two_is_exact(factor: float) -> None:
 
 def test_a_product_with_a_power_of_two_may_underflow() -> None:
     a = Bounded("float32")
-    x = one(a, 1.5 * FORMATS["float32"].tiny)
+    x = constant(a, 1.5 * FORMATS["float32"].tiny)
     half = x * a.meet(a.scalar(0.5))
     assert half.e.ravel().tolist() == pytest.approx([FORMATS["float32"].smallest] * 3 + [FORMATS["float32"].tiny], rel=1e-9)
 
@@ -290,7 +290,7 @@ def test_nothing_is_divided_by_one_and_the_root_of_one_is_one() -> None:
     one_, lr = a.scalar(1.0), a.scalar(1e-3)
     assert (lr / one_).e == lr.e
     assert a.sqrt(one_).e == (0.0,) * 4
-    g = one(a, 0.3)
+    g = constant(a, 0.3)
     assert not (g / a.meet(one_)).e.any()
     assert (g / a.meet(one_ - a.power(a.scalar(0.0), 3))).e.all()  # a program that computes a 1 divides by it
 
@@ -298,13 +298,13 @@ def test_nothing_is_divided_by_one_and_the_root_of_one_is_one() -> None:
 def test_a_rounding_is_charged_by_the_power_of_two_below_the_result() -> None:
     a, u = Bounded("float32"), FORMATS["float32"].u
     for x, y, power in ((1.9, 1.0, 1.0), (1.5, 1.5, 2.0), (1.0, 1.0 + 2 * u, 1.0)):
-        assert (one(a, x) * one(a, y)).e[:3, 0, 0].tolist() == pytest.approx([u * power, 2 * u * power, 2 * u * power], rel=1e-6)
+        assert (constant(a, x) * constant(a, y)).e[:3, 0, 0].tolist() == pytest.approx([u * power, 2 * u * power, 2 * u * power], rel=1e-6)
 
 
 def test_a_magnitude_that_may_reach_the_next_power_of_two_is_charged_by_it() -> None:
     a, u = Bounded("float32"), FORMATS["float32"].u
-    nearly = one(a, 2 - 2 * u) * one(a, 1.0)  # may be 2 when it is rounded up
-    assert (nearly * one(a, 1.0)).e[0, 0, 0] >= 2 * u + nearly.e[0, 0, 0]
+    nearly = constant(a, 2 - 2 * u) * constant(a, 1.0)  # may be 2 when it is rounded up
+    assert (nearly * constant(a, 1.0)).e[0, 0, 0] >= 2 * u + nearly.e[0, 0, 0]
 
 
 def test_inputs_below_the_smallest_normal_may_be_flushed() -> None:
@@ -317,16 +317,16 @@ def test_inputs_below_the_smallest_normal_may_be_flushed() -> None:
 def test_a_difference_that_some_computation_makes_subnormal_may_be_flushed() -> None:
     a = Bounded("float32")
     tiny = FORMATS["float32"].tiny
-    large = one(a, 2e8) * one(a, tiny)  # rounded: its error alone reaches below the smallest normal
-    difference = large - one(a, 2e8 * tiny - 5 * tiny)
+    large = constant(a, 2e8) * constant(a, tiny)  # rounded: its error alone reaches below the smallest normal
+    difference = large - constant(a, 2e8 * tiny - 5 * tiny)
     assert difference.x[0, 0] > 4 * tiny
     assert difference.e[-1, 0, 0] >= large.e[-1, 0, 0] + tiny
 
 
 def test_formulations_are_joined_by_the_larger_bound() -> None:
     a = Bounded("float32")
-    x = one(a, 1.0)
-    rounded = x * one(a, 1.0)
+    x = constant(a, 1.0)
+    rounded = x * constant(a, 1.0)
     joined = a.join([x, rounded])
     assert joined.x[0, 0] == 1
     np.testing.assert_array_equal(joined.e, rounded.e)
@@ -334,14 +334,14 @@ def test_formulations_are_joined_by_the_larger_bound() -> None:
 
 def test_formulations_of_which_one_is_infinite_have_no_bound() -> None:
     a = Bounded("float32")
-    finite, infinite = one(a, 1.0), one(a, 1e38) * one(a, 1e38)
+    finite, infinite = constant(a, 1.0), constant(a, 1e38) * constant(a, 1e38)
     for joined in (a.join([finite, infinite]), a.join([infinite, finite])):
         assert np.isinf(joined.e).all()
 
 
 def test_a_formulation_that_hides_an_overflow_is_noticed() -> None:
     a = Bounded("float32")
-    v, correction, m = one(a, 3e38), one(a, 1e-3), one(a, 1e18)
+    v, correction, m = constant(a, 3e38), constant(a, 1e-3), constant(a, 1e18)
     folded = m / (a.sqrt(v) / a.sqrt(correction))
     hidden = m / a.sqrt(v / correction)  # v / correction is infinite, and m by infinity would be 0, exactly so
     assert np.isfinite(folded.e).all()
@@ -362,9 +362,9 @@ def test_the_sum_of_so_many_numbers_that_their_roundings_grow_is_charged_for_tha
 
 def test_a_moving_average_forgets_its_error() -> None:
     a = Bounded("float32")
-    m, weight = one(a, 0.7), a.meet(a.scalar(1.0) - a.scalar(0.9))
+    m, weight = constant(a, 0.7), a.meet(a.scalar(1.0) - a.scalar(0.9))
     for _ in range(2000):
-        m = a.lerp(m, one(a, 0.7), weight)
+        m = a.lerp(m, constant(a, 0.7), weight)
     assert m.e[0, 0, 0] < 40 * FORMATS["float32"].u
 
 
@@ -385,6 +385,6 @@ def test_what_is_remembered_of_a_tensor_does_not_outlive_a_change_of_it() -> Non
 def test_a_change_of_joined_alternatives_does_not_reach_what_is_remembered_of_the_first() -> None:
     a = Bounded("float32")
     x, y, z = (a.load(np.array([[number, 2.0]])) for number in (3.0, 5.0, 15.0))
-    joined = a.join([x * y, z * one(a, 1.0)])
+    joined = a.join([x * y, z * constant(a, 1.0)])
     joined[np.array([0])] = a.load(np.array([[0.0, 0.0]]))
     assert (x * y).x.tolist() == [[15.0, 4.0]]

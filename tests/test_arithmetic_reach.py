@@ -1,5 +1,6 @@
 """Reach: no admissible computation is outside the set, and the set says what may happen and nothing else."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,17 @@ def kinds_of(some: Set) -> list[str]:
     ]
 
 
-def one(value: float) -> Set:
+def single(value: float) -> Any:
     return Reach("float32").load(np.array([[value]]))
 
 
 def inside(some: Set, got: np.ndarray) -> np.ndarray:
     lo, hi = some.lo.double(), some.hi.double()
     finite = np.isfinite(got) & some.finite & (got >= lo) & (got <= hi)
-    return finite | (np.isposinf(got) & some.plus) | (np.isneginf(got) & some.minus) | (np.isnan(got) & some.nan)
+    return np.asarray(finite | (np.isposinf(got) & some.plus) | (np.isneginf(got) & some.minus) | (np.isnan(got) & some.nan))
 
 
-EXPRESSIONS = {
+EXPRESSIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "sum": lambda a, x, y: x + y,
     "difference": lambda a, x, y: x - y,
     "product": lambda a, x, y: x * y,
@@ -71,30 +72,30 @@ def test_no_admissible_computation_is_outside(name: str, dtype: str) -> None:
 
 
 def test_a_square_that_overflows_is_infinite_or_goes_on_wide() -> None:
-    square = one(1e25) * one(1e25)
+    square = single(1e25) * single(1e25)
     assert kinds_of(square) == ["finite +"]
     assert square.lo.double()[0, 0] == pytest.approx(1e50, rel=1e-6)
     assert kinds_of(Reach("float32").store(square)) == ["+"]
-    assert kinds_of(one(1.0) / square) == ["finite"]
+    assert kinds_of(single(1.0) / square) == ["finite"]
 
 
 def test_an_increment_of_an_infinite_number_is_nan_and_a_product_keeps_it() -> None:
     a, weight = Reach("float32"), Reach("float32").meet(Reach("float32").scalar(0.1))
-    assert kinds_of(a.lerp(one(np.inf), one(1.0), weight)) == ["nan"]
-    assert kinds_of(one(np.inf) * weight + one(1.0) * weight) == ["+"]
-    assert kinds_of(a.lerp(one(1.0), one(np.inf), weight)) == ["+"]
+    assert kinds_of(a.lerp(single(np.inf), single(1.0), weight)) == ["nan"]
+    assert kinds_of(single(np.inf) * weight + single(1.0) * weight) == ["+"]
+    assert kinds_of(a.lerp(single(1.0), single(np.inf), weight)) == ["+"]
 
 
 def test_a_fused_rest_of_an_infinite_number_is_nan() -> None:
     a = Reach("float32")
-    rest = a.fused_rest(one(-np.inf), a.meet(a.scalar(0.9)), a.meet(a.scalar(0.1)))
+    rest = a.fused_rest(single(-np.inf), a.meet(a.scalar(0.9)), a.meet(a.scalar(0.1)))
     assert kinds_of(rest) == ["- nan"]  # -inf where beta is in double: (1 - beta)*new
 
 
 def test_nothing_else_is_admitted_of_ordinary_numbers() -> None:
     for name, expression in EXPRESSIONS.items():
         a = Reach("float32")
-        some = expression(a, one(1.5), one(-2.5))
+        some = expression(a, single(1.5), single(-2.5))
         assert kinds_of(some) == ["finite"], name
         assert some.hi.double()[0, 0] - some.lo.double()[0, 0] <= 1e-5 * np.abs(some.hi.double()[0, 0])
 
@@ -114,7 +115,7 @@ def test_a_sum_may_overflow_on_its_way() -> None:
 
 def test_division_by_what_may_be_zero_may_be_anything_of_the_sign() -> None:
     a = Reach("float32")
-    nearly = a.sqrt(one(1e-30) * one(1e-30))
-    assert kinds_of(one(1.0) / nearly) == ["finite +"]
-    assert kinds_of(-one(1.0) / nearly) == ["finite -"]
-    assert kinds_of(one(0.0) / nearly) == ["finite nan"]
+    nearly = a.sqrt(single(1e-30) * single(1e-30))
+    assert kinds_of(single(1.0) / nearly) == ["finite +"]
+    assert kinds_of(-single(1.0) / nearly) == ["finite -"]
+    assert kinds_of(single(0.0) / nearly) == ["finite nan"]

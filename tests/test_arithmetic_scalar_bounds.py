@@ -1,4 +1,4 @@
-"""Scalars with their bounds: every admissible way to compute them lies inside, and what is exact is charged nothing."""
+"""Scalars with their bounds: every admissible way to compute them lies inside, and an exact scalar has the bound 0."""
 
 import itertools
 from fractions import Fraction

@@ -1,6 +1,8 @@
 """Scaled: the numbers of double, and those beyond its range."""
 
 import operator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ NUMBERS = np.array([0.0, 1.0, -1.5, 3e300, -2e-300, 0.1, -7.0, 5e-324])
 
 
 @pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul])
-def test_operations_within_the_range_are_those_of_double(operation) -> None:  # type: ignore[no-untyped-def]
+def test_operations_within_the_range_are_those_of_double(operation: Callable[[Any, Any], Any]) -> None:
     x, y = np.meshgrid(NUMBERS[:-1], NUMBERS[:-1])
     with np.errstate(all="ignore"):
         expected = operation(x, y)
@@ -39,12 +41,12 @@ def test_what_leaves_the_range_of_double_comes_back() -> None:
 def test_order_holds_beyond_the_range_and_for_infinity() -> None:
     huge = Scaled.of(np.array([1e300]))
     ascending = [Scaled.of(np.array([-np.inf])), -(huge * huge), Scaled.of(np.zeros(1)), huge, huge * huge, Scaled.of(np.array([np.inf]))]
-    for k, one in enumerate(ascending):
-        for other in ascending[k + 1 :]:
-            assert (one < other)[0]
-            assert not (other < one)[0]
-            assert (smaller(one, other).m == one.m).all()
-            assert (larger(one, other).m == other.m).all()
+    for k, lower in enumerate(ascending):
+        for higher in ascending[k + 1 :]:
+            assert (lower < higher)[0]
+            assert not (higher < lower)[0]
+            assert (smaller(lower, higher).m == lower.m).all()
+            assert (larger(lower, higher).m == higher.m).all()
 
 
 def test_zero_times_infinity_is_zero() -> None:
@@ -57,7 +59,7 @@ def test_a_choice_takes_mantissa_and_exponent_together() -> None:
 
 
 @pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul, operator.truediv, operator.lt])
-def test_doubles_are_scaled_numbers_within_the_range(operation) -> None:  # type: ignore[no-untyped-def]
+def test_doubles_are_scaled_numbers_within_the_range(operation: Callable[[Any, Any], Any]) -> None:
     x, y = np.array([1.0, -1.5, 0.1, 0.0, np.inf]), np.array([3.0, 0.1, -7.0, 2.0, 4.0])
     got, expected = (operation(kind.of(x), kind.of(y)) for kind in (Doubles, Scaled))
     if operation is operator.lt:

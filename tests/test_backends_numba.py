@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from backend_cases import case, elements, golden, rows, table
@@ -10,7 +12,7 @@ from refimpl.case import Step
 from refimpl.dialects import dialects
 from refimpl.errors import InvalidGradient, InvalidHyper
 
-MOMENTS = {"exp_avg": np.full((4, 3), 0.25, np.float32), "exp_avg_sq": np.full((4, 3), 0.5, np.float32), "step": 7}
+MOMENTS: dict[str, Any] = {"exp_avg": np.full((4, 3), 0.25, np.float32), "exp_avg_sq": np.full((4, 3), 0.5, np.float32), "step": 7}
 LAZY = "mindspore.LazyAdam"
 CASES = {
     "duplicates": case(rows([0, 2, 0]), rows([3]), rows([0])),
@@ -32,7 +34,7 @@ CASES = {
 
 @pytest.mark.parametrize("layout", ["contiguous", "strided", "read-only", "fortran"])
 @pytest.mark.parametrize("name", CASES)
-def test_it_computes_what_the_reference_computes(name, layout):
+def test_it_computes_what_the_reference_computes(name: str, layout: str) -> None:
     ours, theirs = (execute(backend, golden(CASES[name], layout)) for backend in (factory(), reference()))
     assert (ours.end, ours.changed) == (End.STATES, ())
     for param, arrays in theirs.states.items():
@@ -40,7 +42,7 @@ def test_it_computes_what_the_reference_computes(name, layout):
             np.testing.assert_allclose(ours.states[param][array], value, rtol=3e-7, atol=1e-9)
 
 
-def test_every_dialect_is_claimed_in_single_and_double_as_far_as_it_has_them():
+def test_every_dialect_is_claimed_in_single_and_double_as_far_as_it_has_them() -> None:
     claimed = {name: claim.dtypes for name, claim in factory().dialects.items()}
     assert claimed.keys() == dialects().keys()
     assert claimed["torch.SparseAdam"] == ("float32", "float64")
@@ -57,7 +59,9 @@ def test_every_dialect_is_claimed_in_single_and_double_as_far_as_it_has_them():
         ({"w": rows([0]), "b": rows([0])}, {"lr": 0.0}, InvalidHyper, "Invalid learning rate"),
     ],
 )
-def test_a_refused_step_leaves_everything_as_it_was_and_counts_for_nothing(gradients, hyper, error, message):
+def test_a_refused_step_leaves_everything_as_it_was_and_counts_for_nothing(
+    gradients: dict[str, Any], hyper: dict[str, Any], error: type[BaseException], message: str
+) -> None:
     good = Step({"w": rows([0]), "b": rows([0])}, ({},))
     run, other = (factory().start(case(*[good.gradients] * 2, params=[table(), table("b")])) for _ in range(2))
     run.step(good)
@@ -71,6 +75,6 @@ def test_a_refused_step_leaves_everything_as_it_was_and_counts_for_nothing(gradi
             np.testing.assert_array_equal(run.state()[name][array], value)
 
 
-def test_a_hyper_parameter_that_the_dialect_refuses_is_refused_at_the_start():
+def test_a_hyper_parameter_that_the_dialect_refuses_is_refused_at_the_start() -> None:
     with pytest.raises(InvalidHyper, match="Invalid learning rate: -1"):
         factory().start(case(rows([0]), groups=({"lr": -1.0},)))

@@ -1,18 +1,20 @@
 """Cases that must be refused: where, by which errors, and their controls."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from backend_cases import Toy, case, elements, golden, rows, table
+from backend_cases import Toy, ToyRun, case, elements, golden, rows, table
 
 from refimpl.backends.execute import execute
-from refimpl.backends.outcome import End, Raised
+from refimpl.backends.outcome import End, Outcome, Raised
 from refimpl.backends.reference import factory
 from refimpl.backends.refusals import bad_step, control, misplaced, run_with_control
+from refimpl.case import Case, Golden, Step
 from refimpl.errors import Unsupported
 from refimpl.judging.compare import judge
-from refimpl.judging.verdict import Status
+from refimpl.judging.verdict import CaseVerdict, Status
 
 DENSE = np.ones((4, 3), np.float32)
 BAD_LR = case(rows([0]), groups=({"lr": -1.0},), error="invalid-lr")
@@ -34,17 +36,17 @@ DENSE_LATER = case(rows([0]), DENSE, error="dense-gradient")
         (case({"w": rows([0]), "u": rows([0])}), 1),
     ],
 )
-def test_what_must_be_refused_is_found_by_the_dialect_itself(made, step):
+def test_what_must_be_refused_is_found_by_the_dialect_itself(made: Case, step: int | None) -> None:
     assert bad_step(made) == step
 
 
-def test_every_case_of_the_set_that_must_be_refused_has_its_place_and_a_control_with_nothing_wrong(core):
-    made = [one.case for goldens in core.values() for one in goldens if one.case.error is not None]
+def test_every_case_of_the_set_that_must_be_refused_has_its_place_and_a_control_with_nothing_wrong(core: dict[str, list[Golden]]) -> None:
+    made = [vector.case for goldens in core.values() for vector in goldens if vector.case.error is not None]
     assert len(made) > 50
-    for one in made:
-        assert bad_step(one) is not None, one.id
-        assert bad_step(control(one).case) is None, one.id
-        assert control(one).mended, one.id
+    for refused in made:
+        assert bad_step(refused) is not None, refused.id
+        assert bad_step(control(refused).case) is None, refused.id
+        assert control(refused).mended, refused.id
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_every_case_of_the_set_that_must_be_refused_has_its_place_and_a_control_
         (case({"w": rows([0]), "u": rows([0])}), "no gradient of 'u' in step 1"),
     ],
 )
-def test_a_control_is_the_same_case_with_what_is_wrong_mended(made, mended):
+def test_a_control_is_the_same_case_with_what_is_wrong_mended(made: Case, mended: str) -> None:
     proper = control(made)
     assert proper.mended == mended
     assert (proper.case.id, proper.case.about, len(proper.case.steps)) == (made.id, made.about, len(made.steps))
@@ -66,7 +68,7 @@ def test_a_control_is_the_same_case_with_what_is_wrong_mended(made, mended):
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (5,), (2, 3, 4)])
-def test_a_control_fits_parameters_of_every_shape(shape):
+def test_a_control_fits_parameters_of_every_shape(shape: tuple[int, ...]) -> None:
     made = case(np.ones(shape, np.float32), params=[table(shape=shape)])
     assert execute(factory(), golden(control(made).case)).end is End.STATES
 
@@ -84,51 +86,74 @@ def test_a_control_fits_parameters_of_every_shape(shape):
         (replace(BAD_LR, steps=BAD_LR.steps * 2), 2, "raised in step 2, after it had accepted what must be refused in start"),
     ],
 )
-def test_an_error_refuses_only_what_is_wrong_at_its_place(made, step, words):
+def test_an_error_refuses_only_what_is_wrong_at_its_place(made: Case, step: int, words: str) -> None:
     said = misplaced(made, Raised("step", step, ("ValueError", "Exception")))
     assert said.startswith(words)
     assert bool(said) == bool(words)
 
 
-MISTAKES = [NameError, UnboundLocalError, AttributeError, ImportError, ModuleNotFoundError, SyntaxError, RecursionError, MemoryError]
-REFUSALS = [ValueError, TypeError, IndexError, KeyError, RuntimeError, NotImplementedError, AssertionError, OSError, OverflowError]
+MISTAKES: list[type[Exception]] = [
+    NameError,
+    UnboundLocalError,
+    AttributeError,
+    ImportError,
+    ModuleNotFoundError,
+    SyntaxError,
+    RecursionError,
+    MemoryError,
+]
+REFUSALS: list[type[Exception]] = [
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    NotImplementedError,
+    AssertionError,
+    OSError,
+    OverflowError,
+]
 
 
-def raising(error, first=1):
+def raising(error: type[Exception], first: int = 1) -> Any:
     """A backend that raises in its step `first` and in every one after it, whatever it is given."""
 
-    def before_step(self, run, step):
+    def before_step(self: Toy, run: ToyRun, step: Step) -> None:
         if run.calls >= first:
             raise error("on principle")
 
     return type("Raising", (Toy,), {"before_step": before_step})()
 
 
-def verdict(backend, made):
-    outcome = run_with_control(golden(made), lambda one: execute(backend, one))
+def verdict(backend: Any, made: Case) -> CaseVerdict:
+    outcome = run_with_control(golden(made), lambda vector: execute(backend, vector))
     return judge(golden(made), outcome, "tensor-approx")
 
 
 @pytest.mark.parametrize("made", [BAD_LR, DENSE_LATER])
 @pytest.mark.parametrize("error", MISTAKES + REFUSALS)
 @pytest.mark.parametrize("first", [1, 2])
-def test_a_backend_that_raises_whatever_it_is_given_refuses_nothing(made, error, first):
+def test_a_backend_that_raises_whatever_it_is_given_refuses_nothing(made: Case, error: type[Exception], first: int) -> None:
     assert verdict(raising(error, first), made).status is Status.FAILED
 
 
 @pytest.mark.parametrize("error", MISTAKES + REFUSALS)
-def test_a_backend_whose_start_always_raises_refuses_nothing(error):
-    def start(self, made):
+def test_a_backend_whose_start_always_raises_refuses_nothing(error: type[Exception]) -> None:
+    def start(self: Toy, made: Case) -> None:
         raise error("on principle")
 
-    found = verdict(type("Raising", (Toy,), {"start": start})(), BAD_LR)
-    assert found.status is Status.FAILED
-    assert ("the program is broken" if error in MISTAKES else "it refuses lr = 0.001 as well") in found.reason
+    judged = verdict(type("Raising", (Toy,), {"start": start})(), BAD_LR)
+    assert judged.status is Status.FAILED
+    assert ("the program is broken" if error in MISTAKES else "it refuses lr = 0.001 as well") in judged.reason
 
 
-def refusing_lr(error):
-    def start(self, made):
-        if made.groups[0].hyper["lr"] <= 0:
+def lr_of(made: Case) -> Any:
+    return made.groups[0].hyper["lr"]
+
+
+def refusing_lr(error: type[Exception]) -> Any:
+    def start(self: Toy, made: Case) -> ToyRun:
+        if lr_of(made) <= 0:
             raise error("bad lr")
         return Toy.start(self, made)
 
@@ -136,20 +161,20 @@ def refusing_lr(error):
 
 
 @pytest.mark.parametrize("error", REFUSALS)
-def test_an_error_for_what_is_wrong_alone_is_a_refusal(error):
-    found = verdict(refusing_lr(error), BAD_LR)
-    assert (found.status, found.reason) == (Status.PASSED, f"refused: {error('bad lr').__class__.__name__}: {error('bad lr')} (in start)")
+def test_an_error_for_what_is_wrong_alone_is_a_refusal(error: type[Exception]) -> None:
+    judged = verdict(refusing_lr(error), BAD_LR)
+    assert (judged.status, judged.reason) == (Status.PASSED, f"refused: {error('bad lr').__class__.__name__}: {error('bad lr')} (in start)")
 
 
 @pytest.mark.parametrize("error", MISTAKES)
-def test_a_mistake_of_the_program_refuses_nothing_even_where_it_comes_in_time(error):
-    found = verdict(refusing_lr(error), BAD_LR)
-    assert found.status is Status.FAILED
-    assert f"a {error.__name__} in start refuses nothing" in found.reason
+def test_a_mistake_of_the_program_refuses_nothing_even_where_it_comes_in_time(error: type[Exception]) -> None:
+    judged = verdict(refusing_lr(error), BAD_LR)
+    assert judged.status is Status.FAILED
+    assert f"a {error.__name__} in start refuses nothing" in judged.reason
 
 
-def test_a_backend_that_reads_its_answer_in_the_id_is_told_by_the_control():
-    def start(self, made):
+def test_a_backend_that_reads_its_answer_in_the_id_is_told_by_the_control() -> None:
+    def start(self: Toy, made: Case) -> ToyRun:
         if "/made/" in made.id:
             raise ValueError("as expected")
         return Toy.start(self, made)
@@ -157,27 +182,27 @@ def test_a_backend_that_reads_its_answer_in_the_id_is_told_by_the_control():
     assert verdict(type("Reading", (Toy,), {"start": start})(), BAD_LR).status is Status.FAILED
 
 
-def test_a_control_that_is_unsupported_leaves_the_refusal_unsupported():
-    def start(self, made):
-        raise ValueError("bad lr") if made.groups[0].hyper["lr"] < 0 else Unsupported("not this either")
+def test_a_control_that_is_unsupported_leaves_the_refusal_unsupported() -> None:
+    def start(self: Toy, made: Case) -> None:
+        raise ValueError("bad lr") if lr_of(made) < 0 else Unsupported("not this either")
 
-    found = verdict(type("Picky", (Toy,), {"start": start})(), BAD_LR)
-    assert found.status is Status.UNSUPPORTED
-    assert "the same case with lr = 0.001 is unsupported (not this either)" in found.reason
-
-
-def test_a_state_that_raises_is_no_refusal():
-    found = verdict(type("Blind", (Toy,), {"state": lambda self, run: 1 / 0})(), BAD_LR)
-    assert found.status is Status.ERROR
-    assert "in state after step 1" in found.reason
+    judged = verdict(type("Picky", (Toy,), {"start": start})(), BAD_LR)
+    assert judged.status is Status.UNSUPPORTED
+    assert "the same case with lr = 0.001 is unsupported (not this either)" in judged.reason
 
 
-def test_no_control_is_run_for_other_cases():
+def test_a_state_that_raises_is_no_refusal() -> None:
+    judged = verdict(type("Blind", (Toy,), {"state": lambda self, run: 1 / 0})(), BAD_LR)
+    assert judged.status is Status.ERROR
+    assert "in state after step 1" in judged.reason
+
+
+def test_no_control_is_run_for_other_cases() -> None:
     seen = []
 
-    def run(one):
-        seen.append(one)
-        return execute(raising(ValueError), one)
+    def run(vector: Golden) -> Outcome:
+        seen.append(vector)
+        return execute(raising(ValueError), vector)
 
     run_with_control(golden(case(rows([0]))), run)
     assert len(seen) == 1

@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from backend_cases import case, elements, golden, rows, table
@@ -5,6 +8,7 @@ from backend_cases import case, elements, golden, rows, table
 from refimpl.arithmetic import CLASSES, Bounded, numpy_dtype
 from refimpl.backends.execute import execute
 from refimpl.backends.outcome import End
+from refimpl.case import Case
 from refimpl.dialects import dialect
 from refimpl.errors import UsageError
 from refimpl.reference import ALL, trajectory
@@ -15,7 +19,7 @@ from refimpl.backends.torch import VARIANTS, factory  # noqa: E402  # it needs t
 
 
 @pytest.fixture(autouse=True, scope="module")
-def torch_as_it_was():
+def torch_as_it_was() -> Iterator[None]:
     """The factory sets the threads and the checks of the whole process."""
     threads, checks = torch.get_num_threads(), torch.sparse.check_sparse_tensor_invariants.is_enabled()
     yield
@@ -23,11 +27,11 @@ def torch_as_it_was():
     (torch.sparse.check_sparse_tensor_invariants.enable if checks else torch.sparse.check_sparse_tensor_invariants.disable)()
 
 
-def dense(seed=0, shape=(4, 3), dtype="float32"):
+def dense(seed: int = 0, shape: tuple[int, ...] = (4, 3), dtype: str = "float32") -> np.ndarray:
     return np.asarray(np.random.default_rng(seed).standard_normal(shape)).astype(numpy_dtype(dtype))
 
 
-def moments(dtype="float32", shape=(4, 3), step=7):
+def moments(dtype: str = "float32", shape: tuple[int, ...] = (4, 3), step: int = 7) -> dict[str, Any]:
     return {"exp_avg": dense(5, shape, dtype), "exp_avg_sq": np.square(dense(6, shape, dtype)), "step": step}
 
 
@@ -74,7 +78,7 @@ DENSE = {
 }
 
 
-def worst_ratio(made, states):
+def worst_ratio(made: Case, states: Any) -> float:
     """The largest |torch - exact| / bound of the class that a CPU must satisfy."""
     faithful = CLASSES.index("tensor-faithful")
     bounds = trajectory(made, Bounded(made.dtype), dialect(made.dialect), (), ALL)
@@ -91,13 +95,13 @@ def worst_ratio(made, states):
     return worst
 
 
-def copied(state):
-    for name, of in state.items():
-        yield name, [(part.x.copy(), part.e.copy()) for part in (of.p, of.m, of.v)]
+def copied(state: Any) -> Iterator[tuple[str, list[tuple[np.ndarray, np.ndarray]]]]:
+    for name, numbers in state.items():
+        yield name, [(part.x.copy(), part.e.copy()) for part in (numbers.p, numbers.m, numbers.v)]
 
 
 @pytest.mark.parametrize("name", SPARSE)
-def test_sparse_adam_lies_within_the_bound(name):
+def test_sparse_adam_lies_within_the_bound(name: str) -> None:
     outcome = execute(factory(), golden(SPARSE[name], "read-only"))
     assert (outcome.end, outcome.message, outcome.changed) == (End.STATES, "", ())
     assert worst_ratio(SPARSE[name], outcome.states) <= 1
@@ -105,13 +109,13 @@ def test_sparse_adam_lies_within_the_bound(name):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", DENSE)
-def test_adam_lies_within_the_bound_in_every_variant(name, variant):
+def test_adam_lies_within_the_bound_in_every_variant(name: str, variant: str) -> None:
     outcome = execute(factory(variant=variant), golden(DENSE[name], "strided"))
     assert (outcome.end, outcome.message, outcome.changed) == (End.STATES, "", ())
     assert worst_ratio(DENSE[name], outcome.states) <= 1
 
 
-def test_the_bound_tells_wrong_numbers():
+def test_the_bound_tells_wrong_numbers() -> None:
     states = execute(factory(), golden(SPARSE["duplicates"])).states
     states["w"]["param"][1, 2] += np.float32(1e-5)
     assert worst_ratio(SPARSE["duplicates"], states) > 1
@@ -130,24 +134,24 @@ def test_the_bound_tells_wrong_numbers():
         (case(rows([1], shape=(5, 3)), error="gradient-shape"), "RuntimeError: "),
     ],
 )
-def test_errors_are_those_of_torch_and_leave_everything_as_it_was(made, message):
+def test_errors_are_those_of_torch_and_leave_everything_as_it_was(made: Case, message: str) -> None:
     outcome = execute(factory(), golden(made))
     assert (outcome.end, outcome.changed) == (End.RAISED, ())
     assert outcome.message.startswith(message)
 
 
-def test_a_variant_claims_adam_alone():
+def test_a_variant_claims_adam_alone() -> None:
     backend = factory(variant="fused")
     assert list(backend.dialects) == ["torch.Adam"]
     assert backend.name == "torch fused"
     assert execute(backend, golden(SPARSE["duplicates"])).end is End.UNSUPPORTED
 
 
-def test_other_dialects_are_unsupported():
+def test_other_dialects_are_unsupported() -> None:
     assert execute(factory(), golden(case(rows([0]), name="mindspore.LazyAdam"))).end is End.UNSUPPORTED
 
 
-def test_the_version_is_that_of_the_library():
+def test_the_version_is_that_of_the_library() -> None:
     assert factory().version == torch.__version__
 
 
@@ -155,19 +159,19 @@ def test_the_version_is_that_of_the_library():
     ("options", "message"),
     [({"variant": "fast"}, "no variant 'fast'"), ({"device": "tpu"}, "no device 'tpu'")],
 )
-def test_an_unknown_option_is_refused_with_the_choices(options, message):
+def test_an_unknown_option_is_refused_with_the_choices(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         factory(**options)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="only where there is no CUDA device can its absence be told")
-def test_a_cuda_device_that_is_not_there_is_refused():
+def test_a_cuda_device_that_is_not_there_is_refused() -> None:
     with pytest.raises(UsageError, match="sees no CUDA device"):
         factory(device="cuda")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", SPARSE)
-def test_sparse_adam_on_a_cuda_device_gives_states(name):
+def test_sparse_adam_on_a_cuda_device_gives_states(name: str) -> None:
     outcome = execute(factory(device="cuda"), golden(SPARSE[name]))
     assert (outcome.end, outcome.changed) == (End.STATES, ())

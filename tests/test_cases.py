@@ -91,9 +91,9 @@ def test_numbers_come_from_the_seed_alone() -> None:
     assert np.array_equal(first, second)
 
 
-def same(one: Golden, other: Golden) -> bool:
-    pairs = zip(one.case.params, other.case.params)
-    return one.case.id == other.case.id and all(np.array_equal(a.value, b.value, equal_nan=True) for a, b in pairs)
+def same(left: Golden, right: Golden) -> bool:
+    pairs = zip(left.case.params, right.case.params)
+    return left.case.id == right.case.id and all(np.array_equal(a.value, b.value, equal_nan=True) for a, b in pairs)
 
 
 @pytest.mark.parametrize("theme", list(THEMES))
@@ -101,7 +101,7 @@ def test_a_theme_is_the_same_each_time(theme: str) -> None:
     table = dialect("mindspore.LazyAdam")
     first, second = drafts(table, theme), drafts(table, theme)
     assert len(first) == len(second)
-    assert all(same(one, other) for one, other in zip(first, second))
+    assert all(same(left, right) for left, right in zip(first, second))
 
 
 def test_a_bench_names_hyper_parameters_as_the_dialect_does() -> None:

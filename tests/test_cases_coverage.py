@@ -1,4 +1,4 @@
-"""The vectors exercise what coverage.yaml asks of them, and every excuse in it is needed."""
+"""The vectors exercise what coverage.yaml asks of them, and every exemption in it is needed."""
 
 from __future__ import annotations
 

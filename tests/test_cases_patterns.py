@@ -1,4 +1,4 @@
-"""Arrays out of few numbers: every shift shows, and row numbers are different."""
+"""Arrays out of few numbers: a shift changes them, and rows differ from each other."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def test_rows_and_columns_are_distinguishable() -> None:
 
 
 def test_a_row_has_the_same_numbers_wherever_it_stands() -> None:
-    one, other = (patterned_by_row(Source("p"), np.array(rows), 4) for rows in ([7, 300, 7], [300, 5, 7]))
-    assert (one[0] == one[2]).all()
-    assert (one[1] == other[0]).all()
-    assert (one[0] == other[2]).all()
-    assert (one[0] != one[1]).any()
+    first, second = (patterned_by_row(Source("p"), np.array(rows), 4) for rows in ([7, 300, 7], [300, 5, 7]))
+    assert (first[0] == first[2]).all()
+    assert (first[1] == second[0]).all()
+    assert (first[0] == second[2]).all()
+    assert (first[0] != first[1]).any()
 
 
 @pytest.mark.parametrize("numbers", [scattered, spread])

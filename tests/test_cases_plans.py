@@ -45,7 +45,7 @@ def test_a_case_has_the_features_of_its_plan(name: str) -> None:
         of_params = features(goldens[slug])
         step = 2 if "groups" in plan.claims else 1
         for param, planned in zip("abc"[::step], plan.features()):
-            assert of_params[param] - {"eps-visible"} == planned - {"eps-visible"}, slug  # what eps does, the expectations tell
+            assert of_params[param] - {"eps-visible"} == planned - {"eps-visible"}, slug  # the effect of eps is in the expectations
 
 
 def test_a_schedule_of_the_decay_brings_a_decay() -> None:

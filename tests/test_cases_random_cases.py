@@ -1,5 +1,8 @@
 """Random cases are cases: accepted by their dialect, of its forms and dtypes, and as varied as they claim to be."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -33,14 +36,14 @@ def test_a_case_is_one_that_the_dialect_accepts(name: str) -> None:
 
 
 def test_the_same_generator_gives_the_same_case() -> None:
-    one, other = (random_case(np.random.default_rng(8), "torch.SparseAdam", dtype="float32") for _ in range(2))
-    assert one.groups == other.groups
-    np.testing.assert_array_equal(one.params[0].value, other.params[0].value)
+    first, second = (random_case(np.random.default_rng(8), "torch.SparseAdam", dtype="float32") for _ in range(2))
+    assert first.groups == second.groups
+    np.testing.assert_array_equal(first.params[0].value, second.params[0].value)
 
 
 def test_what_the_property_needs_occurs() -> None:
     cases = [random_case(np.random.default_rng(seed), "mindspore.LazyAdam") for seed in range(80)]
-    hypers = [case.groups[0].hyper for case in cases]
+    hypers: list[Mapping[str, Any]] = [case.groups[0].hyper for case in cases]
     gradients = [step.gradients["w"] for case in cases for step in case.steps if isinstance(step.gradients["w"], RowGradient)]
     assert any(hyper["use_nesterov"] for hyper in hypers)
     assert any(hyper["weight_decay"] > 0 for hyper in hypers)
@@ -49,12 +52,12 @@ def test_what_the_property_needs_occurs() -> None:
     assert any(step.hyper[0] for case in cases for step in case.steps)
     assert any(case.params[0].step == 10**6 for case in cases)
     assert any(case.params[0].exp_avg is None for case in cases)
-    assert any(len(np.unique(one.indices)) < len(one.indices) for one in gradients)
-    assert any((one.values == 0).any() for one in gradients)
-    sizes = np.concatenate([np.abs(one.values[one.values != 0]).ravel() for one in gradients])
+    assert any(len(np.unique(gradient.indices)) < len(gradient.indices) for gradient in gradients)
+    assert any((gradient.values == 0).any() for gradient in gradients)
+    sizes = np.concatenate([np.abs(gradient.values[gradient.values != 0]).ravel() for gradient in gradients])
     assert sizes.min() < 1e-35
     assert sizes.max() > 1e35
-    assert any(_cancels(one) for one in gradients)
+    assert any(_cancels(gradient) for gradient in gradients)
 
 
 def _cancels(gradient: RowGradient) -> bool:

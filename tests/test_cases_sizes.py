@@ -12,8 +12,8 @@ from refimpl.dialects import dialect
 
 
 def case(name: str, slug: str) -> Case:
-    (found,) = [golden.case for theme in ("sizes", "large") for golden in drafts(dialect(name), theme) if golden.case.slug == slug]
-    return found
+    (case,) = [golden.case for theme in ("sizes", "large") for golden in drafts(dialect(name), theme) if golden.case.slug == slug]
+    return case
 
 
 @pytest.mark.parametrize(

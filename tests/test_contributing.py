@@ -28,8 +28,8 @@ FILES = {
 
 
 def section(title: str) -> str:
-    (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, flags=re.MULTILINE | re.DOTALL)
-    return str(found)
+    (section,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, flags=re.MULTILINE | re.DOTALL)
+    return str(section)
 
 
 def blocks(title: str) -> Iterator[tuple[str, str]]:
@@ -49,12 +49,12 @@ def copy(tmp_path: Path) -> Path:
 def write(root: Path, text: str) -> str:
     """Put a block into the file that its first line names, which it returns."""
     first, _, rest = text.partition("\n")
-    found = re.fullmatch(r"# (\S+)( \(append\))?", first)
-    assert found, first
-    file = root / found[1]
-    assert file.exists() == bool(found[2]), f"{file} {'is missing' if found[2] else 'exists'}"
-    file.write_text((file.read_text(encoding="utf-8") if found[2] else "") + rest, encoding="utf-8")
-    return found[1]
+    header = re.fullmatch(r"# (\S+)( \(append\))?", first)
+    assert header, first
+    file = root / header[1]
+    assert file.exists() == bool(header[2]), f"{file} {'is missing' if header[2] else 'exists'}"
+    file.write_text((file.read_text(encoding="utf-8") if header[2] else "") + rest, encoding="utf-8")
+    return header[1]
 
 
 def insert(root: Path, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Implementations that refimpl has never seen: right ones conform; wrong ones are refused, and named as their rows say or not at all.
+"""Implementations independent of the reference: right ones conform, wrong ones are refused, and named as their rows say or not at all.
 
 `tools/try_corpus.py` runs all on all, and names every row. Here each row runs on the cases that matter to it and a few others, and a sample
 of the rows is named as well.
@@ -52,10 +52,10 @@ def judged(row: Row, core: Core) -> Judged:
 
 
 def said_of(row: Row, cases: Judged) -> str:
-    """What the last line of the verdict comes to: the one place here that knows of the diagnosis."""
+    """The verdict's last line compared with the row's answer: the only use of the diagnosis in this file."""
     assert row.answer is not None
-    found = naming(cases, row.answer, cases.diagnoses())
-    return found.word if found.word in ("right", "placed") else f"{found.word}: {', '.join(found.causes)}"
+    named = naming(cases, row.answer, cases.diagnoses())
+    return named.word if named.word in ("right", "placed") else f"{named.word}: {', '.join(named.causes)}"
 
 
 def is_refused_by_its_numbers(row: Row, cases: Judged) -> bool:

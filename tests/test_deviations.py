@@ -26,13 +26,13 @@ ENOUGH = 2
 """How many of the cases that catch a deviation are run, beside one that resumes: the attribution has to do with these."""
 
 OTHERS = 60
-"""Of the cases that the deviation passes, each of this distance is run: a cause that explains too much contradicts them."""
+"""Of the cases that the deviation passes, every n-th is run: they contradict a cause that explains too much."""
 
 
 def catching(id: str, goldens: list[Golden]) -> list[Golden]:
     """The cases that catch a deviation, the small ones that catch little else first."""
-    found = [golden for golden in goldens if id in golden.case.catches and len(golden.case.steps) < SHORT]
-    return sorted(found, key=lambda golden: (sum(param.value.size for param in golden.case.params) > 200, len(golden.case.catches)))
+    vectors = [golden for golden in goldens if id in golden.case.catches and len(golden.case.steps) < SHORT]
+    return sorted(vectors, key=lambda golden: (sum(param.value.size for param in golden.case.params) > 200, len(golden.case.catches)))
 
 
 @pytest.mark.parametrize("name", list(dialects()))
@@ -44,13 +44,13 @@ def test_a_deviation_is_caught_by_some_case_if_it_changes_any(name: str, core: d
     assert caught <= changing | {id for golden in core[name] if len(golden.case.steps) >= SHORT for id in golden.case.catches}
 
 
-# A division by zero gives nan, and a nan that matches a nan is evidence of nothing: this one is told by no number.
+# A division by zero gives nan, and a nan that matches a nan is evidence of nothing: no number shows this deviation.
 @pytest.mark.parametrize("id", [id for id in deviations() if id != "divides-by-beta1"])
 def test_a_backend_with_the_deviation_fails_and_is_told_its_name(id: str, core: dict[str, list[Golden]]) -> None:
     name = next(name for name in dialects() if catching(id, core[name]))
-    found = catching(id, core[name])
+    vectors = catching(id, core[name])
     # A counter that starts at 0 gives only nan where it is not resumed, and a nan is evidence of nothing.
-    telling = found[:ENOUGH] + [golden for golden in found[ENOUGH:] if golden.case.theme == "resumed"][:1]
+    telling = vectors[:ENOUGH] + [golden for golden in vectors[ENOUGH:] if golden.case.theme == "resumed"][:1]
     passing = [
         golden for golden in core[name] if id not in golden.case.catches and len(golden.case.steps) < SHORT and not golden.case.error
     ]

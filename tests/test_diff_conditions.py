@@ -1,5 +1,8 @@
 """refimpl.diff._conditions: the condition under which a recipe holds, and both of its sides."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pytest
 
 from refimpl.dialects import dialect
@@ -7,56 +10,56 @@ from refimpl.diff._comparison import compared
 from refimpl.diff._conditions import condition, in_words, traits_of
 from refimpl.diff._distances import Distance, Refusal
 from refimpl.diff._document import to_text
-from refimpl.diff._measured import measured_cases
+from refimpl.diff._measured import Measured, measured_cases
 from refimpl.diff._page import conclusion, page
 
 AGREES, DIFFERS = Distance(0.0, 0.5), Distance(1.0, 100.0)
 
 
 @pytest.fixture(scope="module")
-def decays():
+def decays() -> list[Measured]:
     """Cases of keras.Adam with and without a decay, groups, schedules."""
     return measured_cases(dialect("keras.Adam"), None, ("options", "basics"))
 
 
-def having(cases, *names):
-    return [one for one in cases if frozenset(names) in traits_of(one)]
+def having(cases: Sequence[Measured], *names: str) -> list[Measured]:
+    return [case for case in cases if frozenset(names) in traits_of(case)]
 
 
-def test_what_every_failing_case_has_and_no_other_is_the_condition(decays):
-    failing = {one.id for one in having(decays, "decoupled-decay")}
+def test_what_every_failing_case_has_and_no_other_is_the_condition(decays: list[Measured]) -> None:
+    failing = {case.id for case in having(decays, "decoupled-decay")}
     assert 0 < len(failing) < len(decays)
-    found = condition(decays, {one.id: DIFFERS if one.id in failing else AGREES for one in decays})
-    assert in_words(found) == ("a decoupled decay that is not 0",)
-    assert (found.holds, found.others, found.fail) == (len(decays) - len(failing), len(failing), len(failing))
+    shared = condition(decays, {case.id: DIFFERS if case.id in failing else AGREES for case in decays})
+    assert in_words(shared) == ("a decoupled decay that is not 0",)
+    assert (shared.holds, shared.others, shared.fail) == (len(decays) - len(failing), len(failing), len(failing))
 
 
-def test_two_features_that_fail_only_together_are_named_together(decays):
-    failing = {one.id for one in having(decays, "decoupled-decay", "amsgrad")}
+def test_two_features_that_fail_only_together_are_named_together(decays: list[Measured]) -> None:
+    failing = {case.id for case in having(decays, "decoupled-decay", "amsgrad")}
     assert failing
-    found = condition(decays, {one.id: DIFFERS if one.id in failing else AGREES for one in decays})
-    assert in_words(found) == ("division by the largest v, beside a decoupled decay that is not 0",)
+    shared = condition(decays, {case.id: DIFFERS if case.id in failing else AGREES for case in decays})
+    assert in_words(shared) == ("division by the largest v, beside a decoupled decay that is not 0",)
 
 
-def test_where_all_agree_or_none_there_is_no_condition(decays):
-    assert condition(decays, {one.id: AGREES for one in decays}) is None
-    assert condition(decays, {one.id: DIFFERS for one in decays}) is None
+def test_where_all_agree_or_none_there_is_no_condition(decays: list[Measured]) -> None:
+    assert condition(decays, {case.id: AGREES for case in decays}) is None
+    assert condition(decays, {case.id: DIFFERS for case in decays}) is None
 
 
-def test_what_is_refused_is_on_neither_side(decays):
-    failing = {one.id for one in having(decays, "amsgrad")}
-    outcomes = {one.id: Refusal("setting", "no amsgrad") if one.id in failing else AGREES for one in decays}
+def test_what_is_refused_is_on_neither_side(decays: list[Measured]) -> None:
+    failing = {case.id for case in having(decays, "amsgrad")}
+    outcomes = {case.id: Refusal("setting", "no amsgrad") if case.id in failing else AGREES for case in decays}
     assert condition(decays, outcomes) is None
 
 
-def test_a_recipe_that_holds_where_no_row_with_moments_is_left_out_says_so_and_both_sides_bear_it_out():
+def test_a_recipe_that_holds_where_no_row_with_moments_is_left_out_says_so_and_both_sides_bear_it_out() -> None:
     cases = measured_cases(dialect("torch.SparseAdam"), None, ("touched", "duplicates", "basics"))
-    found = compared(dialect("torch.SparseAdam"), dialect("torch.Adam"), cases)
-    assert in_words(found.condition) == ("a gradient that leaves out a row or element that has moments",)
-    outcomes = found.recipe.found
-    left_out = {one.id for one in having(cases, "rows left out")}
-    assert all(outcomes[one.id].agrees for one in cases if one.id not in left_out)
-    assert found.condition.fail == sum(not outcomes[id].agrees for id in left_out) > 0
-    assert found.condition.holds == len(cases) - len(left_out) > 0
-    assert "as long as no parameter has a gradient that leaves out a row or element that has moments" in conclusion(found)
-    assert f"All {found.condition.holds} cases that meet this condition agree" in " ".join(to_text(page(found)).split())
+    comparison = compared(dialect("torch.SparseAdam"), dialect("torch.Adam"), cases)
+    assert in_words(comparison.condition) == ("a gradient that leaves out a row or element that has moments",)
+    outcomes: Mapping[str, Any] = comparison.recipe.outcomes
+    left_out = {case.id for case in having(cases, "rows left out")}
+    assert all(outcomes[case.id].agrees for case in cases if case.id not in left_out)
+    assert comparison.condition.fail == sum(not outcomes[id].agrees for id in left_out) > 0
+    assert comparison.condition.holds == len(cases) - len(left_out) > 0
+    assert "as long as no parameter has a gradient that leaves out a row or element that has moments" in conclusion(comparison)
+    assert f"All {comparison.condition.holds} cases that meet this condition agree" in " ".join(to_text(page(comparison)).split())

@@ -1,21 +1,23 @@
 """refimpl.diff._measured: which cases a pair is compared on, and where what is expected of them comes from."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import small_vectors
 
-from refimpl.case import Param
+from refimpl.case import Case, Param
 from refimpl.dialects import dialect
 from refimpl.diff import _measured as module
 from refimpl.diff._measured import cases_of, is_taken, measured_cases
+from refimpl.oracle import Expectations, expectations
 from refimpl.reference import scheduled
 
 SPARSE = dialect("torch.SparseAdam")
 
 
-def test_the_cases_are_those_of_both_dialects_and_mixtures():
+def test_the_cases_are_those_of_both_dialects_and_mixtures() -> None:
     keras, torch = dialect("keras.Adam"), dialect("torch.Adam")
     cases = cases_of(keras, torch)
     assert {case.dialect for case in cases} == {"keras.Adam"}
@@ -25,7 +27,7 @@ def test_the_cases_are_those_of_both_dialects_and_mixtures():
     assert len(set(slugs)) == len(slugs)
 
 
-def test_a_case_of_the_other_comes_with_its_settings_in_the_names_of_this_one():
+def test_a_case_of_the_other_comes_with_its_settings_in_the_names_of_this_one() -> None:
     keras, torch = dialect("keras.Adam"), dialect("torch.Adam")
     others = [case for case in cases_of(keras, torch, ("pairs",)) if case.id.startswith("torch.Adam/")]
     assert others
@@ -36,7 +38,7 @@ def test_a_case_of_the_other_comes_with_its_settings_in_the_names_of_this_one():
     assert not any("maximize" in case.id for case in others)
 
 
-def test_what_the_framework_does_not_take_is_left_out():
+def test_what_the_framework_does_not_take_is_left_out() -> None:
     lazy = dialect("mindspore.LazyAdam")
     ids = {case.slug for case in cases_of(lazy, None, ("counters",))}
     assert "three-parameters" in ids
@@ -45,37 +47,41 @@ def test_what_the_framework_does_not_take_is_left_out():
 
 
 @pytest.fixture
-def stored(tmp_path, monkeypatch):
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     small_vectors.write(tmp_path, "torch.SparseAdam/duplicates/pair", "torch.SparseAdam/duplicates/pair-first-row")
     monkeypatch.setattr(module, "VECTORS", tmp_path)
     return tmp_path
 
 
-def counting(monkeypatch):
-    computed = []
-    real = module.expectations
-    monkeypatch.setattr(module, "expectations", lambda case: computed.append(case.id) or real(case))
+def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    computed: list[str] = []
+
+    def counted(case: Case) -> Expectations:
+        computed.append(case.id)
+        return expectations(case)
+
+    monkeypatch.setattr(module, "expectations", counted)
     return computed
 
 
-def test_what_the_vectors_expect_is_not_computed_again(stored, monkeypatch):
+def test_what_the_vectors_expect_is_not_computed_again(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     computed = counting(monkeypatch)
-    ids = [one.id for one in measured_cases(SPARSE, None, ("duplicates",))]
+    ids = [case.id for case in measured_cases(SPARSE, None, ("duplicates",))]
     assert "torch.SparseAdam/duplicates/pair" in ids
     assert set(ids) - set(computed) == {"torch.SparseAdam/duplicates/pair"}
 
 
-def test_a_stored_case_with_other_inputs_is_computed(stored, monkeypatch):
+def test_a_stored_case_with_other_inputs_is_computed(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = cases_of(SPARSE, None, ("duplicates",))
-    moved = [replace(case, params=tuple(Param(one.name, one.value + np.float32(1)) for one in case.params)) for case in real[:1]]
-    monkeypatch.setattr(module, "cases_of", lambda *given: moved)
+    moved = [replace(case, params=tuple(Param(param.name, param.value + np.float32(1)) for param in case.params)) for case in real[:1]]
+    monkeypatch.setattr(module, "cases_of", lambda *arguments: moved)
     computed = counting(monkeypatch)
     measured_cases(SPARSE)
     assert computed == [case.id for case in moved]
 
 
-def test_without_vectors_everything_is_computed(tmp_path, monkeypatch):
+def test_without_vectors_everything_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "VECTORS", tmp_path)
     computed = counting(monkeypatch)
     cases = measured_cases(SPARSE, None, ("touched",))
-    assert computed == [one.id for one in cases]
+    assert computed == [case.id for case in cases]

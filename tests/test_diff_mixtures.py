@@ -1,10 +1,10 @@
-"""refimpl.diff._mixtures: cases in which the features of a dialect meet."""
+"""refimpl.diff._mixtures: cases that combine the features of a dialect."""
 
 from itertools import combinations
 
 import pytest
 
-from refimpl.case import Golden
+from refimpl.case import Case, Golden
 from refimpl.cases.features import features
 from refimpl.dialects import dialect, dialects
 from refimpl.diff._measured import is_taken
@@ -21,28 +21,28 @@ BY_FEATURE = {
 }
 
 
-def met(case):
-    """Pairs of features that meet in a parameter, in the words of the table of coverage."""
+def met(case: Case) -> set[frozenset[str]]:
+    """Pairs of features that one parameter has, in the words of the table of coverage."""
     return {frozenset(pair) for own in features(Golden(case, {})).values() for pair in combinations(sorted(own), 2)}
 
 
-def test_every_two_features_of_keras_meet():
+def test_every_two_features_of_keras_meet() -> None:
     every = set().union(*map(met, mixtures(dialect("keras.Adam"))))
     assert {frozenset(pair) for pair in combinations(BY_FEATURE.values(), 2)} <= every
 
 
 @pytest.mark.parametrize("name", dialects("full"))
-def test_mixtures_are_the_same_every_time_and_their_settings_are_accepted(name):
-    one = dialect(name)
-    first, again = mixtures(one), mixtures(one)
+def test_mixtures_are_the_same_every_time_and_their_settings_are_accepted(name: str) -> None:
+    table = dialect(name)
+    first, again = mixtures(table), mixtures(table)
     assert [case.about for case in first] == [case.about for case in again]
     assert len({case.id for case in first}) == len(first)
     for case in first:
         for group in case.groups:
-            one.validate(group.hyper)
-    assert {feature for case in first for feature in features_of(one) if feature in case.about} == set(features_of(one))
+            table.validate(group.hyper)
+    assert {feature for case in first for feature in features_of(table) if feature in case.about} == set(features_of(table))
 
 
-def test_the_framework_takes_every_mixture():
-    for one in dialects("full").values():
-        assert all(is_taken(case, one) for case in mixtures(one))
+def test_the_framework_takes_every_mixture() -> None:
+    for table in dialects("full").values():
+        assert all(is_taken(case, table) for case in mixtures(table))

@@ -33,8 +33,8 @@ def test_ci_runs_what_dot_ci_holds() -> None:
 def test_the_workflow_to_copy_calls_check_with_options_that_exist() -> None:
     steps = yaml.safe_load(read(".github/workflows/check-my-backend.yml"))["jobs"]["check"]["steps"]
     (command,) = [step["run"] for step in steps if "refimpl check" in step.get("run", "")]
-    given = options._parser().parse_args(command.replace('"$BACKEND"', "torch").split()[2:])
-    assert given.github
+    parsed = options._parser().parse_args(command.replace('"$BACKEND"', "torch").split()[2:])
+    assert parsed.github
     assert callable(check.main)
 
 

@@ -43,8 +43,8 @@ def test_the_vectors_of_this_repository_are_what_gen_writes() -> None:
     for golden in [golden for work in WORKS for golden in gen.compute(work)]:
         (kept,) = read_vectors(VECTORS, [golden.case.dialect], [golden.case.id]).goldens
         assert kept.case.catches == golden.case.catches
-        for name, of in golden.expected.items():
-            for array, expected in of.items():
+        for name, arrays in golden.expected.items():
+            for array, expected in arrays.items():
                 assert np.array_equal(kept.expected[name][array].value, expected.value, equal_nan=True)
                 for numerics_class, bound in expected.bound.items():
                     assert np.array_equal(kept.expected[name][array].bound[numerics_class], bound)

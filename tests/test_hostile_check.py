@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from hostile import backends, files, programs
+from hostile import Entry, backends, files, programs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is left is looked for in /proc")
 
@@ -32,17 +32,17 @@ MUTATIONS, AT_ONCE = 5_000, 250
 
 
 @pytest.mark.parametrize("entry", [entry for entry in (*BACKENDS, *PROGRAMS) if entry.id in SAMPLE], ids=lambda entry: entry.id)
-def test_check_ends_in_time_with_the_right_exit_code_and_leaves_nothing(entry):
+def test_check_ends_in_time_with_the_right_exit_code_and_leaves_nothing(entry: Entry) -> None:
     entry.run()
 
 
 @pytest.mark.parametrize("part", range(MUTATIONS // AT_ONCE))
-def test_a_file_that_was_changed_is_refused_or_says_what_it_says(part):
+def test_a_file_that_was_changed_is_refused_or_says_what_it_says(part: int) -> None:
     for entry in files.entries(AT_ONCE, seed=part):
         entry.run()
 
 
-def test_the_corpus_is_as_large_as_it_should_be():
+def test_the_corpus_is_as_large_as_it_should_be() -> None:
     assert len(BACKENDS) >= 60
     assert len(PROGRAMS) >= 25
     assert {entry.id for entry in (*BACKENDS, *PROGRAMS)} >= SAMPLE

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from refimpl.arithmetic import Bound, Float
-from refimpl.arithmetic._bounded import tensor_rounding
 from refimpl.arithmetic._interface import FORMATS
+from refimpl.arithmetic.roundings import tensor_rounding
 from refimpl.judging._altered import Altered, to_format
 
 NUMBERS = np.array([[0.1, -1.0 / 3.0, 1e-9, 70000.0, 0.0, np.inf, np.nan]])
@@ -37,7 +39,10 @@ def test_a_bound_is_exact_where_both_ends_round_alike_and_an_ulp_wide_where_they
 
 
 def test_only_roots_of_tensors_and_named_results_are_changed() -> None:
-    a = Altered(Float("float64"), lambda name, number: -number if name == "m" else number, lambda root: root + 1)
+    def negated_m(name: str, number: Any, before: Any = None) -> Any:
+        return -number if name == "m" else number
+
+    a: Any = Altered(Float("float64"), negated_m, lambda root: root + 1)
     assert a.sqrt(np.float64(4.0)) == 2.0
     assert a.sqrt(np.array([[4.0]])).tolist() == [[3.0]]
     assert a.alter("m", 2.0) == -2.0

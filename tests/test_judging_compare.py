@@ -16,7 +16,7 @@ from refimpl.judging.verdict import Status
 
 def expected(value: list[float], bounds: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0), allowed: list[int] | None = None) -> Expected:
     values = np.array([value])
-    bound = {name: np.full(values.shape, one, np.float32) for name, one in zip(CLASSES, bounds)}
+    bound = {name: np.full(values.shape, limit, np.float32) for name, limit in zip(CLASSES, bounds)}
     return Expected(values, bound, None if allowed is None else np.array([allowed], np.uint8))
 
 
@@ -80,7 +80,7 @@ def test_a_moment_that_is_left_out_is_not_judged() -> None:
     outcome = Outcome("d/t/s", End.STATES, {"w": {"param": np.array([[10.0, -10.0]])}})
     verdict = judge(golden(), outcome, "exact-ieee")
     assert verdict.status is Status.PASSED
-    assert [one.array for one in verdict.arrays] == ["param"]
+    assert [array.array for array in verdict.arrays] == ["param"]
     assert verdict.not_shown == ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from judging_runs import Core, some
 
 from refimpl.backends.execute import execute
@@ -42,7 +44,7 @@ def test_no_condition_is_needed_where_nothing_is_outside(core: Core) -> None:
 def test_passing_cases_are_read_no_further_than_needed(core: Core) -> None:
     read = []
 
-    def outside():
+    def outside() -> Iterator[Judged]:
         for case in judged(core, "basics/from-zero", "basics/growing"):
             read.append(case)
             yield case

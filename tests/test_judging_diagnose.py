@@ -1,4 +1,4 @@
-"""The diagnosis: what explains most wins, what is refuted does not, and what nothing explains is said."""
+"""The diagnosis: it names the cause that explains most failures and none that is refuted, and says where it knows none."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def test_nothing_is_diagnosed_where_nothing_failed(core: Core) -> None:
 def test_two_faults_in_two_places_are_told_apart(core: Core) -> None:
     goldens = some(core, "duplicates/pair", "duplicates/sorted", "options/maximize")
     outcomes = [*deviating("duplicates-averaged", goldens[:2]), *deviating("maximize-ignored", goldens[2:])]
-    found = causes(goldens, outcomes)
-    assert found[0].deviations == ("duplicates-averaged",)
-    assert "maximize-ignored" in (*found[1].deviations, *found[1].also)
-    assert found[0].unexplained == ("torch.SparseAdam/options/maximize",)
-    assert found[1].unexplained == ()
+    diagnoses = causes(goldens, outcomes)
+    assert diagnoses[0].deviations == ("duplicates-averaged",)
+    assert "maximize-ignored" in (*diagnoses[1].deviations, *diagnoses[1].also)
+    assert diagnoses[0].unexplained == ("torch.SparseAdam/options/maximize",)
+    assert diagnoses[1].unexplained == ()
 
 
 def test_a_cause_that_a_passing_case_refutes_is_named_under_a_condition_or_not_at_all(core: Core) -> None:
@@ -52,8 +52,8 @@ def test_a_cause_that_holds_in_one_layout_is_named_with_it(core: Core) -> None:
 
 def test_causes_that_give_the_same_numbers_are_named_together(core: Core) -> None:
     goldens = some(core, "basics/one-step")  # at the first step, 2 t is t + 1
-    found = causes(goldens, deviating("counter-doubled", goldens))
-    assert {"counter-doubled", "counter-one-ahead"} <= {*found[0].deviations, *found[0].also}
+    diagnoses = causes(goldens, deviating("counter-doubled", goldens))
+    assert {"counter-doubled", "counter-one-ahead"} <= {*diagnoses[0].deviations, *diagnoses[0].also}
 
 
 def test_numbers_that_nothing_gives_stay_without_a_name_and_with_leads(core: Core) -> None:
@@ -69,18 +69,18 @@ def test_numbers_that_nothing_gives_stay_without_a_name_and_with_leads(core: Cor
 
 def test_two_faults_that_act_in_one_case_are_named_together(core: Core) -> None:
     goldens = some(core, "duplicates/pair", "duplicates/sorted", "eps/eps-large")
-    found = causes(goldens, deviating("duplicates-averaged,counter-one-ahead", goldens))
-    named = {tuple(sorted(cause.deviations)) for cause in found}
+    diagnoses = causes(goldens, deviating("duplicates-averaged,counter-one-ahead", goldens))
+    named = {tuple(sorted(cause.deviations)) for cause in diagnoses}
     assert ("counter-one-ahead", "duplicates-averaged") in named
-    assert all(set(cause.deviations) <= {"counter-one-ahead", "duplicates-averaged"} for cause in found)
-    assert found[-1].unexplained == ()
+    assert all(set(cause.deviations) <= {"counter-one-ahead", "duplicates-averaged"} for cause in diagnoses)
+    assert diagnoses[-1].unexplained == ()
 
 
 def test_a_factor_on_lr_is_fitted_and_stated(core: Core) -> None:
     goldens = some(core, "basics/from-zero", "basics/large-lr", "basics/five-steps-float64")
-    found = causes(goldens, [_scaled(golden, 1.0001) for golden in goldens])
-    assert found[0].deviations == ("lr-scaled",)
-    assert found[0].about == "lr is multiplied by 1.0001"
+    diagnoses = causes(goldens, [_scaled(golden, 1.0001) for golden in goldens])
+    assert diagnoses[0].deviations == ("lr-scaled",)
+    assert diagnoses[0].about == "lr is multiplied by 1.0001"
 
 
 def _scaled(golden: Any, factor: float) -> Outcome:
@@ -99,9 +99,9 @@ def test_a_hypothesis_is_named_by_what_it_says_of_settings_counters_and_formats(
     for id, words, slugs in NAMED:
         goldens = some(core, *slugs)
         wrong = hypothesis(id, words)
-        found = causes(goldens, [computed(wrong, golden) for golden in goldens])
-        assert found, id
-        cause = found[0]
+        diagnoses = causes(goldens, [computed(wrong, golden) for golden in goldens])
+        assert diagnoses, id
+        cause = diagnoses[0]
         assert id in (*cause.deviations, *cause.also), (id, cause)
         assert cause.cases == tuple(golden.case.id for golden in goldens)
 
@@ -162,7 +162,7 @@ def test_a_number_that_the_cases_leave_open_is_told_as_a_range(core: Core) -> No
 
 
 def test_a_division_by_zero_that_is_predicted_explains_no_number(core: Core) -> None:
-    """The old v of a first step is 0: without eps, dividing by its root gives no number, and whoever has one did something else."""
+    """The old v of a first step is 0: without eps, dividing by its root gives no number; whoever has one did something else."""
     (golden,) = some(core, "basics/from-zero")
     plan = together(hypothesis("eps-in-float16"), hypothesis("stale-second-moment")).plan(golden.case, dialect("torch.SparseAdam"))
     assert plan is not None

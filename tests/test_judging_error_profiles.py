@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from refimpl.backends.execute import execute
+from refimpl.backends.outcome import Outcome
 from refimpl.backends.reference import factory
 from refimpl.case import Golden, ratios
 from refimpl.judging.error_profiles import ELEMENTS, profiles
@@ -9,16 +10,16 @@ from refimpl.judging.error_profiles import ELEMENTS, profiles
 CLASS = "tensor-faithful"
 
 
-def wrong(core: dict[str, list[Golden]], id: str):
+def wrong(core: dict[str, list[Golden]], id: str) -> tuple[Golden, Outcome]:
     (golden,) = [golden for golden in core["torch.SparseAdam"] if golden.case.id == f"torch.SparseAdam/{id}"]
     return golden, execute(factory(deviations="duplicates-averaged"), golden)
 
 
 def test_a_profile_holds_the_largest_ratio_of_each_step_and_of_each_element(core: dict[str, list[Golden]]) -> None:
     golden, outcome = wrong(core, "duplicates/multiplicity-changes")
-    found = {profile.array: profile for profile in profiles(golden, outcome, CLASS)}
-    assert found
-    for array, profile in found.items():
+    by_array = {profile.array: profile for profile in profiles(golden, outcome, CLASS)}
+    assert by_array
+    for array, profile in by_array.items():
         ratio = ratios(outcome.states["w"][array], golden.expected["w"][array], CLASS)
         assert profile.by_step == pytest.approx(ratio.reshape(len(ratio), -1).max(axis=1))
         assert profile.by_element == pytest.approx(ratio.reshape(len(ratio), -1).max(axis=0))

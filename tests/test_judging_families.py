@@ -19,40 +19,40 @@ TABLE = dialect("torch.SparseAdam")
 
 @pytest.mark.parametrize("name", list(dialects()))
 def test_every_hypothesis_has_a_name_words_and_a_family(name: str) -> None:
-    for one in library(name):
-        assert one.id
-        assert one.about
-        assert one.family in ("picks", "settings", "counters", "order", "calls", "formats", "merging", "limits")
+    for candidate in library(name):
+        assert candidate.id
+        assert candidate.about
+        assert candidate.family in ("picks", "settings", "counters", "order", "calls", "formats", "merging", "limits")
 
 
 def test_a_dense_dialect_has_no_hypothesis_about_merging() -> None:
-    assert not any(one.family == "merging" for one in library("torch.Adam"))
+    assert not any(candidate.family == "merging" for candidate in library("torch.Adam"))
 
 
 def test_a_setting_that_is_not_read_has_its_default(core: Core) -> None:
     golden, plain = some(core, "basics/large-lr", "basics/five-steps")
     plan = hypothesis("lr-not-read").plan(golden.case, TABLE)
     assert plan is not None
-    assert [of[0]["lr"] for of in scheduled(plan.case)] == [0.001] * len(golden.case.steps)
+    assert [groups[0]["lr"] for groups in scheduled(plan.case)] == [0.001] * len(golden.case.steps)
     assert hypothesis("lr-not-read").plan(plain.case, TABLE) is None
 
 
 def test_settings_that_are_late_and_early_move_by_one_step(core: Core) -> None:
     (golden,) = some(core, "schedules/lr")
-    rates = [of[0]["lr"] for of in scheduled(golden.case)]
+    rates = [groups[0]["lr"] for groups in scheduled(golden.case)]
     late = hypothesis("lr-last-step").plan(golden.case, TABLE)
     early = hypothesis("lr-next-step").plan(golden.case, TABLE)
     assert late is not None
     assert early is not None
-    assert [of[0]["lr"] for of in scheduled(late.case)] == [golden.case.groups[0].hyper["lr"], *rates[:-1]]
-    assert [of[0]["lr"] for of in scheduled(early.case)] == [*rates[1:], rates[-1]]
+    assert [groups[0]["lr"] for groups in scheduled(late.case)] == [golden.case.groups[0].hyper["lr"], *rates[:-1]]
+    assert [groups[0]["lr"] for groups in scheduled(early.case)] == [*rates[1:], rates[-1]]
 
 
 def test_every_group_may_read_the_first_groups_setting(core: Core) -> None:
     (golden,) = some(core, "groups/lr")
     plan = hypothesis("lr-first-group").plan(golden.case, TABLE)
     assert plan is not None
-    assert {group["lr"] for of in scheduled(plan.case) for group in of} == {0.1}
+    assert {group["lr"] for groups in scheduled(plan.case) for group in groups} == {0.1}
 
 
 def test_a_clock_concerns_the_cases_that_count_so_far(core: Core) -> None:
@@ -85,11 +85,11 @@ def test_occurrences_are_lost_or_moved_as_the_words_say(words: str, rows: list[i
     gradient = RowGradient(np.array(rows, np.int64), values, (32, 1))
     group = Group(TABLE.defaults())
     case = Case("d/t/s", "", "torch.SparseAdam", (Param("w", np.zeros((32, 1))),), (group,), (Step({"w": gradient}),), (1,))
-    found = [one for one in library("torch.SparseAdam") if one.family == "merging" and words in one.about]
+    candidates = [candidate for candidate in library("torch.SparseAdam") if candidate.family == "merging" and words in candidate.about]
     if not rows:
-        assert all(one.plan(case, TABLE) is None for one in found)
+        assert all(candidate.plan(case, TABLE) is None for candidate in candidates)
         return
-    plan = found[0].plan(case, TABLE)
+    plan = candidates[0].plan(case, TABLE)
     assert plan is not None
     changed = plan.case.steps[0].gradients["w"]
     assert changed.indices.tolist() == left
@@ -149,7 +149,7 @@ def test_repeated_rows_alone_are_summed_in_a_narrow_format_where_the_words_say_s
 def test_a_limit_is_read_off_the_wrong_elements(core: Core) -> None:
     (golden,) = some(core, "resumed/far-above-root")
     wrong = computed(_clips_change("", lambda lr: _times(lr, 3.0)), golden)
-    assert "the change of p is clipped to +-3 lr" in [one.about for one in read_off(failing(golden, wrong), TABLE)]
+    assert "the change of p is clipped to +-3 lr" in [candidate.about for candidate in read_off(failing(golden, wrong), TABLE)]
 
 
 def test_a_clipped_bound_holds_every_clipped_number() -> None:

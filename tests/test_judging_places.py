@@ -9,11 +9,11 @@ from refimpl.judging._places import Seen, place_of
 
 
 def seen(wrong: list[bool], **coordinates: list[int]) -> Seen:
-    """Elements with some coordinates; the others tell nothing apart."""
+    """Elements with some coordinates; all elements are the same in the others."""
     same = np.zeros(len(wrong), np.int64)
     names = ("column", "width", "row", "element", "size", "tensor", "group", "rank", "rows in the gradient", "by rows")
-    given = {name.replace("_", " "): np.array(values) for name, values in coordinates.items()}
-    return Seen({name: given.get(name, same) for name in names}, np.array(wrong))
+    arrays = {name.replace("_", " "): np.array(values) for name, values in coordinates.items()}
+    return Seen({name: arrays.get(name, same) for name in names}, np.array(wrong))
 
 
 def test_columns_from_some_number_on() -> None:
@@ -29,9 +29,9 @@ def test_the_number_is_a_range_where_the_cases_leave_it_open() -> None:
 
 
 def test_a_case_that_contradicts_a_place_rules_it_out() -> None:
-    one = seen([False, True], tensor=[15, 16])
-    assert place_of([one]) is not None
-    assert place_of([one, seen([False], tensor=[40])]) is None
+    first_case = seen([False, True], tensor=[15, 16])
+    assert place_of([first_case]) is not None
+    assert place_of([first_case, seen([False], tensor=[40])]) is None
 
 
 def test_parameters_with_gradients_by_rows_come_before_their_number() -> None:
@@ -56,7 +56,9 @@ def test_row_zero() -> None:
     place = place_of([seen([True, True, False, False], row=[0, 0, 1, 2], rank=[0, 0, 1, 2])])
     assert place is not None
     assert place.id in ("row-zero", "first-row")
-    assert place_of([seen([True, False], row=[0, 1], rank=[0, 1]), seen([False], row=[5], rank=[0])]).id == "row-zero"  # type: ignore[union-attr]
+    place = place_of([seen([True, False], row=[0, 1], rank=[0, 1]), seen([False], row=[5], rank=[0])])
+    assert place is not None
+    assert place.id == "row-zero"
 
 
 def test_there_is_no_place_where_everything_is_wrong_or_nothing_tells_it() -> None:

@@ -45,40 +45,40 @@ def test_the_first_step_is_lr_long_up_to_eps() -> None:
 
 
 def test_rows_that_are_not_stored_must_stay_as_they_are_to_the_bit() -> None:
-    of = oracle.expectations(one_row([1.0, 2.0]))["w"]
+    expected = oracle.expectations(one_row([1.0, 2.0]))["w"]
     for name in CLASSES:
-        assert (of["exp_avg"].bound[name][:, [0, 2]] == 0).all()
+        assert (expected["exp_avg"].bound[name][:, [0, 2]] == 0).all()
         # the value is a double already; half an ulp of double is all that its rounding can be
-        assert (of["param"].bound[name][:, [0, 2]] <= 0.5 * 2.0**-52).all()
+        assert (expected["param"].bound[name][:, [0, 2]] <= 0.5 * 2.0**-52).all()
 
 
 def test_bounds_grow_from_class_to_class() -> None:
-    of = oracle.expectations(one_row([1.0, -3.0, 1e-3]))["w"]
-    for array in of.values():
+    expected = oracle.expectations(one_row([1.0, -3.0, 1e-3]))["w"]
+    for array in expected.values():
         for tight, loose in itertools.pairwise(CLASSES):
             assert (array.bound[tight] <= array.bound[loose]).all()
 
 
 def test_a_square_that_overflows_lists_every_kind_that_some_formulation_gives() -> None:
-    of = oracle.expectations(one_row([1e25, 1.0]))["w"]
-    assert of["exp_avg_sq"].allowed is not None
-    assert of["exp_avg_sq"].allowed[0, 1, 0] == KINDS["+inf"] | KINDS["nan"]  # nan: llm.c's fma(b, v, fma(-b, inf, inf))
-    assert of["exp_avg_sq"].allowed[1, 1, 0] == KINDS["+inf"] | KINDS["nan"]
-    assert of["exp_avg_sq"].allowed[1, 0, 0] == KINDS["finite"]
+    expected = oracle.expectations(one_row([1e25, 1.0]))["w"]
+    assert expected["exp_avg_sq"].allowed is not None
+    assert expected["exp_avg_sq"].allowed[0, 1, 0] == KINDS["+inf"] | KINDS["nan"]  # nan: llm.c's fma(b, v, fma(-b, inf, inf))
+    assert expected["exp_avg_sq"].allowed[1, 1, 0] == KINDS["+inf"] | KINDS["nan"]
+    assert expected["exp_avg_sq"].allowed[1, 0, 0] == KINDS["finite"]
     # v is infinite, so p stays; with double inside it moves by lr. Both are inside the bound, two steps are not.
-    p, bound = of["param"].value[0, 1, 0], of["param"].bound["exact-ieee"][0, 1, 0]
+    p, bound = expected["param"].value[0, 1, 0], expected["param"].bound["exact-ieee"][0, 1, 0]
     assert abs(0.5 - p) <= bound
     assert abs(0.499 - p) <= bound
     assert abs(0.498 - p) > bound
 
 
 def test_a_square_that_overflows_leaves_the_proven_bound_to_the_first_moment() -> None:
-    of = oracle.expectations(one_row([1.0, 1e25, 1.0]))["w"]
-    assert of["exp_avg"].allowed is None
-    assert all((bound[:, 1, 0] < 1e-6 * 1e24).all() for bound in of["exp_avg"].bound.values())
-    assert of["param"].allowed is not None
-    assert of["param"].allowed[0, 1, 0] == KINDS["finite"]
-    assert of["param"].bound["tensor-approx"][0, 1, 0] < 1e-6
+    expected = oracle.expectations(one_row([1.0, 1e25, 1.0]))["w"]
+    assert expected["exp_avg"].allowed is None
+    assert all((bound[:, 1, 0] < 1e-6 * 1e24).all() for bound in expected["exp_avg"].bound.values())
+    assert expected["param"].allowed is not None
+    assert expected["param"].allowed[0, 1, 0] == KINDS["finite"]
+    assert expected["param"].bound["tensor-approx"][0, 1, 0] < 1e-6
 
 
 NEARLY_CANCELLED = [-1.357e31, -1.259e21, 1.357e31, 31198.77]
@@ -98,8 +98,8 @@ def test_an_element_out_of_range_admits_every_order_of_its_sum(order: tuple[int,
         for wide, numerics_class in ((Float, CLASSES[2 * tensor_scalars]), (Wide, CLASSES[2 * tensor_scalars])):
             with np.errstate(all="ignore"):
                 run = oracle.recorded(case, wide("float32", tensor_scalars=tensor_scalars), dialect(case.dialect))
-            for array, of in expected.items():
-                assert ratios(run["w", array], of, numerics_class).max() <= 1
+            for array, truth in expected.items():
+                assert ratios(run["w", array], truth, numerics_class).max() <= 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -117,8 +117,8 @@ def test_every_formulation_is_within_what_is_expected_out_of_range(gradients: li
                 (Wide(dtype, tensor_scalars=True), "tensor-faithful"),
             ):
                 run = oracle.recorded(case, arithmetic, dialect(case.dialect), (), forms)
-                for array, of in expected.items():
-                    assert ratios(run["w", array], of, numerics_class).max() <= 1, (forms, arithmetic)
+                for array, truth in expected.items():
+                    assert ratios(run["w", array], truth, numerics_class).max() <= 1, (forms, arithmetic)
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="this platform has no extended precision")
@@ -140,7 +140,7 @@ def test_extended_precision_inside_float64_is_within_what_is_expected() -> None:
 
 
 def test_faults_out_of_range_are_still_seen() -> None:
-    of = oracle.expectations(one_row([1.0, 1e25, 1.0]))["w"]
+    expected = oracle.expectations(one_row([1.0, 1e25, 1.0]))["w"]
     for array, wrong in (
         ("exp_avg_sq", 3e38),
         ("exp_avg_sq", -np.inf),
@@ -149,19 +149,19 @@ def test_faults_out_of_range_are_still_seen() -> None:
         ("exp_avg", np.inf),
         ("exp_avg", np.nan),
     ):
-        got = of[array].value.copy()
+        got = expected[array].value.copy()
         got[1, 1, 0] = wrong
-        assert ratios(got, of[array], CLASSES[-1])[1, 1, 0] > 1, (array, wrong)
-    for array in of:  # a neighbour that is not out of range admits nothing else
-        got = of[array].value.copy()
+        assert ratios(got, expected[array], CLASSES[-1])[1, 1, 0] > 1, (array, wrong)
+    for array in expected:  # a neighbour that is not out of range admits nothing else
+        got = expected[array].value.copy()
         got[1, 0, 0] = np.nan
-        assert ratios(got, of[array], CLASSES[-1])[1, 0, 0] > 1
+        assert ratios(got, expected[array], CLASSES[-1])[1, 0, 0] > 1
 
 
 def test_a_nan_in_the_input_is_expected_where_it_stands() -> None:
-    of = oracle.expectations(one_row([float("nan")]))["w"]
-    assert of["param"].allowed is not None
-    assert of["param"].allowed[0].reshape(-1).tolist() == [KINDS["finite"], KINDS["nan"], KINDS["finite"]]
+    expected = oracle.expectations(one_row([float("nan")]))["w"]
+    assert expected["param"].allowed is not None
+    assert expected["param"].allowed[0].reshape(-1).tolist() == [KINDS["finite"], KINDS["nan"], KINDS["finite"]]
 
 
 def test_a_formulation_that_is_another_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,14 +190,14 @@ def test_a_claim_holds_for_floats_too() -> None:
     expected = oracle.expectations(case)
     for id in oracle.catches(case, expected, deviations().values()):
         run = oracle.recorded(case, Float("float64"), dialect(case.dialect), (deviations()[id],))
-        distance = max(_distance(run["w", array], of) for array, of in expected["w"].items())
+        distance = max(_distance(run["w", array], truth) for array, truth in expected["w"].items())
         assert distance > CATCH_DISTANCE
 
 
-def _distance(got: Array, of: Expected) -> float:
+def _distance(got: Array, truth: Expected) -> float:
     """The largest distance in bounds of the loosest class; infinite where a number is not finite."""
     with np.errstate(invalid="ignore"):
-        bounds = np.abs(got - of.value) / np.maximum(of.bound[CLASSES[-1]], 1e-300)
+        bounds = np.abs(got - truth.value) / np.maximum(truth.bound[CLASSES[-1]], 1e-300)
     return float(np.where(np.isfinite(got), bounds, np.inf).max())
 
 

@@ -1,4 +1,4 @@
-"""The property that every bound rests on: no admissible computation leaves it. tools/campaign.py runs the same at scale."""
+"""The property of every bound: no admissible computation exceeds it. tools/campaign.py runs the same at scale."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +9,8 @@ import pytest
 
 import refimpl.arithmetic._bounded as bounded_module
 from refimpl.arithmetic import CLASSES, Bound, Bounded, Float
-from refimpl.arithmetic.roundings import Rounding
+from refimpl.arithmetic.roundings import Rounding, tensor_rounding
+from refimpl.arithmetic.scalar_bounds import raw_scalar
 from refimpl.case import ARRAYS, Case, Group, Param, Step
 from refimpl.cases.random_cases import Size, mixed_case, random_case
 from refimpl.dialects import dialect, dialects
@@ -58,8 +59,7 @@ def halved(rounding: Rounding) -> Rounding:
 
 
 def test_bounds_that_charge_half_a_rounding_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    of_tensors = bounded_module.tensor_rounding
-    monkeypatch.setattr(bounded_module, "tensor_rounding", lambda of: halved(of_tensors(of)))
+    monkeypatch.setattr(bounded_module, "tensor_rounding", lambda kept: halved(tensor_rounding(kept)))
     assert worst("torch.SparseAdam", 3) > 1.3
 
 
@@ -74,10 +74,8 @@ def test_bounds_that_forget_the_order_of_a_sum_are_left(monkeypatch: pytest.Monk
 
 
 def test_bounds_that_take_tensor_scalars_for_exact_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = bounded_module.raw_scalar
-
-    def without_error(*given: Any) -> Any:
-        scalar = raw(*given)
+    def without_error(*arguments: Any) -> Any:
+        scalar = raw_scalar(*arguments)
         scalar.e = (0.0,) * len(CLASSES)
         return scalar
 
@@ -87,9 +85,9 @@ def test_bounds_that_take_tensor_scalars_for_exact_are_left(monkeypatch: pytest.
 
 def test_a_computation_in_half_the_digits_is_told_with_its_place() -> None:
     case = random_case(np.random.default_rng(4), "torch.Adam", Size(4, 3, 2), "float64")
-    found = {margin.array: margin for margin in margins(case, [Computation("float32", "tensor-approx", Float("float32"), ONE)])}
+    by_array = {margin.array: margin for margin in margins(case, [Computation("float32", "tensor-approx", Float("float32"), ONE)])}
     for array in ARRAYS[:3]:
-        margin = found[array]
+        margin = by_array[array]
         assert margin.ratio > 1e4
         assert 1 <= margin.step <= 2
         assert len(margin.index) == 2
@@ -110,11 +108,11 @@ def several(touched: list[int], **hyper: Any) -> Case:
 
 def test_every_parameter_is_measured_and_what_a_step_updates_is_counted() -> None:
     case = several([3, 0, 3])
-    found = margins(case, list(computations(case, np.random.default_rng(0))))
-    assert {margin.element_steps for margin in found} == {2 * (2 * 2) + 2 * 3}
-    assert all(margin.ratio <= 1 for margin in found)
-    assert {margin.param for margin in found if margin.array == "param"} == {"a", "b"}
-    assert {margin.param for margin in found if margin.array == "max_exp_avg_sq"} == {""}  # there is none
+    measured = margins(case, list(computations(case, np.random.default_rng(0))))
+    assert {margin.element_steps for margin in measured} == {2 * (2 * 2) + 2 * 3}
+    assert all(margin.ratio <= 1 for margin in measured)
+    assert {margin.param for margin in measured if margin.array == "param"} == {"a", "b"}
+    assert {margin.param for margin in measured if margin.array == "max_exp_avg_sq"} == {""}  # there is none
 
 
 def test_only_recorded_steps_are_counted() -> None:

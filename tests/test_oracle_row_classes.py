@@ -27,7 +27,9 @@ def by_rows(dialect_name: str, width: int = 1, resumed: bool = False) -> Case:
         rows = np.concatenate([rows, rows[rows % 2 == 0]])
         gradients.append({"w": RowGradient(rows, patterned_by_row(source, rows, width, after=call), shape)})
     start = patterned(source, shape)
-    moments = {"exp_avg": patterned(source, shape), "exp_avg_sq": patterned(source, shape) ** 2, "step": 3} if resumed else {}
+    moments: dict[str, Any] = (
+        {"exp_avg": patterned(source, shape), "exp_avg_sq": patterned(source, shape) ** 2, "step": 3} if resumed else {}
+    )
     builder = CaseBuilder(dialect(dialect_name), "t")
     return builder.golden("c", "a case.", [Param("w", start, **moments)], gradients, builder.hyper(eps=1e-3)).case
 
@@ -100,7 +102,7 @@ def test_rows_of_different_start_history_or_order_are_kept_apart() -> None:
     values = np.array([[1], [1], [1], [2], [2], [1]], np.float32)
     values_swapped = np.array([[2], [1], [1], [1], [2], [1]], np.float32)
     builder = CaseBuilder(dialect("torch.SparseAdam"), "t")
-    gradients = [{"w": RowGradient(indices, given, shape)} for given in (values, values_swapped)]
+    gradients = [{"w": RowGradient(indices, stored, shape)} for stored in (values, values_swapped)]
     few = reduced(builder.golden("c", "a case.", [Param("w", start)], gradients).case)
     labels = few.classes["w"]
     assert labels[1] != labels[2]  # the same numbers in another order at the second call

@@ -1,4 +1,4 @@
-"""What `catches` leaves out does not change what it claims: alternatives that come to the same, and columns."""
+"""What `catches` leaves out does not change its result: alternatives that compute the same, and columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ catching = sys.modules["refimpl.oracle._catches"]  # the package has a function 
 
 
 def expectations(golden: Golden) -> Expectations:
-    return {name: dict(of) for name, of in golden.expected.items()}
+    return {name: dict(arrays) for name, arrays in golden.expected.items()}
 
 
 LOOKS = {
@@ -41,9 +41,9 @@ LOOKS = {
 def goldens(name: str) -> list[Golden]:
     """A few of the vectors of a kind."""
     dialect, glob = LOOKS[name]
-    found = list(read_vectors(VECTORS, [dialect], [glob]).goldens)
-    assert found
-    return [golden for golden in found if golden.case.error is None][:4]
+    goldens = list(read_vectors(VECTORS, [dialect], [glob]).goldens)
+    assert goldens
+    return [golden for golden in goldens if golden.case.error is None][:4]
 
 
 @pytest.mark.parametrize("name", LOOKS)
@@ -66,14 +66,14 @@ def test_the_columns_that_are_kept_are_those_of_the_case() -> None:
     kept = {param.name: param.value for param in case.params}
     for param in wide:
         assert np.array_equal(kept[param.name], param.value[:, [0, -1]])
-        for array, of in expected[param.name].items():
-            assert np.array_equal(of.value, golden.expected[param.name][array].value[..., [0, -1]])
+        for array, truth in expected[param.name].items():
+            assert np.array_equal(truth.value, golden.expected[param.name][array].value[..., [0, -1]])
         for step, few in zip(golden.case.steps, case.steps):
-            given, less = step.gradients[param.name], few.gradients[param.name]
-            assert isinstance(given, RowGradient)
+            gradient, less = step.gradients[param.name], few.gradients[param.name]
+            assert isinstance(gradient, RowGradient)
             assert isinstance(less, RowGradient)
-            assert np.array_equal(less.values, given.values[:, [0, -1]])
-            assert less.shape == (given.shape[0], 2)
+            assert np.array_equal(less.values, gradient.values[:, [0, -1]])
+            assert less.shape == (gradient.shape[0], 2)
 
 
 def test_a_narrow_case_is_left_as_it_is() -> None:

@@ -1,4 +1,4 @@
-"""Computations that push one way stay inside the stored bounds and use most of them."""
+"""Computations that round in one direction stay inside the stored bounds and use most of them."""
 
 import numpy as np
 import pytest

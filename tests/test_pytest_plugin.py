@@ -17,7 +17,7 @@ CASES = (
     "eps/eps-near-root",
 )
 
-INSTALLED = any(one.value == "refimpl.pytest_plugin" for one in entry_points(group="pytest11"))
+INSTALLED = any(entry_point.value == "refimpl.pytest_plugin" for entry_point in entry_points(group="pytest11"))
 PLUGIN = [] if INSTALLED else ["-p", "refimpl.pytest_plugin"]
 """What makes pytest know the plugin: nothing, once refimpl is installed."""
 
@@ -66,7 +66,7 @@ def test_mine(refimpl_case, refimpl_judge):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An author's project: vectors, and a module with three wrong backends of a few lines and a right one."""
     directory = tmp_path_factory.mktemp("project")
     small_vectors.write(directory / "vectors", *(f"torch.SparseAdam/{case}" for case in CASES))
@@ -91,7 +91,9 @@ def ran(project: Path, *arguments: str) -> tuple[int, dict[str, str], str]:
         ("eps_moved", {"eps/eps-near-root", "options/maximize"}, "eps-beside-sqrt-v-hat"),
     ],
 )
-def test_a_wrong_backend_fails_in_exactly_the_tests_that_its_fault_concerns(project, factory, failing, cause):
+def test_a_wrong_backend_fails_in_exactly_the_tests_that_its_fault_concerns(
+    project: Path, factory: str, failing: set[str], cause: str
+) -> None:
     code, ends, text = ran(project, "--refimpl-backend", f"mine:{factory}", "-k", "torch.SparseAdam and not test_mine")
     assert code == 1
     assert {case for case, end in ends.items() if end == "FAILED"} == failing
@@ -102,7 +104,7 @@ def test_a_wrong_backend_fails_in_exactly_the_tests_that_its_fault_concerns(proj
     assert f"rerun: refimpl check mine:{factory} --case torch.SparseAdam/{min(failing)}" in " ".join(text.replace("\\\n", " ").split())
 
 
-def test_a_backend_that_refuses_whatever_it_is_given_passes_no_refusal(project, tmp_path):
+def test_a_backend_that_refuses_whatever_it_is_given_passes_no_refusal(project: Path, tmp_path: Path) -> None:
     wanted = ["--refimpl-case", "*/refused/*"]
     code, ends, _ = ran(project, "--refimpl-backend", "mine:raising", "-k", "not test_mine", *wanted)
     assert (code, ends) == (1, {"refused/lr-negative": "FAILED"})
@@ -113,7 +115,7 @@ def test_a_backend_that_refuses_whatever_it_is_given_passes_no_refusal(project, 
     assert (code, "it refuses lr = 0.001 as well" in text) == (1, True)
 
 
-def test_a_right_backend_passes_and_what_it_does_not_claim_is_skipped_with_the_reason(project):
+def test_a_right_backend_passes_and_what_it_does_not_claim_is_skipped_with_the_reason(project: Path) -> None:
     code, ends, text = ran(project, "--refimpl-backend", "mine:right", "-k", "not test_mine")
     assert code == 0
     assert {end for case, end in ends.items() if case != "groups/lr"} == {"PASSED"}
@@ -121,17 +123,17 @@ def test_a_right_backend_passes_and_what_it_does_not_claim_is_skipped_with_the_r
 
 
 @pytest.mark.parametrize(("factory", "end", "code"), [("last_wins", "XFAIL", 0), ("right", "FAILED", 1)])
-def test_a_waiver_is_an_expected_failure_that_must_fail(project, tmp_path, factory, end, code):
+def test_a_waiver_is_an_expected_failure_that_must_fail(project: Path, tmp_path: Path, factory: str, end: str, code: int) -> None:
     waivers = tmp_path / "waivers.yaml"
     waivers.write_text(
         "- {case: '*/duplicates/*', reason: not merged yet, link: 'https://example.org/1', deviation: duplicates-last-wins}\n"
     )
     wanted = ["--refimpl-waivers", str(waivers), "--refimpl-case", "*/duplicates/*", "-k", "not test_mine"]
-    found, ends, _ = ran(project, "--refimpl-backend", f"mine:{factory}", *wanted)
-    assert (found, ends) == (code, {"duplicates/pair": end})
+    exit_code, ends, _ = ran(project, "--refimpl-backend", f"mine:{factory}", *wanted)
+    assert (exit_code, ends) == (code, {"duplicates/pair": end})
 
 
-def test_a_test_of_ones_own_runs_once_per_vector(project):
+def test_a_test_of_ones_own_runs_once_per_vector(project: Path) -> None:
     code, ends, text = ran(project, "test_own.py")
     assert code == 0
     assert ends == {}
@@ -148,13 +150,13 @@ def test_a_test_of_ones_own_runs_once_per_vector(project):
         (["--refimpl-backend", "mine:misspelt"], "did you mean rows?"),
     ],
 )
-def test_what_cannot_be_is_a_usage_error_that_says_why(project, arguments, said):
+def test_what_cannot_be_is_a_usage_error_that_says_why(project: Path, arguments: list[str], said: str) -> None:
     code, _, text = ran(project, *arguments)
     assert code == pytest.ExitCode.USAGE_ERROR
     assert said in text
 
 
-def test_without_the_option_nothing_heavy_is_imported(tmp_path):
+def test_without_the_option_nothing_heavy_is_imported(tmp_path: Path) -> None:
     arguments = [*PLUGIN, "-q", "--co", "-p", "no:cacheprovider", "-o", "addopts=", "nothing"]
     heavy = "[name for name in sys.modules if name.startswith(('refimpl.vec', 'refimpl.back', 'refimpl.oracle', 'numba'))]"
     code = f"import sys, pytest; pytest.main({arguments}); print({heavy})"

@@ -1,7 +1,9 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import pytest
 import small_vectors
 
 from refimpl import check, diff, explain, gen, guide
@@ -12,18 +14,18 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-def blocks(language):
+def blocks(language: str) -> list[str]:
     return [text for name, text in BLOCKS if name == language]
 
 
-def commands():
+def commands() -> list[list[str]]:
     """Every refimpl command of the README, in a block or in a line of text, as words."""
     lines = [part for text in blocks("sh") for line in text.splitlines() for part in line.split("&&")]
     lines += re.findall(r"`(refimpl \w+ [^`]*)`", README)
     return [words for line in lines if (words := shlex.split(line, comments=True)) and Path(words[0]).name == "refimpl"]
 
 
-def test_the_verdict_is_what_check_prints(tmp_path, monkeypatch, capsys):
+def test_the_verdict_is_what_check_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     vectors = small_vectors.write(tmp_path / "vectors", "torch.SparseAdam/basics/*", "torch.SparseAdam/duplicates/*")
     (tmp_path / "my_adam.py").write_text(LAST_WINS)
     monkeypatch.chdir(tmp_path)
@@ -40,21 +42,21 @@ factory = partial(reference, deviations="duplicates-last-wins")
 """
 
 
-def test_every_command_of_the_text_is_one_that_the_parsers_take():
-    modules = {"check": options, "gen": gen, "diff": diff, "explain": explain, "guide": guide}
-    found = commands()
-    assert len(found) >= 3
-    for _, name, *arguments in found:
+def test_every_command_of_the_text_is_one_that_the_parsers_take() -> None:
+    modules: dict[str, Any] = {"check": options, "gen": gen, "diff": diff, "explain": explain, "guide": guide}
+    every_command = commands()
+    assert len(every_command) >= 3
+    for _, name, *arguments in every_command:
         modules[name]._parser().parse_args(arguments)
 
 
-def test_every_path_that_is_named_exists():
+def test_every_path_that_is_named_exists() -> None:
     paths = re.findall(r"[`(]((?:refimpl|tools|tests|vectors|[A-Z]+\.md)[\w./-]*)[`)]", README)
     assert len(paths) > 5
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_ci_runs_the_command_for_the_tests_from_the_text():
+def test_ci_runs_the_command_for_the_tests_from_the_text() -> None:
     marked = README.split("<!-- .ci/run runs the block below -->")
     assert len(marked) == 2
     assert marked[1].startswith("\n```sh\npython -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/pytest\n```\n")

@@ -1,6 +1,6 @@
-"""The reference against plain NumPy twins, and the truths that its text promises: one per dialect, another per dialect."""
+"""The reference against plain NumPy twins, and the properties that follow from its definition."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -16,8 +16,8 @@ from refimpl.dialects import dialect, dialects
 from refimpl.errors import HarnessError, InvalidGradient
 from refimpl.gradients import RowGradient
 from refimpl.reference import ALL, each, scheduled, trajectory
-from refimpl.reference.forms import CHANGE, MEAN, SHRINK, SQUARE, Mean, Scale, Shrink, Square, admissible
-from refimpl.reference.gradient import UNSCALE, Unscaling
+from refimpl.reference.forms import CHANGE, MEAN, SHRINK, SQUARE, Mean, Scale, Shrink, Square, Unscaling, admissible
+from refimpl.reference.gradient import UNSCALE
 
 NAMES = list(dialects())
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -58,16 +58,68 @@ def sparse_adam(case: Case) -> Iterator[Arrays]:
         yield p, m, v
 
 
+def decayed(p: np.ndarray, g: np.ndarray, h: Any, always: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """p and g after the decay: p shrunk where it is decoupled, g enlarged where it is coupled."""
+    if always or h.get("decoupled_weight_decay"):
+        return p - h["lr"] * h["weight_decay"] * p, g
+    return p, g + h["weight_decay"] * p
+
+
+def nadam(case: Case) -> Iterator[Arrays]:
+    p, m, v = start(case)
+    hypers = [h for (h,) in scheduled(case)]
+
+    def mu(h: Any, t: int) -> float:
+        return float(h["betas"][0] * (1 - 0.5 * 0.96 ** (t * h["momentum_decay"])))
+
+    product = float(np.prod([mu(hypers[0], k) for k in range(1, case.params[0].step + 1)]))
+    for t, (step, h) in enumerate(zip(case.steps, hypers), start=case.params[0].step + 1):
+        b1, b2 = h["betas"]
+        p, g = decayed(p, step.gradients["w"].astype(np.float64) * (-1 if h["maximize"] else 1), h)
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        product *= mu(h, t)
+        look_ahead = mu(h, t + 1) * m / (1 - product * mu(h, t + 1)) + (1 - mu(h, t)) * g / (1 - product)
+        p = p - h["lr"] * look_ahead / (np.sqrt(v / (1 - b2**t)) + h["eps"])
+        yield p, m, v
+
+
+def radam(case: Case) -> Iterator[Arrays]:
+    p, m, v = start(case)
+    for t, (step, (h,)) in enumerate(zip(case.steps, scheduled(case)), start=case.params[0].step + 1):
+        b1, b2 = h["betas"]
+        p, g = decayed(p, step.gradients["w"].astype(np.float64) * (-1 if h["maximize"] else 1), h)
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        m_hat = m / (1 - b1**t)
+        rho_inf = 2 / (1 - b2) - 1
+        rho = rho_inf - 2 * t * b2**t / (1 - b2**t)
+        if rho > 5:
+            r = np.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+            p = p - h["lr"] * m_hat * r * np.sqrt(1 - b2**t) / (np.sqrt(v) + h["eps"])
+        else:
+            p = p - h["lr"] * m_hat
+        yield p, m, v
+
+
+def adamax(case: Case) -> Iterator[Arrays]:
+    p, m, u = start(case)
+    for t, (step, (h,)) in enumerate(zip(case.steps, scheduled(case)), start=case.params[0].step + 1):
+        b1, b2 = h["betas"]
+        p, g = decayed(p, step.gradients["w"].astype(np.float64) * (-1 if h["maximize"] else 1), h)
+        m = b1 * m + (1 - b1) * g
+        u = np.maximum(b2 * u, np.abs(g) + h["eps"])
+        p = p - h["lr"] / (1 - b1**t) * m / u
+        yield p, m, u
+
+
 def adam(case: Case) -> Iterator[Arrays]:
     p, m, v = start(case)
     largest = np.zeros_like(v)
     for t, (step, (h,)) in enumerate(zip(case.steps, scheduled(case)), start=case.params[0].step + 1):
         b1, b2 = h["betas"]
         g = step.gradients["w"].astype(np.float64) * (-1 if h["maximize"] else 1)
-        if h["decoupled_weight_decay"]:
-            p = p - h["lr"] * h["weight_decay"] * p
-        else:
-            g = g + h["weight_decay"] * p
+        p, g = decayed(p, g, h, always=case.dialect == "torch.AdamW")
         m = b1 * m + (1 - b1) * g
         v = b2 * v + (1 - b2) * g**2
         largest = np.maximum(largest, v)
@@ -110,9 +162,13 @@ def mindspore(case: Case, as_dense: bool = False, from_old_state: bool = False) 
         yield p.copy(), m.copy(), v.copy()
 
 
-TWINS = {
+TWINS: dict[str, Callable[[Case], Iterator[Arrays]]] = {
     "torch.SparseAdam": sparse_adam,
     "torch.Adam": adam,
+    "torch.AdamW": adam,
+    "torch.NAdam": nadam,
+    "torch.RAdam": radam,
+    "torch.Adamax": adamax,
     "mindspore.LazyAdam": mindspore,
     "mindspore.LazyAdam.default-target": lambda case: mindspore(
         case, from_old_state=not isinstance(case.steps[0].gradients["w"], np.ndarray)
@@ -127,8 +183,8 @@ def test_a_plain_numpy_twin_in_double_lies_within_the_bound_of_double(name: str,
     case = random_case(np.random.default_rng([7, seed]), name, Size(6, 16, 4), "float32")
     states = trajectory(case, Bounded("float64"), dialect(name), (), ALL)
     compared = 0
-    for twin, of in zip(TWINS[name](case), states, strict=True):
-        for got, bound in zip(twin, (of["w"].p, of["w"].m, of["w"].v)):
+    for twin, state in zip(TWINS[name](case), states, strict=True):
+        for got, bound in zip(twin, (state["w"].p, state["w"].m, state["w"].v)):
             bounded = np.isfinite(bound.e[0]) & np.isfinite(bound.x)
             compared += int(bounded.sum())
             assert (np.abs(got.reshape(bound.shape) - bound.x) <= 2 * bound.e[0])[bounded].all()
@@ -139,7 +195,7 @@ def test_a_plain_numpy_twin_in_double_lies_within_the_bound_of_double(name: str,
 def test_all_formulations_of_a_dialect_are_the_same_real_number(name: str) -> None:
     for seed in range(8):
         case = random_case(np.random.default_rng([11, seed]), name, Size(3, 16, 3))
-        states = [state["w"].p for state in trajectory(case, Ball(), dialect(name), (), ALL)]  # raises where they part
+        states = [state["w"].p for state in trajectory(case, Ball(), dialect(name), (), ALL)]  # raises where they differ
         assert len(states) == 3
 
 
@@ -163,7 +219,7 @@ def test_a_wrong_formulation_is_caught(formulas: Any, form: Any, wrong: Any, mon
 
 
 def shared_case(name: str, sparse: bool) -> Case:
-    """The same numbers for every dialect: duplicates, untouched rows, a resumed state, small gradients beside eps."""
+    """The same numbers for every dialect: duplicates, untouched rows, a resumed state, small gradients relative to eps."""
     rng = np.random.default_rng(3)
     shape = (4, 2)
     indices, values = np.array([2, 0, 2]), rng.normal(size=(3, 2)).astype(np.float32) * 1e-3
@@ -185,10 +241,10 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other", "sparse", "differ"), PAIRS)
-def test_two_dialects_separate_where_they_differ_and_nowhere_else(one: str, other: str, sparse: bool, differ: bool) -> None:
+@pytest.mark.parametrize(("first", "second", "sparse", "differ"), PAIRS)
+def test_two_dialects_separate_where_they_differ_and_nowhere_else(first: str, second: str, sparse: bool, differ: bool) -> None:
     ends = []
-    for name in (one, other):
+    for name in (first, second):
         *_, last = trajectory(shared_case(name, sparse), Ball(), dialect(name), (), ALL)
         ends.append(last["w"].p)
     apart = np.abs(midpoint(ends[0] - ends[1])) > radius(ends[0] - ends[1])
@@ -198,21 +254,21 @@ def test_two_dialects_separate_where_they_differ_and_nowhere_else(one: str, othe
 def test_each_names_one_form_per_table_and_every_combination_once() -> None:
     every = list(each(0.5, 0.5))
     assert len(set(every)) == len(every) == len(Mean) * len(Square) * len(Scale) * len(Unscaling) * len(Shrink)
-    assert all(len(forms) == 1 for one in every for forms in vars(one).values())
+    assert all(len(forms) == 1 for choice in every for forms in vars(choice).values())
 
 
 @pytest.mark.parametrize(("beta1", "beta2", "means", "squares"), [(0.5, 0.5, 5, 6), (0.9, 0.5, 3, 6), (0.5, 0.999, 3, 4), (1.0, 1.0, 3, 4)])
 def test_averages_from_the_new_value_are_admissible_for_small_betas_only(beta1: float, beta2: float, means: int, squares: int) -> None:
     every = list(each(beta1, beta2))
-    assert len({one.mean for one in every}) == means
-    assert len({one.square for one in every}) == squares
+    assert len({choice.mean for choice in every}) == means
+    assert len({choice.square for choice in every}) == squares
     assert len(admissible(tuple(Square), beta2)) == squares
 
 
 def test_every_form_has_a_formula() -> None:
     assert set(MEAN) == set(Mean)
     assert set(SQUARE) == set(Square)
-    assert set(SHRINK) == set(Shrink)
+    assert set(SHRINK) == set(Shrink) - {Shrink.WITH_CHANGE}  # which the update takes in, as it does the forms of Move
     assert all(set(formulas) == set(Unscaling) for formulas in UNSCALE.values())
     assert all(formulas and set(formulas) <= set(Scale) for formulas in CHANGE.values())
 
@@ -251,8 +307,8 @@ def test_a_parameter_without_a_gradient_rests() -> None:
 def test_a_schedule_changes_what_follows_and_keeps_the_rest() -> None:
     case = plain((2, 2), [None] * 4, changes={2: ({"lr": 0.5},), 4: ({"eps": 1.0},)})
     known = [of_groups[0] for of_groups in scheduled(case)]
-    assert [one["lr"] for one in known] == [0.001, 0.5, 0.5, 0.5]
-    assert [one["eps"] for one in known] == [1e-8, 1e-8, 1e-8, 1.0]
+    assert [hyper["lr"] for hyper in known] == [0.001, 0.5, 0.5, 0.5]
+    assert [hyper["eps"] for hyper in known] == [1e-8, 1e-8, 1e-8, 1.0]
     assert case.groups[0].hyper["lr"] == 0.001
 
 
@@ -261,8 +317,8 @@ def test_rows_and_elements_of_one_parameter_agree_on_the_same_numbers() -> None:
     rows = RowGradient(np.array([1]), values, (3, 2))
     elements = rows.to_coo()
     mixed, plain_rows = plain((3, 2), [rows, elements]), plain((3, 2), [rows, rows])
-    (*_, one), (*_, other) = (trajectory(case, Float("float32"), dialect("torch.SparseAdam")) for case in (mixed, plain_rows))
-    assert one["w"].p.ravel().tolist() == other["w"].p.ravel().tolist()
+    (*_, mixed_state), (*_, rows_state) = (trajectory(case, Float("float32"), dialect("torch.SparseAdam")) for case in (mixed, plain_rows))
+    assert mixed_state["w"].p.ravel().tolist() == rows_state["w"].p.ravel().tolist()
 
 
 def test_a_row_outside_the_table_stops_the_trajectory_at_its_step() -> None:

@@ -1,6 +1,7 @@
 """Formulations: which are admissible with which betas, and what the refused ones compute."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from refimpl.case import Case, ratios
 from refimpl.cases import drafts
 from refimpl.dialects import dialect
 from refimpl.oracle import expectations, recorded
-from refimpl.reference import ONE, each
+from refimpl.reference import ONE, Forms, each
 from refimpl.reference.forms import FROM_NEW, Mean, Scale, Square, admissible, refused
 
 
@@ -19,10 +20,10 @@ def ordinary() -> Case:
     return next(draft.case for draft in drafts(dialect("torch.SparseAdam"), "basics") if len(draft.case.steps) > 2)
 
 
-def used(case: Case, forms: object, numerics_class: str, **how: bool) -> dict[str, float]:
+def used(case: Case, forms: Forms, numerics_class: str, **how: bool) -> dict[str, float]:
     """The largest |error| / bound by array."""
     run = recorded(case, Float(case.dtype, **how), dialect(case.dialect), (), forms)
-    return {array: float(ratios(run["w", array], of, numerics_class).max()) for array, of in expectations(case)["w"].items()}
+    return {array: float(ratios(run["w", array], truth, numerics_class).max()) for array, truth in expectations(case)["w"].items()}
 
 
 def test_every_refused_form_leaves_the_bound_of_the_moments_and_keeps_that_of_the_parameter(ordinary: Case) -> None:
@@ -68,7 +69,7 @@ def test_the_learning_rate_first_is_inside_down_to_where_it_underflows(name: str
             assert max(used(small, replace(ONE, scale=(scale,)), CLASSES[0]).values()) <= 1
 
 
-def _scaled(gradient: object, size: float) -> object:
+def _scaled(gradient: Any, size: float) -> Any:
     if isinstance(gradient, np.ndarray):
         return gradient * np.float32(size)
-    return replace(gradient, values=gradient.values * np.float32(size))  # type: ignore[attr-defined, type-var]
+    return replace(gradient, values=gradient.values * np.float32(size))

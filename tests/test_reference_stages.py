@@ -32,8 +32,11 @@ from refimpl.dialects.stages import (
     Moments,
     Objective,
     Precision,
+    Rectification,
     Resume,
     Schedule,
+    Second,
+    Skip,
     Touch,
     Unscale,
     Update,
@@ -70,20 +73,27 @@ def run(
     picks: dict[str, Enum] | None = None,
     start: Param | None = None,
     schedule: dict[int, float] | None = None,
+    skipped: int = 0,
     **hyper: Any,
 ) -> list[np.ndarray]:
-    """p after each step of a table that starts at 1, with some stages picked anew. gradients: for w, or for several by name."""
-    params = (start or Param("w", np.ones((2, 1))),)
+    """p after each step of a table that starts at 1, with some stages picked anew. gradients: for w, or for several by name.
+
+    skipped: the call that finds an infinite gradient, from 1.
+    """
+    params: tuple[Param, ...] = (start or Param("w", np.ones((2, 1))),)
     if isinstance(gradients[0], dict):
         params = tuple(Param(name, np.ones((2, 1))) for name in gradients[0])
     else:
         gradients = tuple({"w": gradient} for gradient in gradients)
     changes = schedule or {}
-    steps = tuple(Step(given, ({"learning_rate": changes[t]} if t in changes else {},)) for t, given in enumerate(gradients, start=1))
+    steps = tuple(
+        Step(by_name, ({"learning_rate": changes[t]} if t in changes else {},), found_inf=t == skipped)
+        for t, by_name in enumerate(gradients, start=1)
+    )
     case = Case("x/y/z", "", "mindspore.LazyAdam", params, (Group({**HYPER, **hyper}),), steps, ())
     deviations = (Deviation("picked", "D", "", picks, ()),) if picks else ()
     states = trajectory(case, Float("float64"), dialect("mindspore.LazyAdam"), deviations)
-    return [np.concatenate([of[name].p for name in of]).ravel().copy() for of in states]
+    return [np.concatenate([state[name].p for name in state]).ravel().copy() for state in states]
 
 
 PLAIN = dialect("mindspore.LazyAdam").picks
@@ -98,12 +108,21 @@ def resumed(m: float = 3.0, v: float = 0.25, step: int = 4) -> Param:
 
 
 def with_maximum() -> Param:
-    """A resumed state whose maximum, 100, outweighs v."""
+    """A resumed state whose maximum, 100, is larger than v."""
     return replace(resumed(), max_exp_avg_sq=np.full((2, 1), 100.0))
 
 
 def of_resumed(g: float, t: int = 5, m: float = 3.0, v: float = 0.25) -> float:
     return 1 - move(0.5 * m + 0.5 * g, 0.96 * v + 0.04 * g * g, t)
+
+
+SCHEDULED = 1 - 0.02 * (1 * 0.25 / (1 - 0.0625) + 2 * 0.75 / (1 - 0.25)) / 0.41
+
+
+def rectifier(t: int) -> float:
+    """RAdam's r at step t, where rho_inf = 2 / 0.04 - 1 = 49."""
+    rho = 49 - 2 * t * 0.96**t / (1 - 0.96**t)
+    return math.sqrt((rho - 4) * (rho - 2) * 49 / (45 * 47 * rho))
 
 
 V_HAT = (0.96 * 0.25 + 0.04 * 4) / (1 - 0.96**5)
@@ -237,6 +256,36 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Direction.OLD_MOMENTS, lambda s: run(G, picks=s, start=resumed()), [1 - move(3, 0.25, 5), 1]),
     (Direction.OLD_M, lambda s: run(G, picks=s, start=resumed()), [1 - move(3, 0.96 * 0.25 + 0.04 * 4, 5), 1]),
     (Direction.OLD_V, lambda s: run(G, picks=s, start=resumed()), [1 - move(0.5 * 3 + 0.5 * 2, 0.25, 5), 1]),
+    # Without a decay of the momentum mu is b1/2 = 0.25 at every step, so that P(1) = 0.25 and P(2) = 0.0625.
+    (Direction.NADAM_SCHEDULED, lambda s: run(G, picks=s), [SCHEDULED, 1]),
+    (Direction.NADAM_FROM_ZERO, lambda s: run(G, picks=s), [SCHEDULED, 1]),
+    (Precision.PRODUCT_FLOAT32, lambda s: run(G, picks={**s, "direction": Direction.NADAM_SCHEDULED}), [SCHEDULED, 1]),
+    (Second.SQUARES, lambda s: run(G, picks=s), [ONE, 1]),
+    (
+        Second.ROW_SQUARES,  # of 2 and 4: their squares are 10 in the mean
+        lambda s: run(rows([0], [2.0, 4.0], 1, 2), picks=s, start=Param("w", np.ones((1, 2)))),
+        [1 - 0.04 * m / (math.sqrt(0.4) + 0.01) for m in (1, 2)],
+    ),
+    (Second.INFINITY, lambda s: run(G, picks=s), [1 - 0.2 * 1 / (2 + 0.01), 1]),
+    (Second.INFINITY, lambda s: run(G, picks=s, start=resumed(v=8.0)), [1 - 0.1 / (1 - 0.5**5) * 2.5 / (0.96 * 8 + 0.01), 1]),
+    (Eps.BESIDE_GRADIENT, lambda s: run(G, picks={**s, "second": Second.INFINITY}), [1 - 0.2 * 1 / (2 + 0.01), 1]),
+    (
+        Eps.BESIDE_GRADIENT,
+        lambda s: run(G, picks={**s, "second": Second.INFINITY}, start=resumed(v=8.0)),
+        [1 - 0.1 / (1 - 0.5**5) * 2.5 / (0.96 * 8), 1],
+    ),
+    # rho is 1 at step 1, 4.84 at step 5 and 5.76 at step 6.
+    (Rectification.NONE, lambda s: run(G, picks=s), [ONE, 1]),
+    (Rectification.ABOVE_5, lambda s: run(G, picks=s), [1 - 0.1 * 2, 1]),
+    (Rectification.ABOVE_5, lambda s: run(G, picks=s, start=resumed()), [1 - 0.1 * 2.5 / (1 - 0.5**5), 1]),
+    (Rectification.ABOVE_5, lambda s: run(G, picks=s, start=resumed(step=5)), [1 - rectifier(6) * (1 - of_resumed(2, 6)), 1]),
+    (Rectification.ABOVE_4, lambda s: run(G, picks=s, start=resumed()), [1 - rectifier(5) * (1 - of_resumed(2, 5)), 1]),
+    (Rectification.ABOVE_5_ELSE_STILL, lambda s: run(G, picks=s, start=resumed()), [1, 1]),
+    (Rectification.UNROOTED, lambda s: run(G, picks=s, start=resumed(step=5)), [1 - rectifier(6) ** 2 * (1 - of_resumed(2, 6)), 1]),
+    (Skip.NOT_COUNTED, lambda s: run(G, G, G, picks=s, skipped=2), [ONE - move(1.5, 0.3136, 2), 1]),
+    (Skip.COUNTED, lambda s: run(G, G, G, picks=s, skipped=2), [ONE - move(1.5, 0.3136, 3), 1]),
+    (Skip.MADE, lambda s: run(G, G, picks=s, skipped=2), [ONE - move(1.5, 0.3136, 2), 1]),
+    (Skip.ZEROS, lambda s: run(G, G, picks=s, skipped=2), [ONE - move(0.5, 0.1536, 2), 1]),
     (Update.ONCE, lambda s: run(G, picks=s), [ONE, 1]),
     (Update.TWICE, lambda s: run(G, picks=s), [1 - 2 * first(2), 1]),
 ]
@@ -257,12 +306,13 @@ def test_every_alternative_of_every_stage_is_worked_out() -> None:
 
 def test_a_second_eps_may_stand_inside_the_root() -> None:
     rooted = Picks(**{**{name: getattr(PLAIN, name) for name in STAGES}, "eps": Eps.PAPER_ROOTED})
-    state = State(*(np.array([[value]]) for value in (1.0, 0.0, 0.0, 0.0)))
+    start = np.array([[1.0]])
+    zero = np.zeros((1, 1))
     a = Float("float64")
-    given = occurrences(np.array([[2.0]]), (1, 1), "w")
+    stored = occurrences(np.array([[2.0]]), (1, 1), "w")
     for scale in (Scale.FOLDED, Scale.LATE, Scale.INVERSE, Scale.ON_MOMENTS):
-        own = State(*(array.copy() for array in vars(state).values()))
-        step_parameter(a, own, given, rooted, scalars(a, Hyper(0.1, 0.5, 0.96, 0.01, eps_root=0.5), rooted, 1), Forms(scale=(scale,)))
+        own = State(start.copy(), zero.copy(), zero.copy(), zero.copy())
+        step_parameter(a, own, stored, rooted, scalars(a, Hyper(0.1, 0.5, 0.96, 0.01, eps_root=0.5), rooted, 1), Forms(scale=(scale,)))
         assert own.p.item() == pytest.approx(1 - 0.1 * 2 / (math.sqrt(4 + 0.5) + 0.01), rel=1e-13)
 
 

@@ -4,7 +4,10 @@ import builtins
 import contextlib
 import copy
 import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,21 +28,21 @@ from refimpl.vectors._members import Members, same_bits
 from refimpl.vectors.text import load
 
 
-def document(given_golden: Golden):
+def document(original: Golden) -> tuple[Any, dict[str, np.ndarray]]:
     """The entry of a case as a reader gets it, and its members."""
-    entry, arrays = encode(given_golden, "x")
+    entry, arrays = encode(original, "x")
     return load(theme_text("torch.SparseAdam", "basics", "", [entry]), "x")["cases"][0], arrays
 
 
-def coded(given_golden: Golden) -> Golden:
-    entry, arrays = document(given_golden)
+def coded(original: Golden) -> Golden:
+    entry, arrays = document(original)
     members = Members("x", arrays)
     decoded = decode(entry, members, "x")
     members.refuse_rest()
     return decoded
 
 
-def with_gradient(gradient, **changes) -> Golden:
+def with_gradient(gradient: Any, **changes: Any) -> Golden:
     """One parameter of shape (4, 3), one step."""
     plain = golden()
     table = replace(plain.case.params[0], exp_avg=None, exp_avg_sq=None, step=0)
@@ -49,9 +52,9 @@ def with_gradient(gradient, **changes) -> Golden:
     return Golden(replace(case, **changes), {}, "step")
 
 
-def assert_same_inputs(one: Golden, other: Golden) -> None:
-    assert (one.kind, one.layout) == (other.kind, other.layout)
-    a, b = one.case, other.case
+def assert_same_inputs(first: Golden, second: Golden) -> None:
+    assert (first.kind, first.layout) == (second.kind, second.layout)
+    a, b = first.case, second.case
     for field in ("id", "about", "dialect", "record", "catches", "error", "dtype"):
         assert getattr(a, field) == getattr(b, field)
     assert [group.hyper for group in a.groups] == [group.hyper for group in b.groups]
@@ -67,35 +70,35 @@ def assert_same_inputs(one: Golden, other: Golden) -> None:
             assert_same_gradient(gradient, t.gradients[name])
 
 
-def assert_same_gradient(one, other) -> None:
-    assert type(one) is type(other)
-    if isinstance(one, RowGradient):
-        assert one.shape == other.shape
-        assert same_bits(one.indices, other.indices)
-        assert same_bits(one.values, other.values)
-    elif isinstance(one, np.ndarray):
-        assert same_bits(one, other)
-    elif is_element_gradient(one):
-        assert one.shape == other.shape
-        assert same_bits(one.data, other.data)
-        assert all(map(np.array_equal, one.coords, other.coords))
+def assert_same_gradient(first: Any, second: Any) -> None:
+    assert type(first) is type(second)
+    if isinstance(first, RowGradient):
+        assert first.shape == second.shape
+        assert same_bits(first.indices, second.indices)
+        assert same_bits(first.values, second.values)
+    elif isinstance(first, np.ndarray):
+        assert same_bits(first, second)
+    elif is_element_gradient(first):
+        assert first.shape == second.shape
+        assert same_bits(first.data, second.data)
+        assert all(map(np.array_equal, first.coords, second.coords))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_a_case_comes_back_as_it_was(dtype, layout):
-    given_golden = golden(dtype=dtype, layout=layout)
-    got = coded(given_golden)
-    assert_same_inputs(given_golden, got)
-    assert_same_expectations(given_golden, got)
+def test_a_case_comes_back_as_it_was(dtype: str, layout: str) -> None:
+    original = golden(dtype=dtype, layout=layout)
+    got = coded(original)
+    assert_same_inputs(original, got)
+    assert_same_expectations(original, got)
 
 
-def assert_same_expectations(one: Golden, other: Golden) -> None:
-    assert one.expected.keys() == other.expected.keys()
-    for name, arrays in one.expected.items():
-        assert list(arrays) == list(other.expected[name])
+def assert_same_expectations(first: Golden, second: Golden) -> None:
+    assert first.expected.keys() == second.expected.keys()
+    for name, arrays in first.expected.items():
+        assert list(arrays) == list(second.expected[name])
         for array, expected in arrays.items():
-            got = other.expected[name][array]
+            got = second.expected[name][array]
             assert same_bits(expected.value, got.value)
             assert list(expected.bound) == list(got.bound) == list(CLASSES)
             assert all(same_bits(expected.bound[key], got.bound[key]) for key in CLASSES)
@@ -106,7 +109,7 @@ dtypes = st.sampled_from(["float16", "bfloat16", "float32", "float64"])
 
 
 @st.composite
-def parameters(draw, name: str) -> Param:
+def parameters(draw: st.DrawFn, name: str) -> Param:
     """A parameter with any part of a state to start from, each array in a dtype of its own."""
     shape = tuple(draw(st.lists(st.integers(0, 3), max_size=3)))
     kind = draw(dtypes)
@@ -122,7 +125,7 @@ def parameters(draw, name: str) -> Param:
 
 
 @st.composite
-def expectations(draw, params: tuple[Param, ...], records: int) -> dict[str, dict[str, Expected]]:
+def expectations(draw: st.DrawFn, params: tuple[Param, ...], records: int) -> dict[str, dict[str, Expected]]:
     """Expectations of every array, with or without a maximum, bounds that differ from class to class, and kinds that are allowed."""
     expected: dict[str, dict[str, Expected]] = {}
     for param in params:
@@ -137,18 +140,18 @@ def expectations(draw, params: tuple[Param, ...], records: int) -> dict[str, dic
 
 
 @given(st.data(), st.sampled_from(LAYOUTS), dtypes)
-def test_any_state_and_any_expectation_come_back(data, layout, dtype):
+def test_any_state_and_any_expectation_come_back(data: st.DataObject, layout: str, dtype: str) -> None:
     params = (data.draw(parameters("first")), data.draw(parameters("second.w")))
     gradients = {param.name: np.ones(param.value.shape, numpy_dtype(dtype)) for param in params}
     steps = (Step(gradients, ({}, {})), Step(dict.fromkeys(gradients), ({}, {"lr": 0.5})))
     case = replace(golden().case, params=params, steps=steps, record=(1, 2))
-    given_golden = Golden(case, data.draw(expectations(params, 2)), "trajectory", layout)
-    got = coded(given_golden)
-    assert_same_inputs(given_golden, got)
-    assert_same_expectations(given_golden, got)
+    original = Golden(case, data.draw(expectations(params, 2)), "trajectory", layout)
+    got = coded(original)
+    assert_same_inputs(original, got)
+    assert_same_expectations(original, got)
 
 
-def test_the_bounds_of_a_read_case_are_views_of_one_array():
+def test_the_bounds_of_a_read_case_are_views_of_one_array() -> None:
     expected = coded(golden()).expected["table"]["exp_avg"]
     (base,) = {id(bound.base) for bound in expected.bound.values()}
     assert base == id(expected.bound[CLASSES[0]].base)
@@ -156,7 +159,7 @@ def test_the_bounds_of_a_read_case_are_views_of_one_array():
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_arrays_of_a_case_lie_in_memory_as_its_layout_says(layout):
+def test_the_arrays_of_a_case_lie_in_memory_as_its_layout_says(layout: str) -> None:
     got = coded(golden(layout=layout)).case
     table, gradient = got.params[0], got.steps[0].gradients["table"]
     for array in (table.value, table.exp_avg, table.exp_avg_sq, gradient.values):
@@ -182,24 +185,24 @@ GRADIENTS = {
 
 @pytest.mark.parametrize("gradient", GRADIENTS.values(), ids=GRADIENTS)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_gradient_comes_back_even_if_it_does_not_fit(gradient, layout):
-    given_golden = replace(with_gradient(gradient), layout=layout)
-    assert_same_inputs(given_golden, coded(given_golden))
+def test_a_gradient_comes_back_even_if_it_does_not_fit(gradient: Any, layout: str) -> None:
+    original = replace(with_gradient(gradient), layout=layout)
+    assert_same_inputs(original, coded(original))
 
 
-def test_element_gradients_of_any_rank_come_back():
+def test_element_gradients_of_any_rank_come_back() -> None:
     for shape, coords in (((5,), [[4, 0]]), ((2, 3, 4), [[1, 0], [2, 0], [3, 1]])):
         gradient = coo_array((np.ones(2, np.float32), tuple(np.array(coords))), shape=shape)
-        given_golden = with_gradient(gradient, params=(Param("table", np.ones(shape, np.float32)),))
-        assert_same_inputs(given_golden, coded(given_golden))
+        original = with_gradient(gradient, params=(Param("table", np.ones(shape, np.float32)),))
+        assert_same_inputs(original, coded(original))
 
 
-def test_a_numpy_scalar_comes_back_as_an_array_without_dimensions():
+def test_a_numpy_scalar_comes_back_as_an_array_without_dimensions() -> None:
     got = coded(with_gradient(np.float32(2), params=(Param("table", np.ones((), np.float32)),))).case.steps[0].gradients["table"]
     assert (type(got), got.shape, got.dtype, float(got)) == (np.ndarray, (), np.float32, 2.0)
 
 
-def test_scalars_empty_tables_and_no_parameters_come_back():
+def test_scalars_empty_tables_and_no_parameters_come_back() -> None:
     empty = with_gradient(np.full((), 2, np.float32), params=(Param("table", np.ones((), np.float32)),))
     assert_same_inputs(empty, coded(empty))
     empty = with_gradient(rows([], 3, (0, 3)), params=(Param("table", np.ones((0, 3), np.float32)),))
@@ -208,12 +211,12 @@ def test_scalars_empty_tables_and_no_parameters_come_back():
     assert_same_inputs(empty, coded(empty))
 
 
-def test_thousands_of_steps_that_look_alike_are_one_line():
+def test_thousands_of_steps_that_look_alike_are_one_line() -> None:
     step = Step({"table": rows([1], 3, (4, 3))}, ({},))
-    given_golden = with_gradient(None, steps=(step,) * 2050, record=(2050,))
-    entry, _ = document(given_golden)
+    original = with_gradient(None, steps=(step,) * 2050, record=(2050,))
+    entry, _ = document(original)
     assert entry["steps"] == [{"repeat": 2050, "gradients": {"table": "rows"}}]
-    assert len(coded(given_golden).case.steps) == 2050
+    assert len(coded(original).case.steps) == 2050
 
 
 odd = (
@@ -227,7 +230,7 @@ odd = (
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), odd, max_size=4))
-def test_any_hyper_parameter_comes_back_with_its_type(hyper):
+def test_any_hyper_parameter_comes_back_with_its_type(hyper: dict[str, Any]) -> None:
     got = coded(with_gradient(None, groups=(Group(hyper),))).case.groups[0].hyper
     assert list(got) == list(hyper)
     for name, value in hyper.items():
@@ -235,29 +238,29 @@ def test_any_hyper_parameter_comes_back_with_its_type(hyper):
         assert repr(got[name]) == repr(value)
 
 
-def test_nan_and_wrong_types_among_hyper_parameters_come_back():
-    got = coded(refused("odd", lr=math.nan, eps="1e-8", betas=(0.9, 2), maximize=1)).case.groups[0].hyper
+def test_nan_and_wrong_types_among_hyper_parameters_come_back() -> None:
+    got: Mapping[str, Any] = coded(refused("odd", lr=math.nan, eps="1e-8", betas=(0.9, 2), maximize=1)).case.groups[0].hyper
     assert math.isnan(got["lr"])
     assert (got["eps"], got["betas"], got["maximize"]) == ("1e-8", (0.9, 2), 1)
     assert got["maximize"] is not True
 
 
-def test_allowed_kinds_come_back():
-    given_golden = golden()
-    expected = dict(given_golden.expected["table"])
+def test_allowed_kinds_come_back() -> None:
+    original = golden()
+    expected = dict(original.expected["table"])
     value = expected["param"].value.copy()
     value[0, 0, 0] = np.inf
     bound = {key: np.full(value.shape, np.inf, np.float32) for key in expected["param"].bound}
     expected["param"] = Expected(value, bound, np.full(value.shape, 7, np.uint8))
-    got = coded(replace(given_golden, expected={**given_golden.expected, "table": expected})).expected["table"]["param"]
+    got = coded(replace(original, expected={**original.expected, "table": expected})).expected["table"]["param"]
     assert same_bits(got.value, value)
     assert same_bits(got.allowed, np.full(value.shape, 7, np.uint8))
 
 
-def test_roundtrip_gives_the_inputs_and_no_expectations():
-    given_golden = golden(layout="strided", dtype="bfloat16")
-    got = roundtrip(given_golden)
-    assert_same_inputs(given_golden, got)
+def test_roundtrip_gives_the_inputs_and_no_expectations() -> None:
+    original = golden(layout="strided", dtype="bfloat16")
+    got = roundtrip(original)
+    assert_same_inputs(original, got)
     assert got.expected == {}
 
 
@@ -295,22 +298,22 @@ CANNOT = {
 }
 
 
-def with_bounds(classes) -> Golden:
+def with_bounds(classes: Iterable[str]) -> Golden:
     """A case whose expectations have bounds for these classes."""
     plain = golden()
     bound = np.ones((2, 4, 3), np.float32)
-    expected = {array: replace(one, bound=dict.fromkeys(classes, bound)) for array, one in plain.expected["table"].items()}
+    expected = {array: replace(expectation, bound=dict.fromkeys(classes, bound)) for array, expectation in plain.expected["table"].items()}
     return replace(plain, expected={**plain.expected, "table": expected})
 
 
 @pytest.mark.parametrize(("make", "reason"), CANNOT.values(), ids=CANNOT)
-def test_what_the_format_cannot_hold_is_refused_by_case(make, reason):
+def test_what_the_format_cannot_hold_is_refused_by_case(make: Callable[[], Any], reason: str) -> None:
     with pytest.raises(VectorError, match=r"torch\.SparseAdam/basics/two-steps: cannot be written") as caught:
         encode(make(), "x")
     assert reason in str(caught.value)
 
 
-def broken(change) -> None:
+def broken(change: Callable[..., object]) -> None:
     entry, arrays = document(golden())
     change(entry, arrays)
     members = Members("basics.npz", arrays)
@@ -318,11 +321,11 @@ def broken(change) -> None:
     members.refuse_rest()
 
 
-def put(key, value):
+def put(key: str, value: Any) -> Callable[[Any, dict[str, np.ndarray]], None]:
     return lambda entry, arrays: arrays.__setitem__(f"two-steps/{key}", value)
 
 
-def stacked(*bounds):
+def stacked(*bounds: float) -> np.ndarray:
     """Bounds of shape (4, 2, 4, 3), a constant per class."""
     return np.stack([np.full((2, 4, 3), bound, np.float32) for bound in bounds])
 
@@ -385,7 +388,7 @@ BREAKS = {
 }
 
 
-def places(document, path=()):
+def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place of a document but the whole, as the keys that lead there."""
     children = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
     for key, child in children:
@@ -409,7 +412,7 @@ SHAPES = st.lists(st.integers(0, 4), max_size=4).map(tuple)
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(places(ENTRY))), JUNK), max_size=3), st.data())
-def test_a_changed_case_is_a_case_or_refused(changes, data):
+def test_a_changed_case_is_a_case_or_refused(changes: list[tuple[tuple[Any, ...], Any]], data: st.DataObject) -> None:
     entry, arrays = copy.deepcopy(ENTRY), dict(ARRAYS_OF_ENTRY)
     for path, junk in changes:
         with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change took that place away
@@ -427,14 +430,14 @@ def test_a_changed_case_is_a_case_or_refused(changes, data):
         members.refuse_rest()
 
 
-def test_a_number_that_bfloat16_does_not_have_is_refused():
+def test_a_number_that_bfloat16_does_not_have_is_refused() -> None:
     entry, arrays = document(golden(dtype="bfloat16"))
     arrays["two-steps/exp_avg.table"][1, 2] = np.float32(1 / 3)
     with pytest.raises(VectorError, match=r"two-steps/exp_avg\.table: holds a number that bfloat16 does not have"):
         decode(entry, Members("x", arrays), "x")
 
 
-def test_nan_and_infinity_in_bfloat16_come_back():
+def test_nan_and_infinity_in_bfloat16_come_back() -> None:
     value = np.array([np.nan, np.inf, -np.inf, -0.0], numpy_dtype("bfloat16"))
     got = coded(with_gradient(None, params=(Param("table", value),))).case.params[0].value
     assert np.array_equal(np.isnan(got), np.isnan(value))
@@ -442,7 +445,7 @@ def test_nan_and_infinity_in_bfloat16_come_back():
 
 
 @pytest.mark.parametrize(("change", "reason"), BREAKS.values(), ids=BREAKS)
-def test_an_entry_and_arrays_that_do_not_fit_together_are_refused(change, reason):
+def test_an_entry_and_arrays_that_do_not_fit_together_are_refused(change: Callable[..., object], reason: str) -> None:
     with pytest.raises(VectorError) as caught:
         broken(change)
     assert str(caught.value).startswith("basics.npz: ")
@@ -450,15 +453,15 @@ def test_an_entry_and_arrays_that_do_not_fit_together_are_refused(change, reason
 
 
 @pytest.mark.parametrize(
-    ("given_golden", "package"),
+    ("original", "package"),
     [(golden(dtype="bfloat16"), "ml_dtypes"), (with_gradient(GRADIENTS["elements"]), "scipy")],
     ids=["bfloat16", "elements"],
 )
-def test_a_case_that_needs_a_missing_package_is_unsupported(given_golden, package, monkeypatch):
-    entry, arrays = document(given_golden)
+def test_a_case_that_needs_a_missing_package_is_unsupported(original: Golden, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry, arrays = document(original)
     real = builtins.__import__
 
-    def without(name, *rest):
+    def without(name: str, *rest: Any) -> ModuleType:
         if name.split(".")[0] == package:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return real(name, *rest)
@@ -468,5 +471,5 @@ def test_a_case_that_needs_a_missing_package_is_unsupported(given_golden, packag
         decode(entry, Members("x", arrays), "x")
 
 
-def test_the_default_group_is_the_first():
+def test_the_default_group_is_the_first() -> None:
     assert coded(golden()).case.groups[0].hyper == HYPER

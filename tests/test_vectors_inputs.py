@@ -3,12 +3,13 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from make_golden import golden, refused
 
-from refimpl.case import Expected
+from refimpl.case import Expected, Golden
 from refimpl.errors import VectorError
 from refimpl.vectors import read_manifest, read_npz, read_vectors, write_inputs, write_manifest, write_theme
 from refimpl.vectors._members import same_bits
@@ -22,22 +23,25 @@ GOLDENS = [
 
 
 @pytest.fixture
-def inputs(tmp_path):
+def inputs(tmp_path: Path) -> Path:
     write_inputs(tmp_path / "inputs", GOLDENS)
     return tmp_path / "inputs"
 
 
-def wild(slug: str):
+def wild(slug: str) -> Golden:
     """A golden that allows more than finite results."""
     plain = golden(slug)
     expected = {
-        name: {array: Expected(one.value, one.bound, np.full(one.value.shape, 3, np.uint8)) for array, one in arrays.items()}
+        name: {
+            array: Expected(expectation.value, expectation.bound, np.full(expectation.value.shape, 3, np.uint8))
+            for array, expectation in arrays.items()
+        }
         for name, arrays in plain.expected.items()
     }
     return replace(plain, expected=expected)
 
 
-def test_no_answer_is_in_the_directory(tmp_path):
+def test_no_answer_is_in_the_directory(tmp_path: Path) -> None:
     write_inputs(tmp_path / "inputs", [wild("one"), refused("three", lr=-1.0)])
     members = read_npz(tmp_path / "inputs" / "torch.SparseAdam" / "basics.npz")
     assert {name.split("/")[1].split(".")[0] for name in members} == {"param", "exp_avg", "exp_avg_sq", "grad"}
@@ -47,22 +51,23 @@ def test_no_answer_is_in_the_directory(tmp_path):
     assert text.count("catches: []") == 2
 
 
-def test_the_inputs_of_every_case_are_whole(inputs):
+def test_the_inputs_of_every_case_are_whole(inputs: Path) -> None:
     got = read_vectors(inputs, expects=False)
-    assert [one.case.id for one in got] == [one.case.id for one in GOLDENS]
-    for one, other in zip(got, GOLDENS):
-        assert (one.kind, one.layout, one.case.record, one.case.about) == (other.kind, other.layout, other.case.record, other.case.about)
-        assert [group.hyper for group in one.case.groups] == [group.hyper for group in other.case.groups]
-        assert (one.expected, one.case.catches, one.case.error) == ({}, (), None)
-        for p, q in zip(one.case.params, other.case.params):
+    assert [vector.case.id for vector in got] == [vector.case.id for vector in GOLDENS]
+    for read, written in zip(got, GOLDENS):
+        assert (read.kind, read.layout) == (written.kind, written.layout)
+        assert (read.case.record, read.case.about) == (written.case.record, written.case.about)
+        assert [group.hyper for group in read.case.groups] == [group.hyper for group in written.case.groups]
+        assert (read.expected, read.case.catches, read.case.error) == ({}, (), None)
+        for p, q in zip(read.case.params, written.case.params):
             assert same_bits(p.value, q.value)
             assert p.exp_avg is q.exp_avg is None or same_bits(p.exp_avg, q.exp_avg)
-        for p, q in zip(one.case.steps, other.case.steps):
-            assert same_bits(p.gradients["table"].values, q.gradients["table"].values)
-            assert same_bits(p.gradients["table"].indices, q.gradients["table"].indices)
+        for step, other_step in zip(read.case.steps, written.case.steps):
+            assert same_bits(step.gradients["table"].values, other_step.gradients["table"].values)
+            assert same_bits(step.gradients["table"].indices, other_step.gradients["table"].indices)
 
 
-def test_the_directory_holds_exactly_these_cases_and_explains_itself(inputs):
+def test_the_directory_holds_exactly_these_cases_and_explains_itself(inputs: Path) -> None:
     names = {file.relative_to(inputs).as_posix() for file in inputs.rglob("*") if file.is_file()}
     themes = {f"torch.SparseAdam/{theme}.{end}" for theme in ("basics", "eps") for end in ("yaml", "npz")}
     assert names == {*themes, "MANIFEST.yaml", "README.md", "CHANGELOG.md", "schema/theme.json", "schema/manifest.json"}
@@ -71,33 +76,33 @@ def test_the_directory_holds_exactly_these_cases_and_explains_itself(inputs):
     assert manifest.roles["torch.SparseAdam"]["betas"] == ["beta1", "beta2"]
 
 
-def test_a_case_that_must_be_refused_looks_like_any_other(tmp_path):
+def test_a_case_that_must_be_refused_looks_like_any_other(tmp_path: Path) -> None:
     bad = refused("bad", lr=-1.0)
     write_inputs(tmp_path / "inputs", [replace(bad, case=replace(bad.case, record=()))])
     (got,) = read_vectors(tmp_path / "inputs", expects=False)
     assert got.case.record == (3,)
 
 
-def test_inputs_are_refused_where_something_is_to_be_judged(inputs):
+def test_inputs_are_refused_where_something_is_to_be_judged(inputs: Path) -> None:
     with pytest.raises(VectorError, match=r"MANIFEST\.yaml: expectations: is false: .* nothing to judge by\n  hint: give the vectors"):
         read_vectors(inputs)
 
 
-def test_inputs_that_say_they_have_expectations_are_refused(inputs):
+def test_inputs_that_say_they_have_expectations_are_refused(inputs: Path) -> None:
     file = inputs / "MANIFEST.yaml"
     file.write_text(file.read_text().replace("expectations: false", "expectations: true"))
     with pytest.raises(VectorError, match=r"expect\.param\.table: is missing"):
         read_vectors(inputs)
 
 
-def test_whole_vectors_are_refused_as_inputs(tmp_path):
+def test_whole_vectors_are_refused_as_inputs(tmp_path: Path) -> None:
     write_theme(tmp_path, [golden("one")])
     write_manifest(tmp_path)
     with pytest.raises(VectorError, match="expectations: is true"):
         read_vectors(tmp_path, expects=False)
 
 
-def test_expectations_among_inputs_are_refused(tmp_path, inputs):
+def test_expectations_among_inputs_are_refused(tmp_path: Path, inputs: Path) -> None:
     file = inputs / "torch.SparseAdam" / "eps.npz"
     write_theme(tmp_path / "whole", [golden("one", theme="eps")])
     digest = next(line for line in (inputs / "MANIFEST.yaml").read_text().splitlines() if "eps.npz" in line)
@@ -110,19 +115,19 @@ def test_expectations_among_inputs_are_refused(tmp_path, inputs):
         read_vectors(inputs, expects=False)
 
 
-def test_a_directory_that_holds_anything_is_left_alone(tmp_path):
+def test_a_directory_that_holds_anything_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(VectorError, match="is not empty"):
         write_inputs(tmp_path, GOLDENS)
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_no_case_gives_an_empty_set(tmp_path):
+def test_no_case_gives_an_empty_set(tmp_path: Path) -> None:
     write_inputs(tmp_path / "none", [])
     assert len(read_vectors(tmp_path / "none", expects=False)) == 0
 
 
-def test_inputs_are_written_with_numpy_and_yaml_alone(tmp_path):
+def test_inputs_are_written_with_numpy_and_yaml_alone(tmp_path: Path) -> None:
     write_theme(tmp_path / "vectors", [golden("one")])
     write_manifest(tmp_path / "vectors")
     code = f"""

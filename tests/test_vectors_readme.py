@@ -20,12 +20,12 @@ README = (resources.files("refimpl.vectors") / "README.md").read_text(encoding="
 MANIFEST, CASE = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_case_that_it_shows_satisfies_the_schema():
+def test_the_case_that_it_shows_satisfies_the_schema() -> None:
     cases = load(f"cases:\n{CASE}", "README.md")["cases"]
     schema.check({"format": 2, "dialect": "torch.SparseAdam", "theme": "basics", "cases": cases}, "theme", "README.md")
 
 
-def test_the_manifest_that_it_shows_is_one():
+def test_the_manifest_that_it_shows_is_one() -> None:
     digest = '"' + "0" * 64 + '"'
     themes = load(MANIFEST, "README.md")["themes"]
     files = "".join(f"  {theme}.{end}: {digest}\n" for theme in themes for end in ("npz", "yaml"))
@@ -34,24 +34,24 @@ def test_the_manifest_that_it_shows_is_one():
 
 
 @pytest.mark.parametrize("part", ["case", "param"])
-def test_every_key_of_a_case_and_of_a_parameter_is_explained(part):
+def test_every_key_of_a_case_and_of_a_parameter_is_explained(part: str) -> None:
     for key in schema.schema("theme")["$defs"][part]["properties"]:
         assert re.search(rf"`{key}\b", README), key
 
 
-def test_every_role_and_every_array_is_explained():
+def test_every_role_and_every_array_is_explained() -> None:
     words = schema.schema("manifest")["$defs"]["role"]["enum"]
     assert all(f"`{word}`" in README for word in (*words, *ARRAYS))
 
 
-def test_the_classes_stand_in_the_order_of_the_first_axis():
+def test_the_classes_stand_in_the_order_of_the_first_axis() -> None:
     assert ", ".join(f"{k} `{name}`" for k, name in enumerate(CLASSES)) in README.replace("\n", " ")
 
 
-def test_the_place_of_a_bound_is_the_one_that_it_tells_a_reader_in_c():
+def test_the_place_of_a_bound_is_the_one_that_it_tells_a_reader_in_c() -> None:
     plain = golden()
     bound = {name: np.random.default_rng(k).random((2, 4, 3), np.float32) for k, name in enumerate(CLASSES)}
-    table = {array: replace(one, bound=bound) for array, one in plain.expected["table"].items()}
+    table = {array: replace(expectation, bound=bound) for array, expectation in plain.expected["table"].items()}
     arrays = encode(replace(plain, expected={**plain.expected, "table": table}), "x")[1]
     flat = arrays["two-steps/bound.param.table"].reshape(-1)
     assert "bound[(c * T + k) * n + i]" in README

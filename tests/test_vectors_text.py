@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,50 +21,50 @@ values = st.recursive(
 )
 
 
-def same(one: object, other: object) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return (math.isnan(one) and math.isnan(other)) or (one == other and math.copysign(1, one) == math.copysign(1, other))
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return list(one) == list(other) and all(map(same, one.values(), other.values()))
-    return type(one) is type(other) and one == other
+def same(first: object, second: object) -> bool:
+    if isinstance(first, float) and isinstance(second, float):
+        return (math.isnan(first) and math.isnan(second)) or (first == second and math.copysign(1, first) == math.copysign(1, second))
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, dict) and isinstance(second, dict):
+        return list(first) == list(second) and all(map(same, first.values(), second.values()))
+    return type(first) is type(second) and first == second
 
 
 @given(values)
-def test_values_come_back_exactly(value):
+def test_values_come_back_exactly(value: Any) -> None:
     assert same(load(f"key: {flow(value)}\n", "x")["key"], value)
 
 
 @given(values)
-def test_other_yaml_readers_read_the_same(value):
+def test_other_yaml_readers_read_the_same(value: Any) -> None:
     assert same(yaml.safe_load(f"key: {flow(value)}\n")["key"], value)
 
 
 @given(values)
-def test_a_value_is_one_line_of_ascii(value):
+def test_a_value_is_one_line_of_ascii(value: Any) -> None:
     assert flow(value).isascii()
     assert len(flow(value).splitlines()) == 1
 
 
-def test_small_doubles_have_a_dot_as_yaml_1_1_asks():
+def test_small_doubles_have_a_dot_as_yaml_1_1_asks() -> None:
     assert flow({"eps": 1e-08, "lr": 5e-324, "big": 1e300}) == "{eps: 1.0e-08, lr: 5.0e-324, big: 1.0e+300}"
 
 
 @pytest.mark.parametrize(
     "word", ["no", "on", "Yes", "null", "~", "true", "1e5", "0x10", "1:30", "2020-01-01", "-1", ".5", "", "<<", "a: b", "a #b"]
 )
-def test_strings_that_look_like_something_else_stay_strings(word):
+def test_strings_that_look_like_something_else_stay_strings(word: str) -> None:
     assert load(f"key: {flow(word)}\n", "x")["key"] == word
     assert yaml.safe_load(f"key: {flow(word)}\n")["key"] == word
 
 
-def test_half_a_surrogate_pair_cannot_be_written():
+def test_half_a_surrogate_pair_cannot_be_written() -> None:
     with pytest.raises(UnicodeEncodeError):
         quote("\ud800")
 
 
-def test_an_object_cannot_be_written():
+def test_an_object_cannot_be_written() -> None:
     with pytest.raises(TypeError, match="type object"):
         flow({"lr": object()})
 
@@ -90,7 +91,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSED.values(), ids=REFUSED)
-def test_what_is_outside_the_subset_is_refused_by_line(text, reason):
+def test_what_is_outside_the_subset_is_refused_by_line(text: str, reason: str) -> None:
     with pytest.raises(VectorError) as caught:
         load(text, "theme.yaml")
     assert "theme.yaml" in str(caught.value)
@@ -101,14 +102,14 @@ NESTED = {"[": "]", "{a: ": "}", "- ": ""}
 
 
 @pytest.mark.parametrize(("opens", "closes"), NESTED.items(), ids=["lists", "maps", "block lists"])
-def test_nesting_beyond_the_limit_is_refused_by_line(opens, closes):
+def test_nesting_beyond_the_limit_is_refused_by_line(opens: str, closes: str) -> None:
     assert load(f"{opens * DEPTH_LIMIT}1{closes * DEPTH_LIMIT}", "deep.yaml")
     with pytest.raises(VectorError, match=rf"deep\.yaml: line 1: .* more than {DEPTH_LIMIT} levels"):
         load(f"{opens * (DEPTH_LIMIT + 1)}1{closes * (DEPTH_LIMIT + 1)}", "deep.yaml")
 
 
 @pytest.mark.parametrize("opens", NESTED)
-def test_nesting_without_end_is_refused_and_does_not_crash_the_process(opens):
+def test_nesting_without_end_is_refused_and_does_not_crash_the_process(opens: str) -> None:
     code = f"from refimpl.vectors.text import load; load({opens!r} * 100000, 'deep.yaml')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -116,7 +117,7 @@ def test_nesting_without_end_is_refused_and_does_not_crash_the_process(opens):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and devices")
-def test_what_may_have_no_end_is_not_read(tmp_path: Path):
+def test_what_may_have_no_end_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "zeros.yaml").symlink_to("/dev/zero")
     (tmp_path / "folder.yaml").mkdir()
@@ -125,7 +126,7 @@ def test_what_may_have_no_end_is_not_read(tmp_path: Path):
             read_text(tmp_path / f"{name}.yaml")
 
 
-def test_a_file_that_is_missing_or_not_utf8_is_named(tmp_path: Path):
+def test_a_file_that_is_missing_or_not_utf8_is_named(tmp_path: Path) -> None:
     with pytest.raises(VectorError, match=r"none\.yaml: cannot be read"):
         read_text(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"a: \xff\n")

@@ -3,13 +3,15 @@
 import json
 import sys
 import textwrap
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import yaml
 from made_reports import report
 
-from refimpl.judging.verdict import Diagnosis
+from refimpl.judging.verdict import CaseVerdict, Diagnosis
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 if str(TOOLS) not in sys.path:
@@ -31,7 +33,7 @@ TABLE = """
     readings:
       - {cause: duplicates-last-wins, routes: [lazy], where: "toy 7.1, toy/lazy.py, Lazy.step", code: "table[rows] -= change"}
 """
-CLAIM = {
+CLAIM: dict[str, Any] = {
     "says": "duplicates are summed",
     "where": "the manual of toy",
     "link": "https://example.org/manual",
@@ -40,7 +42,7 @@ CLAIM = {
 }
 
 
-def toy(tmp_path, **changes):
+def toy(tmp_path: Path, **changes: Any) -> Any:
     """The peer `toy`, read from a file with these keys changed; None takes one out."""
     document = {**yaml.safe_load(textwrap.dedent(TABLE)), **changes}
     file = tmp_path / "toy.yaml"
@@ -48,7 +50,7 @@ def toy(tmp_path, **changes):
     return table.read_peer(file)
 
 
-def result(peer, *verdicts, causes=(), **fields):
+def result(peer: Any, *verdicts: CaseVerdict, causes: Sequence[Diagnosis] = (), **fields: Any) -> Any:
     """What is kept of a report on the route `lazy`."""
     made = report(*verdicts, diagnoses=causes, **fields)
     return json.loads(runs.to_json(runs.run_peer(peer, HERE, {"lazy": {"torch.SparseAdam": made}})))

@@ -1,4 +1,4 @@
-"""Implementations that refimpl has never seen: right ones, which conform, and wrong ones, each with what the referee should say of it."""
+"""Implementations independent of the reference: right ones, which conform, and wrong ones, each with the verdict that it must get."""
 
 from .dialects import ALL
 from .right import ROWS as RIGHT

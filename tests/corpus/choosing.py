@@ -1,4 +1,4 @@
-"""Which cases a row runs where all on all would take too long: those that matter to it, and a sample of the others."""
+"""Which cases a row runs in the suite, where all would take too long: those that show its fault, and a sample of the others."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .table import Row
 
 
 def cost(golden: Golden) -> int:
-    """Elements updated, with a few hundred more for each step, whose Python takes its time."""
+    """Elements updated, plus 300 per step for the time of its Python code."""
     return (sum(param.value.size for param in golden.case.params) + 300) * len(golden.case.steps)
 
 
 def by_turns(goldens: Sequence[Golden], number: int, key: Callable[[Golden], Any] = cost) -> list[Golden]:
-    """So many cases, the first of each theme by the key, one theme after the other."""
+    """So many cases, one of each theme in turn, in the order of the key."""
     themes: dict[str, list[Golden]] = {}
     for golden in sorted(goldens, key=key):
         themes.setdefault(golden.case.theme, []).append(golden)
@@ -27,7 +27,7 @@ def by_turns(goldens: Sequence[Golden], number: int, key: Callable[[Golden], Any
 
 
 def mattering(row: Row, goldens: Sequence[Golden], asked: int, others: int, dearest: int) -> list[Golden]:
-    """So many of the cases that the row asks for and of the others. dearest: what a case that nobody asks for may cost."""
+    """So many of the cases that the row asks for and of the others. dearest: the largest cost of a case that the row does not ask for."""
     cheap = [golden for golden in goldens if cost(golden) <= dearest]
     if row.cases == ("*",):
         return by_turns(cheap, asked)
@@ -40,7 +40,7 @@ def _asks(row: Row, golden: Golden) -> bool:
 
 
 def with_few_failing(judged: Judged, number: int, row: Row) -> Judged:
-    """The same with so many failing cases at most; all others stay.
+    """The same with at most so many failing cases; all passing cases stay.
 
     Those that the row asks for come first, of every theme in turn, and among them those of three calls and more: at the first two, many
     faults compute the same.

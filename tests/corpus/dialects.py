@@ -51,7 +51,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Traits:
-    """What tells a dialect from the others.
+    """How a dialect differs from the others.
 
     counts_calls: one step number for all parameters; occurrences_apart: each occurrence of a row starts from the old state;
     moves_all_rows: a gradient by rows counts as dense; eps_beside_corrected_root: eps stands beside sqrt(v / c2), not beside sqrt(v).

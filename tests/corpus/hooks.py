@@ -13,7 +13,7 @@ from .dialects import Settings
 from .implementation import STATE, Arrays, Call, Implementation, Slot
 
 base = Implementation
-"""What a row falls back on: `base.merge(run, call, rows, g)` is the right merge."""
+"""The right implementation, which hooks call: `base.merge(run, call, rows, g)` is the right merge."""
 
 Hooks = Mapping[str, Callable[..., Any]]
 FORMATS = {"float16": np.dtype(np.float16), "bfloat16": np.dtype(ml_dtypes.bfloat16), "float32": np.dtype(np.float32)}
@@ -37,7 +37,7 @@ def rounded(x: Any, format: str) -> Any:
         return float(np.asarray(x, np.float64).astype(FORMATS[format]))
 
 
-def stores(kept: Callable[[Call, np.ndarray], Any]) -> Hooks:
+def stores(kept: Callable[..., Any]) -> Hooks:
     """Only some elements are written. kept: a mask over (rows, width) of those that are, from the call and the row numbers."""
 
     def store(run: Implementation, call: Call, rows: np.ndarray, new: Arrays) -> None:
@@ -72,7 +72,7 @@ def rounds_arrays(format: str, *arrays: str) -> Hooks:
     return {"slot": slot, "store": store}
 
 
-def keeps_occurrences(kept: Callable[[np.ndarray], Any]) -> Hooks:
+def keeps_occurrences(kept: Callable[..., Any]) -> Hooks:
     """Only some occurrences of a sparse gradient are taken in. kept: an index of those that are, from the row numbers."""
 
     def occurrences(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +85,7 @@ def keeps_occurrences(kept: Callable[[np.ndarray], Any]) -> Hooks:
     return {"occurrences": occurrences}
 
 
-def moves_rows(kept: Callable[[np.ndarray], Any]) -> Hooks:
+def moves_rows(kept: Callable[..., Any]) -> Hooks:
     """Only some of the distinct rows that a sparse gradient stores are updated. kept: an index of those that are."""
 
     def touch(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +95,7 @@ def moves_rows(kept: Callable[[np.ndarray], Any]) -> Hooks:
     return {"touch": touch}
 
 
-def counts(changed: Callable[[Implementation, Slot, int], Any]) -> Hooks:
+def counts(changed: Callable[..., Any]) -> Hooks:
     """The bias corrections take another step number. changed: from the right one."""
     return {"count": lambda run, slot, gradient: changed(run, slot, base.count(run, slot, gradient))}
 

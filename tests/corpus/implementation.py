@@ -1,4 +1,4 @@
-"""Adam in its dense, lazy and sparse forms, straight in NumPy, by someone who has never seen refimpl's reference.
+"""Adam in its dense, lazy and sparse forms, in plain NumPy, written without a look at the reference.
 
 Every decision is a method of its own. A row of the corpus replaces some: a right row by the same mathematics, a wrong row by a fault.
 """
@@ -21,7 +21,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass
 class Slot:
-    """What is kept of a parameter: its arrays in its own shape, how many gradients it has taken in, and its place in the list."""
+    """The state of a parameter: its arrays in its own shape, the number of its gradients so far, and its place in the list."""
 
     param: Param
     place: int
@@ -31,7 +31,7 @@ class Slot:
 
 @dataclass
 class Call:
-    """One parameter in one call. shape: the parameter as (rows, width) in the eyes of this gradient; c1, c2: the bias corrections."""
+    """One parameter in one call. shape: the parameter as (rows, width) for this form of gradient; c1, c2: the bias corrections."""
 
     slot: Slot
     form: str
@@ -54,7 +54,7 @@ class Call:
         return self.slot.param.value.dtype
 
     def scalar(self, value: Any) -> Any:
-        """A scalar where it meets a tensor: rounded once to its dtype."""
+        """A scalar rounded to the dtype of the tensor that it is combined with."""
         return self.dtype.type(value)
 
     def table(self, array: str) -> np.ndarray:
@@ -75,7 +75,7 @@ class Implementation:
         self.calls = self.first_call()
         self.slots = {param.name: self.slot(place, param) for place, param in enumerate(case.params)}
 
-    # --- what is kept ---
+    # --- the state ---
 
     def own(self, array: np.ndarray) -> np.ndarray:
         return np.array(array, order="C")
@@ -85,8 +85,8 @@ class Implementation:
         return Slot(param, place, {"param": self.own(param.value), **moments}, self.first_count(param))
 
     def moment(self, param: Param, array: str) -> np.ndarray:
-        given = getattr(param, array)
-        return np.zeros(param.value.shape, param.value.dtype) if given is None else self.own(given)
+        loaded = getattr(param, array)
+        return np.zeros(param.value.shape, param.value.dtype) if loaded is None else self.own(loaded)
 
     def first_count(self, param: Param) -> int:
         return param.step

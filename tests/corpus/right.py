@@ -7,7 +7,7 @@ import numpy as np
 from . import right_formulas as formulas
 from . import right_state as ways
 from .dialects import ADAM, APART, DENSIFIED, LAZY, SPARSE
-from .hooks import base, merged
+from .hooks import Hooks, base, merged
 from .implementation import STATE
 from .table import Row, right
 
@@ -19,12 +19,12 @@ EXTREME = ("ranges/*", "basics/*")
 OPTIONS = ("options/*", "pairs/*")
 
 
-def shows(*arrays):
+def shows(*arrays: str) -> Hooks:
     return {"shown": lambda run, slot: tuple(array for array in base.shown(run, slot) if array in arrays)}
 
 
-LAZILY = {"slot": ways.lazily_made, "update": ways.made_when_needed, "state": ways.shown_so_far}
-NARROW_SCALARS = {
+LAZILY: Hooks = {"slot": ways.lazily_made, "update": ways.made_when_needed, "state": ways.shown_so_far}
+NARROW_SCALARS: Hooks = {
     "corrections": formulas.tensor_corrections,
     "step_size": formulas.step_in_tensor_scalars,
     "average": formulas.average_in_tensor_scalars,
@@ -92,7 +92,7 @@ ROWS: tuple[Row, ...] = (
     right("maximum-not-shown", "amsgrad's maximum cannot be reached", shows(*STATE[:3]), (ADAM, DENSIFIED)),
     right("v-not-shown", "the second moment cannot be reached", shows("param", "exp_avg")),
     right("as-views", "what is shown are views with gaps", {"state": ways.as_views}),
-    right("as-copies", "what is shown are copies in Fortran order", {"state": lambda run: {name: {array: np.array(x, order="F") for array, x in of.items()} for name, of in base.state(run).items()}}),
+    right("as-copies", "what is shown are copies in Fortran order", {"state": lambda run: {name: {array: np.array(x, order="F") for array, x in arrays.items()} for name, arrays in base.state(run).items()}}),
     right("parameters-backwards", "the last parameter first", {"work": ways.backwards}),
     # options
     right("shrink-by-difference", "p - rate * p", {"shrink": ways.shrink_by_difference}, (ADAM,), OPTIONS),

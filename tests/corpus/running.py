@@ -58,7 +58,9 @@ class Judged:
     def only(self, ids: Iterable[str]) -> Judged:
         kept = set(ids)
         picked = [k for k, golden in enumerate(self.goldens) if golden.case.id in kept]
-        return Judged(*(tuple(values[k] for k in picked) for values in (self.goldens, self.outcomes, self.verdicts)))
+        return Judged(
+            tuple(self.goldens[k] for k in picked), tuple(self.outcomes[k] for k in picked), tuple(self.verdicts[k] for k in picked)
+        )
 
     def diagnoses(self) -> tuple[Diagnosis, ...]:
         return tuple(diagnose(self.goldens, self.outcomes, self.verdicts))
@@ -74,7 +76,7 @@ def run(row: Row, goldens: Sequence[Golden]) -> Judged:
 
 
 NAMED_SHARE = 0.9
-"""The verdict's last line names causes only if together they explain so much of the failures."""
+"""The verdict's last line names causes only if together they explain this share of the failures."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Naming:
 
 
 def naming(judged: Judged, answer: Answer, diagnoses: Sequence[Diagnosis]) -> Naming:
-    """The last line held against the row's answer. A cause that the answer does not allow is WRONG, however small its part."""
+    """The last line compared with the row's answer. A cause that the answer does not allow is WRONG, however small its part."""
     failing = {verdict.case_id for verdict in judged.failing}
     explained = {case for diagnosis in diagnoses for case in diagnosis.cases}
     causes = tuple(" with ".join(diagnosis.deviations) for diagnosis in diagnoses)
@@ -105,18 +107,18 @@ def naming(judged: Judged, answer: Answer, diagnoses: Sequence[Diagnosis]) -> Na
 
 
 def _allowed(diagnosis: Diagnosis, answer: Answer) -> bool:
-    """By its name, or by one that the verdict tells beside it: that of a cause which gives the same numbers in all of its cases."""
+    """Whether the answer allows it by its name, or by that of a cause with the same numbers in all of its cases, which the verdict lists too."""
     told = (diagnosis.deviations, *((name,) for name in diagnosis.also))
     return any(answer.names.issuperset(id.replace("_", "-") for name in names for id in name.split(" with ")) for names in told)
 
 
 def _placed(diagnosis: Diagnosis, answer: Answer) -> bool:
     said = f"{' with '.join(diagnosis.deviations)}: {diagnosis.about}"
-    found = re.search(answer.words, said, re.IGNORECASE)
-    return found is not None and (not answer.number or _near(said[found.end() :], answer.number))
+    match = re.search(answer.words, said, re.IGNORECASE)
+    return match is not None and (not answer.number or _near(said[match.end() :], answer.number))
 
 
 def _near(words: str, number: int) -> bool:
-    """Whether the words hold the number, one beside it, or a range around it."""
+    """Whether the words contain the number, one beside it, or a range around it."""
     ranges = re.findall(r"(\d+)(?: to (\d+))?", re.sub(r"(?<=\d),(?=\d)", "", words))
     return any(int(low) - 1 <= number <= int(high or low) + 1 for low, high in ranges)

@@ -1,4 +1,4 @@
-"""What a row of the corpus is: an implementation that differs from the right one in a few hooks, and what the referee should say of it."""
+"""What a row of the corpus is: an implementation that differs from the right one in a few hooks, and the verdict that it must get."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .dialects import ALL
 
 @dataclass(frozen=True)
 class Answer:
-    """What may be said of a wrong row.
+    """The diagnoses of a wrong row that are right.
 
     names: ids of causes, alone or together; words: a regular expression over id and words, for what says where it is wrong;
     number: one that must stand behind the words, alone or in a range, counted from 0 or from 1; reason: a regular expression over the
@@ -79,5 +79,5 @@ def wrong(
     dialects: tuple[str, ...] = ALL,
     cases: tuple[str, ...] = ("*",),
 ) -> Row:
-    """source: who does this, or what invites it."""
+    """source: who has this fault, or why it is likely."""
     return Row(id, about, hooks, dialects, answer, source, cases)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from refimpl.backends import RowGradient, Step
+from refimpl.case import Param
 
 from .dialects import ADAM, ALL, APART, DENSIFIED, LAZY, SPARSE
-from .hooks import base, rounded
+from .hooks import Hooks, base, rounded
+from .implementation import Call, Implementation, Slot
 from .table import NO_CAUSE, Row, named, placed, refused_because, wrong
 
 MINDSPORE = (LAZY, APART, DENSIFIED)
@@ -20,7 +23,7 @@ RESUMED = ("resumed/*", "pairs/*resume*", "pairs/*amsgrad*")
 LAYOUTS = ("layouts/*", "basics/*", "duplicates/*")
 
 
-def zeros_for(slot, sparse, empty):
+def zeros_for(slot: Slot, sparse: bool, empty: bool) -> Any:
     shape = slot.param.value.shape
     if not sparse:
         return np.zeros(shape, slot.param.value.dtype)
@@ -28,10 +31,10 @@ def zeros_for(slot, sparse, empty):
     return RowGradient(rows, np.zeros((len(rows), *shape[1:]), slot.param.value.dtype), shape)
 
 
-def fills_missing(empty):
+def fills_missing(empty: bool) -> Hooks:
     """A missing gradient is taken as zeros, or as one without rows."""
 
-    def work(run, step):
+    def work(run: Implementation, step: Step) -> Iterator[tuple[Slot, Any]]:
         for name, slot in run.slots.items():
             gradient = step.gradients.get(name)
             yield slot, zeros_for(slot, run.traits.gradients[0] == "rows", empty) if gradient is None else gradient
@@ -39,7 +42,7 @@ def fills_missing(empty):
     return {"work": work}
 
 
-def decays_missing(run, step):
+def decays_missing(run: Implementation, step: Step) -> None:
     """A parameter without a gradient still decays."""
     for name, slot in run.slots.items():
         s = run.settings(slot)
@@ -47,8 +50,8 @@ def decays_missing(run, step):
             slot.arrays["param"] *= slot.param.value.dtype.type(1 - s.lr * s.weight_decay)
 
 
-def moves_missing(run, step):
-    """A parameter without a gradient moves on with its moments."""
+def moves_missing(run: Implementation, step: Step) -> None:
+    """A parameter without a gradient is moved by its moments."""
     for name, slot in run.slots.items():
         if step.gradients.get(name) is None and slot.count:
             call = run.call(slot, np.zeros(slot.param.value.shape, slot.param.value.dtype))
@@ -56,10 +59,10 @@ def moves_missing(run, step):
             slot.arrays["param"] -= run.change(call, slot.arrays["exp_avg"], slot.arrays["exp_avg_sq"])
 
 
-def last_gradient(empty_too=False):
+def last_gradient(empty_too: bool = False) -> Hooks:
     """A missing gradient is that of the last call: it was not cleared."""
 
-    def work(run, step):
+    def work(run: Implementation, step: Step) -> Iterator[tuple[Slot, Any]]:
         kept = run.__dict__.setdefault("gradients", {})
         kept.update({name: gradient for name, gradient in step.gradients.items() if gradient is not None})
         for name, slot in run.slots.items():
@@ -69,14 +72,14 @@ def last_gradient(empty_too=False):
     return {"work": work}
 
 
-def late_gradient(run, step):
+def late_gradient(run: Implementation, step: Step) -> Iterator[tuple[Slot, Any]]:
     """Each call updates with the gradients of the call before."""
     kept = run.__dict__.get("gradients", {})
-    run.gradients = dict(step.gradients)
+    run.__dict__["gradients"] = dict(step.gradients)
     yield from base.work(run, Step(kept, step.hyper))
 
 
-def accumulated(run, step):
+def accumulated(run: Implementation, step: Step) -> Iterator[tuple[Slot, Any]]:
     """Gradients are never cleared: each call adds its own."""
     total = run.__dict__.setdefault("total", {})
     for slot, gradient in base.work(run, step):
@@ -93,15 +96,15 @@ def accumulated(run, step):
             yield slot, whole.reshape(gradient.shape).copy()
 
 
-def loses_calls(lost):
+def loses_calls(lost: Callable[[int], bool]) -> Hooks:
     """Some calls change nothing. lost: from the number of the call, from 1."""
     return {"work": lambda run, step: () if lost(run.number) else base.work(run, step)}
 
 
-def stops_at(ends):
+def stops_at(ends: Callable[[Any], bool]) -> Hooks:
     """The loop over the parameters ends at the first gradient of a kind."""
 
-    def work(run, step):
+    def work(run: Implementation, step: Step) -> Iterator[tuple[Slot, Any]]:
         for name, slot in run.slots.items():
             gradient = step.gradients.get(name)
             if ends(gradient):
@@ -112,18 +115,18 @@ def stops_at(ends):
     return {"work": work}
 
 
-def is_empty(gradient):
+def is_empty(gradient: Any) -> bool:
     return isinstance(gradient, RowGradient) and not len(gradient.indices)
 
 
-def first_empty_lost(run, slot, gradient):
+def first_empty_lost(run: Implementation, slot: Slot, gradient: Any) -> int:
     """State is made at the first gradient; an empty first one makes none."""
     if slot.count == 0 and is_empty(gradient):
         return 1
     return base.count(run, slot, gradient)
 
 
-def reversed_parameters(run, step):
+def reversed_parameters(run: Implementation, step: Step) -> Iterator[tuple[Slot, Any]]:
     """Gradients are handed to the parameters from the last on, where shapes allow it."""
     slots = [slot for slot, _ in base.work(run, step)]
     gradients = [gradient for _, gradient in base.work(run, step)]
@@ -131,27 +134,27 @@ def reversed_parameters(run, step):
     yield from zip(slots, gradients[::-1] if fits else gradients)
 
 
-def loads(**changes):
+def loads(**changes: Callable[[np.ndarray], np.ndarray]) -> Hooks:
     """Loaded arrays are changed. changes: array to a function of what is given."""
 
-    def moment(run, param, array):
-        given = base.moment(run, param, array)
+    def moment(run: Implementation, param: Param, array: str) -> np.ndarray:
+        loaded = base.moment(run, param, array)
         change = changes.get(array)
-        return change(given) if change is not None and getattr(param, array) is not None else given
+        return change(loaded) if change is not None and getattr(param, array) is not None else loaded
 
     return {"moment": moment}
 
 
-def exchanged_on_load(run, param, array):
+def exchanged_on_load(run: Implementation, param: Param, array: str) -> np.ndarray:
     other = {"exp_avg": "exp_avg_sq", "exp_avg_sq": "exp_avg"}
     return base.moment(run, param, other.get(array, array) if param.exp_avg is not None else array)
 
 
-def maximum_from_v(run, param, array):
+def maximum_from_v(run: Implementation, param: Param, array: str) -> np.ndarray:
     return base.moment(run, param, "exp_avg_sq" if array == "max_exp_avg_sq" else array)
 
 
-def negates_in_place(run, slot, gradient):
+def negates_in_place(run: Implementation, slot: Slot, gradient: Any) -> None:
     values = gradient.values if isinstance(gradient, RowGradient) else gradient.data if hasattr(gradient, "coords") else gradient
     if run.settings(slot).maximize and values.flags.writeable:
         np.negative(values, out=values)
@@ -160,7 +163,7 @@ def negates_in_place(run, slot, gradient):
     base.update(run, slot, gradient)
 
 
-def sorts_in_place(run, slot, gradient):
+def sorts_in_place(run: Implementation, slot: Slot, gradient: Any) -> None:
     if isinstance(gradient, RowGradient) and gradient.indices.flags.writeable and gradient.values.flags.writeable:
         order = np.argsort(gradient.indices, kind="stable")
         gradient.values[:] = gradient.values[order]
@@ -168,24 +171,30 @@ def sorts_in_place(run, slot, gradient):
     base.update(run, slot, gradient)
 
 
-def clears_gradient(run, slot, gradient):
+def wrapped_rows(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
+    rows, values = base.occurrences(run, call, gradient)
+    return rows % call.shape[0], values
+
+
+def clears_gradient(run: Implementation, slot: Slot, gradient: Any) -> None:
     base.update(run, slot, gradient)
     values = gradient.values if isinstance(gradient, RowGradient) else gradient.data if hasattr(gradient, "coords") else gradient
     if values.flags.writeable:
         values[...] = 0
 
 
-def without_copies(run, array):
+def without_copies(run: Implementation, array: np.ndarray) -> np.ndarray:
     return array if array.flags.writeable and array.flags.c_contiguous else np.array(array, order="C")
 
 
-def sets_lr(run, hyper):
+def sets_lr(run: Implementation, hyper: dict[str, Any]) -> None:
     base.validate(run, hyper)
     for group in run.case.groups:
-        group.hyper["use_it"] = True
+        hyper_of_caller: Any = group.hyper  # its type is read-only, and the fault writes to it
+        hyper_of_caller["use_it"] = True
 
 
-def moves_before_refusing(run, slot, gradient):
+def moves_before_refusing(run: Implementation, slot: Slot, gradient: Any) -> None:
     try:
         base.refuse(run, slot, gradient)
     except Exception:
@@ -197,8 +206,8 @@ def moves_before_refusing(run, slot, gradient):
 _counts: dict[str, int] = {}
 
 
-def counts_in_class(run, slot, gradient):
-    """A cache of counts that outlives the run."""
+def counts_in_class(run: Implementation, slot: Slot, gradient: Any) -> int:
+    """Counts that all runs of the process share."""
     base.count(run, slot, gradient)
     _counts[slot.param.name] = _counts.get(slot.param.name, slot.param.step) + 1
     return _counts[slot.param.name]
@@ -207,8 +216,8 @@ def counts_in_class(run, slot, gradient):
 _made: dict[Any, Any] = {}
 
 
-def state_in_class(run, place, param):
-    """Moments that outlive the run, by name and shape."""
+def state_in_class(run: Implementation, place: int, param: Param) -> Slot:
+    """Moments that all runs of the process share, by name and shape."""
     made = base.slot(run, place, param)
     key = (param.name, param.value.shape, param.value.dtype)
     if param.exp_avg is None:
@@ -220,13 +229,13 @@ def state_in_class(run, place, param):
 _noise = np.random.default_rng(1)
 
 
-def noisy(run, call, d, v):
+def noisy(run: Implementation, call: Call, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     change = base.change(run, call, d, v)
     return change * (1 + _noise.normal(size=change.shape) * 1e-3).astype(change.dtype)
 
 
-def races(run, call, rows, g):
-    """Two threads add: now and then an occurrence is lost."""
+def races(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As if two threads added without a lock: occurrences are lost at random."""
     return base.merge(run, call, rows[kept], g[kept]) if (kept := _noise.random(len(rows)) < 0.9).any() else base.merge(run, call, rows, g)
 
 
@@ -268,7 +277,7 @@ ROWS: tuple[Row, ...] = (
     row("negative-rows", "negative row numbers are taken from the end", "NumPy's indexing", refused_because("accepted what must be refused"),
         {"refuse_rows": lambda run, indices, rows: None if indices.max() < rows else base.refuse_rows(run, indices, rows)}, dialects=(SPARSE,), cases=("refused/*",)),
     row("rows-outside-wrap", "row numbers beyond the table wrap", "modulo", refused_because("accepted what must be refused"),
-        {"refuse_rows": lambda run, indices, rows: None, "occurrences": lambda run, call, gradient: (lambda rows, values: (rows % call.shape[0], values))(*base.occurrences(run, call, gradient))},
+        {"refuse_rows": lambda run, indices, rows: None, "occurrences": wrapped_rows},
         dialects=(SPARSE,), cases=("refused/*",)),
     row("dense-accepted", "a dense gradient is accepted by a sparse optimizer", "pytorch 41966", refused_because("accepted what must be refused"),
         {"refuse": lambda run, slot, gradient: None}, dialects=(SPARSE,), cases=("refused/*",)),
@@ -287,13 +296,13 @@ ROWS: tuple[Row, ...] = (
 # fmt: on
 
 
-def _values(gradient):
+def _values(gradient: Any) -> np.ndarray:
     return gradient.values if isinstance(gradient, RowGradient) else gradient.data if hasattr(gradient, "coords") else gradient
 
 
-def all_finite(step):
+def all_finite(step: Step) -> bool:
     return all(gradient is None or np.isfinite(_values(gradient)).all() for gradient in step.gradients.values())
 
 
-def any_nonzero(gradient):
+def any_nonzero(gradient: Any) -> bool:
     return bool(np.any(_values(gradient) != 0))

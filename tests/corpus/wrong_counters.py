@@ -1,13 +1,18 @@
-"""Wrong: which step number the bias corrections take, and what becomes of the powers of the betas."""
+"""Wrong: which step number the bias corrections take, and how the powers of the betas are kept."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from refimpl.case import Step
+
 from .dialects import ADAM, APART, DENSIFIED, LAZY, SPARSE, Settings
-from .hooks import base, counts, rounded
+from .hooks import Hooks, base, counts, rounded
+from .implementation import Call, Implementation, Slot
 from .table import NO_CAUSE, Answer, Row, named, placed, within, wrong
 
 TORCH = (SPARSE, ADAM)
@@ -23,7 +28,7 @@ def wraps(n: int) -> Answer:
     return within("counter-wraps", n)
 
 
-def counted_in(format):
+def counted_in(format: str) -> Hooks:
     """A count that is kept in a narrow format, where adding 1 stops at some number."""
     return counts(lambda run, slot, t: min(t, FIRST_STUCK[format]))
 
@@ -31,37 +36,37 @@ def counted_in(format):
 FIRST_STUCK = {"bfloat16": 256, "float16": 2048}
 
 
-def per_call(run, slot, gradient):
+def per_call(run: Implementation, slot: Slot, gradient: Any) -> int:
     base.count(run, slot, gradient)
     return run.case.params[0].step + run.number
 
 
-def per_parameter(run, slot, gradient):
+def per_parameter(run: Implementation, slot: Slot, gradient: Any) -> int:
     slot.count += 1
     return slot.count
 
 
-def bumped_by_each(run, slot, gradient):
+def bumped_by_each(run: Implementation, slot: Slot, gradient: Any) -> int:
     """One count that every parameter advances."""
-    run.bumped = getattr(run, "bumped", run.first_call()) + 1
-    return run.bumped
+    run.__dict__["bumped"] = bumped = run.__dict__.get("bumped", run.first_call()) + 1
+    return bumped
 
 
-def skips_empty(run, slot, gradient):
+def skips_empty(run: Implementation, slot: Slot, gradient: Any) -> int:
     return base.count(run, slot, gradient) if is_filled(gradient) else max(slot.count, 1)
 
 
-def is_filled(gradient):
+def is_filled(gradient: Any) -> bool:
     if gradient is None:
         return False
     return bool(len(gradient.data) if hasattr(gradient, "coords") else len(gradient.indices) if hasattr(gradient, "indices") else True)
 
 
-def skips_empty_calls(run, step):
+def skips_empty_calls(run: Implementation, step: Step) -> None:
     run.calls += any(map(is_filled, step.gradients.values()))
 
 
-def shared_by_group(run, slot, gradient):
+def shared_by_group(run: Implementation, slot: Slot, gradient: Any) -> int:
     """One count for the parameters of a group, advanced by each call that brings one of them a gradient."""
     own = run.__dict__.setdefault("by_group", {})
     last, t = own.get(slot.param.group, (0, slot.count))
@@ -71,51 +76,51 @@ def shared_by_group(run, slot, gradient):
     return t
 
 
-def of_another(which):
+def of_another(which: Callable[[Implementation, list[Slot]], Slot]) -> Hooks:
     """All parameters of a call take the count of one. which: of the slots that the call updates (or of all, where it updates none)."""
 
-    def work(run, step):
+    def work(run: Implementation, step: Step) -> Iterator[tuple[Slot, Any]]:
         slots = [slot for slot, _ in base.work(run, step)]
-        run.leading = which(run, slots)
-        run.led = run.leading.count + 1 if run.leading in slots else max(run.leading.count, 1)
+        leading = which(run, slots)
+        run.__dict__["led"] = leading.count + 1 if leading in slots else max(leading.count, 1)
         yield from base.work(run, step)
 
-    def count(run, slot, gradient):
+    def count(run: Implementation, slot: Slot, gradient: Any) -> int:
         slot.count += 1
-        return run.led
+        return run.__dict__["led"]
 
     return {"work": work, "count": count}
 
 
-def in_group(run, slots):
+def in_group(run: Implementation, slots: list[Slot]) -> Slot:
     """The last active parameter of the first group that is active."""
     group = slots[0].param.group
     return [slot for slot in slots if slot.param.group == group][-1]
 
 
-def last_active_of_group(run, step):
+def last_active_of_group(run: Implementation, step: Step) -> Iterator[tuple[Slot, Any]]:
     """DeepSpeed's FusedAdam: the last active parameter's count is the group's."""
     slots = [slot for slot, _ in base.work(run, step)]
-    run.leads = {slot.param.group: slot.count + 1 for slot in slots}
+    run.__dict__["leads"] = {slot.param.group: slot.count + 1 for slot in slots}
     yield from base.work(run, step)
 
 
-def led_by_group(run, slot, gradient):
+def led_by_group(run: Implementation, slot: Slot, gradient: Any) -> int:
     slot.count += 1
-    return run.leads[slot.param.group]
+    return run.__dict__["leads"][slot.param.group]
 
 
-def missing_counts(run, step):
+def missing_counts(run: Implementation, step: Step) -> None:
     for name, slot in run.slots.items():
         slot.count += step.gradients.get(name) is None
 
 
-def corrected(change):
+def corrected(change: Callable[..., Any]) -> Hooks:
     """change: (c1, c2) from the call and the right ones."""
     return {"corrections": lambda run, call: change(call, *base.corrections(run, call))}
 
 
-def per_row(run, call, rows, g):
+def per_row(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> None:
     own = run.__dict__.setdefault("by_row", {}).setdefault((call.name, call.shape), np.full(call.shape[0], call.slot.param.step))
     own[rows] += 1
     for t in np.unique(own[rows]):
@@ -125,12 +130,12 @@ def per_row(run, call, rows, g):
         base.move(run, call, rows[some], g[some])
 
 
-def first_betas(run, call):
+def first_betas(run: Implementation, call: Call) -> Any:
     first = Settings.of(run.case.groups[call.group].hyper)
     return 1 - first.beta1**call.t, 1 - first.beta2**call.t
 
 
-def running_product(run, call):
+def running_product(run: Implementation, call: Call) -> Any:
     """Powers that each step multiplies by the betas of that step."""
     start = (call.s.beta1 ** (call.t - 1), call.s.beta2 ** (call.t - 1))
     own = run.__dict__.setdefault("products", {})
@@ -139,7 +144,7 @@ def running_product(run, call):
     return 1 - power1, 1 - power2
 
 
-def loaded(change):
+def loaded(change: Callable[..., Any]) -> Hooks:
     """A count that is changed when a state is loaded."""
     return {
         "first_count": lambda run, param: change(param.step) if param.step else 0,
@@ -147,12 +152,12 @@ def loaded(change):
     }
 
 
-def restarts(run, slot, gradient):
-    """A change of the schedule starts the count anew."""
+def restarts(run: Implementation, slot: Slot, gradient: Any) -> int:
+    """A change of the schedule resets the count."""
     t = base.count(run, slot, gradient)
     if run.number > 1 and any(run.case.steps[run.number - 1].hyper or ()):
-        slot.restarted = t - 1
-    return t - getattr(slot, "restarted", 0)
+        slot.__dict__["restarted"] = t - 1
+    return t - slot.__dict__.get("restarted", 0)
 
 
 row = partial(wrong, cases=COUNTED)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from .dialects import ADAM, ALL, LAZY, SPARSE
-from .hooks import base, rounded, rounds_arrays, with_settings
+from .dialects import ADAM, ALL, LAZY, SPARSE, Settings
+from .hooks import Hooks, base, rounded, rounds_arrays, with_settings
+from .implementation import Arrays, Call, Implementation
 from .table import NO_CAUSE, Row, named, placed, wrong
 
 TORCH = (SPARSE, ADAM)
@@ -16,14 +18,14 @@ NARROW = ("float16", "bfloat16")
 NUMBERS = ("lr", "beta1", "beta2", "eps", "weight_decay")
 
 
-def settings_in(format, *roles):
+def settings_in(format: str, *roles: str) -> Hooks:
     return with_settings(lambda run, slot, s: {role: rounded(getattr(s, role), format) for role in roles})
 
 
-def all_scalars_in(format):
+def all_scalars_in(format: str) -> Hooks:
     """Settings, powers and corrections; tensors have their own format."""
 
-    def corrections(run, call):
+    def corrections(run: Implementation, call: Call) -> Any:
         kept = [rounded(rounded(beta, format) ** call.t, format) for beta in (call.s.beta1, call.s.beta2)]
         return tuple(rounded(1 - power, format) for power in kept)
 
@@ -35,44 +37,44 @@ def all_scalars_in(format):
     }
 
 
-def type_of_settings():
+def type_of_settings() -> type[Settings]:
     from .dialects import Settings
 
     return Settings
 
 
-def root_in(format, reciprocal=False):
+def root_in(format: str, reciprocal: bool = False) -> Hooks:
     if not reciprocal:
         return {"root": lambda run, call, v: rounded(base.root(run, call, v), format)}
 
-    def root(run, call, v):
+    def root(run: Implementation, call: Call, v: np.ndarray) -> Any:
         inverse = rounded(1 / np.sqrt(v), format)
         return np.where(v > 0, 1 / inverse, np.sqrt(v))
 
     return {"root": root}
 
 
-def root_correction_in(format):
+def root_correction_in(format: str) -> Hooks:
     return {"corrections": lambda run, call: correct_root(base.corrections(run, call), format)}
 
 
-def correct_root(corrections, format):
+def correct_root(corrections: tuple[float, float], format: str) -> tuple[float, float]:
     c1, c2 = corrections
     return c1, rounded(np.sqrt(c2), format) ** 2
 
 
-def gradients_in(format):
-    def occurrences(run, call, gradient):
+def gradients_in(format: str) -> Hooks:
+    def occurrences(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
         rows, values = base.occurrences(run, call, gradient)
         return rows, rounded(values, format)
 
     return {"occurrences": occurrences}
 
 
-def in_steps(array, bits):
+def in_steps(array: str, bits: int) -> Hooks:
     """Each row of a moment is kept in so many bits, scaled to its largest element."""
 
-    def store(run, call, rows, new):
+    def store(run: Implementation, call: Call, rows: np.ndarray, new: Arrays) -> None:
         x = new[array]
         scale = np.abs(x).max(axis=1, keepdims=True) / ((1 << (bits - 1)) - 1)
         base.store(run, call, rows, {**new, array: (np.round(x / np.where(scale > 0, scale, 1)) * scale).astype(x.dtype)})
@@ -80,10 +82,10 @@ def in_steps(array, bits):
     return {"store": store}
 
 
-def truncated(array):
+def truncated(array: str) -> Hooks:
     """Rounded towards zero: the lower half of each float32 is cut off."""
 
-    def store(run, call, rows, new):
+    def store(run: Implementation, call: Call, rows: np.ndarray, new: Arrays) -> None:
         x = np.ascontiguousarray(new[array].astype(np.float32))
         cut = (x.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
         base.store(run, call, rows, {**new, array: cut.astype(new[array].dtype)})
@@ -91,10 +93,10 @@ def truncated(array):
     return {"store": store}
 
 
-def stochastic(array):
+def stochastic(array: str) -> Hooks:
     """Rounded up or down to bfloat16 by chance."""
 
-    def store(run, call, rows, new):
+    def store(run: Implementation, call: Call, rows: np.ndarray, new: Arrays) -> None:
         x = np.ascontiguousarray(new[array].astype(np.float32))
         noise = np.random.default_rng(run.number).integers(0, 1 << 16, x.shape, dtype=np.uint32)
         cut = ((x.view(np.uint32) + noise) & np.uint32(0xFFFF0000)).view(np.float32)
@@ -103,16 +105,16 @@ def stochastic(array):
     return {"store": store}
 
 
-def change_in(format):
+def change_in(format: str) -> Hooks:
     return {"change": lambda run, call, d, v: rounded(base.change(run, call, d, v), format)}
 
 
-def from_new_value(run, call, old, new, beta):
+def from_new_value(run: Implementation, call: Call, old: np.ndarray, new: np.ndarray, beta: float) -> np.ndarray:
     """A moving average that rounds at the size of the new value, as compilers make of llm.c's without contraction."""
     return new - (new - old) * call.scalar(beta)
 
 
-def powers_in(format):
+def powers_in(format: str) -> Hooks:
     return {"power": lambda run, call, beta: rounded(rounded(beta, format) ** call.t, format)}
 
 

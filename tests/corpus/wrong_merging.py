@@ -1,13 +1,16 @@
-"""Wrong: what becomes of the occurrences of a row, and of rows that share a slot."""
+"""Wrong: how the occurrences of a row are combined, and rows that share a slot."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .dialects import APART, DENSIFIED, LAZY, SPARSE
-from .hooks import FORMATS, base, keeps_occurrences, merged, moves_rows, rounded, sums
+from .hooks import FORMATS, Hooks, base, keeps_occurrences, merged, moves_rows, rounded, sums
+from .implementation import Call, Implementation
 from .table import NO_CAUSE, Answer, Row, named, placed, within, wrong
 
 MERGING = (SPARSE, LAZY, DENSIFIED)
@@ -15,18 +18,18 @@ BY_ROWS = (SPARSE, LAZY, APART, DENSIFIED)
 REPEATED = ("duplicates/*", "elements/*", "touched/*", "sizes/multiplicities-*", "sizes/occurrences-*", "sizes/far-apart")
 
 
-def neighbours(rows, g):
+def neighbours(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
     runs = np.add.reduceat(g, starts, axis=0)
     last = len(starts) - 1 - np.unique(rows[starts][::-1], return_index=True)[1]
     return rows[starts][last], runs[last]
 
 
-def first_two(rows, g):
+def first_two(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return sums(*_kept(rows, g, rank(rows) < 2))
 
 
-def rank(rows):
+def rank(rows: np.ndarray) -> np.ndarray:
     """How many occurrences of the same row come before each."""
     order = np.argsort(rows, kind="stable")
     starts = np.searchsorted(rows[order], rows[order])
@@ -35,33 +38,33 @@ def rank(rows):
     return ranks
 
 
-def _kept(rows, g, mask):
+def _kept(rows: np.ndarray, g: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows[mask], g[mask]
 
 
-def first(rows, g):
+def first(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     distinct, at = np.unique(rows, return_index=True)
     return distinct, g[at]
 
 
-def last(rows, g):
+def last(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     distinct, at = np.unique(rows[::-1], return_index=True)
     return distinct, g[::-1][at]
 
 
-def mean(rows, g, power=1.0):
+def mean(rows: np.ndarray, g: np.ndarray, power: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     distinct, total = sums(rows, g)
     number = np.unique(rows, return_counts=True)[1].astype(g.dtype) ** g.dtype.type(power)
     return distinct, total / number[:, None]
 
 
-def largest(rows, g):
+def largest(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     distinct = np.unique(rows)
     return distinct, np.stack([max(g[rows == row], key=lambda values: np.abs(values).sum()) for row in distinct])
 
 
-def hashed(slots):
-    def merge(rows, g):
+def hashed(slots: int) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    def merge(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distinct, total = sums(rows, g)
         keys, shared = sums(distinct % slots, total)
         return distinct, shared[np.searchsorted(keys, distinct % slots)]
@@ -69,10 +72,10 @@ def hashed(slots):
     return merge
 
 
-def overwritten_slots(slots):
+def overwritten_slots(slots: int) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Of the rows that collide only the last one is found again, with the sum of all."""
 
-    def merge(rows, g):
+    def merge(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distinct, total = hashed(slots)(rows, g)
         kept = np.sort(len(distinct) - 1 - np.unique((distinct % slots)[::-1], return_index=True)[1])
         return distinct[kept], total[kept]
@@ -80,23 +83,23 @@ def overwritten_slots(slots):
     return merge
 
 
-def in_blocks(size):
+def in_blocks(size: int) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Each block of occurrences is merged; a row in several blocks keeps the sum of the last."""
 
-    def merge(rows, g):
-        found = {}
+    def merge(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        last_sums: dict[int, np.ndarray] = {}
         for start in range(0, len(rows), size):
-            found.update(zip(*sums(rows[start : start + size], g[start : start + size])))
-        distinct = np.array(sorted(found))
-        return distinct, np.stack([found[row] for row in distinct])
+            last_sums.update(zip(*sums(rows[start : start + size], g[start : start + size])))
+        distinct = np.array(sorted(last_sums))
+        return distinct, np.stack([last_sums[row] for row in distinct])
 
     return merge
 
 
-def sums_in(format, singles):
+def sums_in(format: str, singles: bool) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """singles: whether rows that occur once are rounded too."""
 
-    def merge(rows, g):
+    def merge(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distinct, slot = np.unique(rows, return_inverse=True)
         total = np.zeros((len(distinct), g.shape[1]), FORMATS[format])
         with np.errstate(all="ignore"):
@@ -107,19 +110,20 @@ def sums_in(format, singles):
     return merge
 
 
-def rounded_sums(format):
-    def merge(rows, g):
+def rounded_sums(format: str) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    def merge(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distinct, total = sums(rows, g)
         return distinct, rounded(total, format)
 
     return merge
 
 
-def apart_from(distance):
-    """An occurrence is lost where the one before it, of the same row, stands so far away."""
+def apart_from(distance: int) -> Hooks:
+    """An occurrence is lost where the one before it, of the same row, is at least `distance` places away."""
 
-    def kept(rows):
-        before, near = {}, []
+    def kept(rows: np.ndarray) -> np.ndarray:
+        before: dict[int, int] = {}
+        near = []
         for k, row in enumerate(rows.tolist()):
             near.append(k - before.get(row, k) < distance)
             before[row] = k
@@ -128,26 +132,26 @@ def apart_from(distance):
     return keeps_occurrences(kept)
 
 
-def within_windows(size):
+def within_windows(size: int) -> Hooks:
     """An occurrence is lost whose row stood in an earlier window of occurrences."""
 
-    def kept(rows):
-        first_at = {}
+    def kept(rows: np.ndarray) -> np.ndarray:
+        first_at: dict[int, int] = {}
         return np.array([first_at.setdefault(row, k // size) == k // size for k, row in enumerate(rows.tolist())], bool)
 
     return keeps_occurrences(kept)
 
 
-def in_sequence(run, call, rows, g):
+def in_sequence(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> None:
     ranks = rank(rows)
     for k in range(ranks.max(initial=-1) + 1):
         run.move(call, rows[ranks == k], g[ranks == k])
 
 
-def replaces_apply(move):
+def replaces_apply(move: Callable[..., Any]) -> Hooks:
     """How the prepared occurrences of a sparse gradient move the rows."""
 
-    def apply(run, call, rows, values):
+    def apply(run: Implementation, call: Call, rows: np.ndarray, values: np.ndarray) -> Any:
         if call.form == "dense":
             return base.apply(run, call, rows, values)
         return move(run, call, rows, run.prepare(call, values, call.table("param")[rows]))
@@ -155,17 +159,17 @@ def replaces_apply(move):
     return {"apply": apply}
 
 
-def squares_apart(run, call, rows, g):
+def squares_apart(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> None:
     distinct, total = sums(rows, g)
     squares = sums(rows, g * g)[1]
-    run.second_moment = lambda call, v, _: base.average(run, call, v, squares, call.s.beta2)
+    run.__dict__["second_moment"] = lambda call, v, _: base.average(run, call, v, squares, call.s.beta2)
     try:
         run.move(call, distinct, total)
     finally:
-        del run.second_moment
+        del run.__dict__["second_moment"]
 
 
-def merges_anyway(run, call, rows, g):
+def merges_anyway(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> None:
     run.move(call, *sums(rows, g))
 
 
@@ -173,17 +177,17 @@ def collide(slots: int) -> Answer:
     return within("modulo", slots)
 
 
-def until_zero(run, call, gradient):
+def until_zero(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
     rows, values = base.occurrences(run, call, gradient)
-    zero = np.flatnonzero((values == 0).all(axis=1)) if call.form != "dense" else ()
-    end = zero[0] if len(zero) else len(rows)
+    zero = [] if call.form == "dense" else np.flatnonzero((values == 0).all(axis=1)).tolist()
+    end = zero[0] if zero else len(rows)
     return rows[:end], values[:end]
 
 
-def moves_where(kept):
+def moves_where(kept: Callable[[np.ndarray], np.ndarray]) -> Hooks:
     """Only rows whose sums satisfy a condition are updated."""
 
-    def merge(rows, g):
+    def merge(rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distinct, total = sums(rows, g)
         return _kept(distinct, total, kept(total))
 

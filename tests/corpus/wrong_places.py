@@ -1,14 +1,18 @@
-"""Wrong somewhere only: rows, columns, elements and parameters after the n-th, tails, row numbers, layouts, one form of gradient."""
+"""Wrong in some places only: rows, columns, elements and parameters after the n-th, tails, row numbers, layouts, one form of gradient."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from refimpl.case import Param, Step
+
 from .dialects import ADAM, APART, DENSIFIED, LAZY, SPARSE
-from .hooks import base, moves_rows, stores, stores_arrays
-from .implementation import STATE
+from .hooks import Hooks, base, moves_rows, stores, stores_arrays
+from .implementation import STATE, Arrays, Call, Implementation, Slot
 from .table import Row, named, placed, within, wrong
 
 BY_ROWS = (SPARSE, LAZY, DENSIFIED)
@@ -16,37 +20,37 @@ DENSE = (ADAM, DENSIFIED, LAZY, APART)
 WIDE = ("shapes/*", "sizes/width-*", "sizes/dense-*")
 
 
-def columns(call):
+def columns(call: Call) -> np.ndarray:
     return np.arange(call.shape[1])
 
 
-def flat(call, rows):
+def flat(call: Call, rows: np.ndarray) -> np.ndarray:
     """The number of each element of some rows, in C order."""
     return rows[:, None] * call.shape[1] + columns(call)
 
 
-def column_tail(block, only_beyond=0):
+def column_tail(block: int, only_beyond: int = 0) -> Hooks:
     """Columns that no whole block of columns holds."""
 
-    def kept(call, rows):
+    def kept(call: Call, rows: np.ndarray) -> np.ndarray:
         width = call.shape[1]
         return columns(call) < (width - width % block if width > only_beyond else width)
 
     return stores(kept)
 
 
-def wrapped_rows(bits):
-    def occurrences(run, call, gradient):
+def wrapped_rows(bits: int) -> Hooks:
+    def occurrences(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
         rows, values = base.occurrences(run, call, gradient)
         return (rows if call.form == "dense" else rows % (1 << bits)), values
 
     return {"occurrences": occurrences}
 
 
-def wrapped_offsets(bits):
+def wrapped_offsets(bits: int) -> Hooks:
     """The offset of a row, its number times the width, is cut."""
 
-    def occurrences(run, call, gradient):
+    def occurrences(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
         rows, values = base.occurrences(run, call, gradient)
         if call.form == "dense" or not call.shape[1]:
             return rows, values
@@ -55,23 +59,23 @@ def wrapped_offsets(bits):
     return {"occurrences": occurrences}
 
 
-def leaves_out(skipped):
+def leaves_out(skipped: Callable[..., bool]) -> Hooks:
     """Parameters that a call does not update. skipped: from the run and the slot."""
     return {"work": lambda run, step: ((slot, g) for slot, g in base.work(run, step) if not skipped(run, slot))}
 
 
-def without_eps_from(n):
+def without_eps_from(n: int) -> Hooks:
     return {"eps": lambda run, call: 0.0 if call.slot.place >= n else call.s.eps}
 
 
-def buffer_as_contiguous(run, array):
+def buffer_as_contiguous(run: Implementation, array: np.ndarray) -> np.ndarray:
     """Reads the buffer of a view as if it were contiguous."""
     if array.base is None or array.flags.c_contiguous or not array.size:
         return np.array(array)
     return np.array(array.base.ravel(order="K")[: array.size].reshape(array.shape))
 
 
-def transposed_square(run, call, rows, new):
+def transposed_square(run: Implementation, call: Call, rows: np.ndarray, new: Arrays) -> None:
     value = call.slot.param.value
     if value.ndim == 3 and len(set(value.shape)) == 1:
         whole = call.table("exp_avg_sq").copy()
@@ -80,10 +84,10 @@ def transposed_square(run, call, rows, new):
     base.store(run, call, rows, new)
 
 
-def shared_by_shape(*arrays):
+def shared_by_shape(*arrays: str) -> Hooks:
     """Parameters of one shape and dtype share these arrays."""
 
-    def slot(run, place, param):
+    def slot(run: Implementation, place: int, param: Param) -> Slot:
         made = base.slot(run, place, param)
         kept = run.__dict__.setdefault("by_shape", {}).setdefault((param.value.shape, param.value.dtype), made)
         made.arrays.update({array: kept.arrays[array] for array in arrays})
@@ -92,7 +96,7 @@ def shared_by_shape(*arrays):
     return {"slot": slot}
 
 
-def by_position(run, step):
+def by_position(run: Implementation, step: Step) -> Iterator[tuple[Slot, Any]]:
     """Moments belong to the k-th gradient of a call, not to a parameter."""
     slots = list(run.slots.values())
     for k, (slot, gradient) in enumerate(base.work(run, step)):
@@ -107,10 +111,10 @@ def by_position(run, step):
             yield slot, gradient
 
 
-def paper_eps_where(there):
+def paper_eps_where(there: Callable[[Call], Any]) -> Hooks:
     """eps beside sqrt(v / c2) in some elements, from the call; elsewhere as the dialect has it."""
 
-    def change(run, call, d, v):
+    def change(run: Implementation, call: Call, d: np.ndarray, v: np.ndarray) -> np.ndarray:
         right = base.change(run, call, d, v)
         paper = d * call.scalar(call.s.lr / call.c1) / (np.sqrt(v) / call.scalar(np.sqrt(call.c2)) + call.scalar(call.s.eps))
         return np.where(there(call), paper, right)
@@ -118,8 +122,8 @@ def paper_eps_where(there):
     return {"change": change}
 
 
-def hat_eps_where(there):
-    def change(run, call, d, v):
+def hat_eps_where(there: Callable[[Call], Any]) -> Hooks:
+    def change(run: Implementation, call: Call, d: np.ndarray, v: np.ndarray) -> np.ndarray:
         hat = d * call.scalar(call.s.lr * np.sqrt(call.c2) / call.c1) / (np.sqrt(v) + call.scalar(call.s.eps))
         return np.where(there(call), hat, base.change(run, call, d, v))
 
@@ -213,7 +217,9 @@ ROWS: tuple[Row, ...] = (
 # fmt: on
 
 
-def decays_untouched(run, call, rows, g, arrays=("exp_avg", "exp_avg_sq")):
+def decays_untouched(
+    run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray, arrays: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
+) -> None:
     rest = np.setdiff1d(np.arange(call.shape[0]), rows)
     for array, beta in (("exp_avg", call.s.beta1), ("exp_avg_sq", call.s.beta2)):
         if array in arrays:

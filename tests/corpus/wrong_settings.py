@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from refimpl.case import Step
+
 from .dialects import ADAM, ALL, APART, DENSIFIED, LAZY, SPARSE, Settings
-from .hooks import base, with_settings
+from .hooks import Hooks, base, with_settings
+from .implementation import Call, Implementation, Slot
 from .table import NO_CAUSE, Row, named, placed, refused_because, wrong
 
 TORCH = (SPARSE, ADAM)
@@ -16,42 +21,42 @@ DECAYING = (ADAM, LAZY, APART, DENSIFIED)
 DEFAULTS = Settings(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8)
 
 
-def default(role):
+def default(role: str) -> Hooks:
     return with_settings(lambda run, slot, s: {role: getattr(DEFAULTS, role)})
 
 
-def scaled(role, factor):
+def scaled(role: str, factor: float) -> Hooks:
     return with_settings(lambda run, slot, s: {role: getattr(s, role) * factor})
 
 
-def shifted(role, summand):
+def shifted(role: str, summand: float) -> Hooks:
     return with_settings(lambda run, slot, s: {role: getattr(s, role) + summand})
 
 
-def first_value(*roles):
+def first_value(*roles: str) -> Hooks:
     return with_settings(lambda run, slot, s: pick(Settings.of(run.case.groups[slot.param.group].hyper), roles))
 
 
-def first_group(*roles):
+def first_group(*roles: str) -> Hooks:
     return with_settings(lambda run, slot, s: pick(Settings.of(run.hypers[0]), roles))
 
 
-def pick(s, roles):
+def pick(s: Settings, roles: tuple[str, ...]) -> dict[str, Any]:
     return {role: getattr(s, role) for role in roles}
 
 
-def last_step(*roles):
+def last_step(*roles: str) -> Hooks:
     """Each step reads what the schedule gave before it."""
 
-    def changes(run, step):
-        run.before = [dict(hyper) for hyper in run.hypers]
+    def changes(run: Implementation, step: Step) -> list[Mapping[str, Any]]:
+        run.__dict__["before"] = [dict(hyper) for hyper in run.hypers]
         return base.changes(run, step)
 
-    return {"changes": changes, **with_settings(lambda run, slot, s: pick(Settings.of(run.before[slot.param.group]), roles))}
+    return {"changes": changes, **with_settings(lambda run, slot, s: pick(Settings.of(run.__dict__["before"][slot.param.group]), roles))}
 
 
-def next_step(*roles):
-    def ahead(run, slot, s):
+def next_step(*roles: str) -> Hooks:
+    def ahead(run: Implementation, slot: Slot, s: Settings) -> dict[str, Any]:
         group, coming = slot.param.group, run.case.steps[run.number : run.number + 1]
         change = coming[0].hyper[group] if coming and coming[0].hyper else {}
         return pick(Settings.of({**run.hypers[group], **change}), roles)
@@ -59,43 +64,43 @@ def next_step(*roles):
     return with_settings(ahead)
 
 
-def decays_with(rate):
+def decays_with(rate: Callable[[Implementation, Call, float], float]) -> Hooks:
     """A decoupled decay whose rate is another. rate: from the run, the call and the right rate."""
     return {"decay_rate": lambda run, call: rate(run, call, base.decay_rate(run, call))}
 
 
-def first_lr(run, call):
+def first_lr(run: Implementation, call: Call) -> Any:
     return Settings.of(run.case.groups[call.group].hyper).lr
 
 
-def decay_by_lr_over_first(run, call, rate):
+def decay_by_lr_over_first(run: Implementation, call: Call, rate: float) -> Any:
     """nnabla: decay times lr / first lr."""
     first = first_lr(run, call)
     return call.s.weight_decay * (call.s.lr / first if first else float("nan"))
 
 
-def changes_gradient(change):
-    def occurrences(run, call, gradient):
+def changes_gradient(change: Callable[[np.ndarray], np.ndarray]) -> Hooks:
+    def occurrences(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
         rows, values = base.occurrences(run, call, gradient)
         return rows, change(values)
 
     return {"occurrences": occurrences}
 
 
-def clipped_norm(values):
+def clipped_norm(values: np.ndarray) -> np.ndarray:
     norm = np.sqrt(np.sum(np.square(values, dtype=np.float64)))
     return values / values.dtype.type(norm) if norm > 1 else values
 
 
-def first_schedule_for_all(run, step):
+def first_schedule_for_all(run: Implementation, step: Step) -> list[Mapping[str, Any]]:
     return [step.hyper[0]] * len(step.hyper) if step.hyper else base.changes(run, step)
 
 
-def only_lr(run, step):
+def only_lr(run: Implementation, step: Step) -> list[dict[str, Any]]:
     return [{name: value for name, value in change.items() if name in ("lr", "learning_rate")} for change in base.changes(run, step)]
 
 
-def warmup(run, slot, s):
+def warmup(run: Implementation, slot: Slot, s: Settings) -> dict[str, Any]:
     return {"lr": s.lr * min(1.0, (slot.count + 1) / 10)}
 
 

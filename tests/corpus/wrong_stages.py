@@ -1,14 +1,17 @@
-"""Wrong: a stage of the step that another Adam has: eps, corrections, decay, maxima, look-ahead, sign, and their order."""
+"""Wrong: a stage of the step as in another variant of Adam: eps, corrections, decay, maxima, look-ahead, sign, and their order."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .dialects import ADAM, ALL, APART, DENSIFIED, LAZY, SPARSE
-from .hooks import base, with_settings
+from .hooks import Hooks, base, with_settings
+from .implementation import Arrays, Call, Implementation
 from .table import NO_CAUSE, Row, named, placed, wrong
 
 HAT = (SPARSE, LAZY, APART, DENSIFIED)
@@ -17,95 +20,95 @@ DECAYING = (ADAM, LAZY, APART, DENSIFIED)
 OPTIONS = ("options/*", "groups/*", "schedules/*", "pairs/*")
 
 
-def divides_by(denominator, size=None):
+def divides_by(denominator: Callable[[Call, np.ndarray, Any], np.ndarray], size: Callable[[Call], Any] | None = None) -> Hooks:
     """Another change of p. denominator: from the call, v and eps; size: what d is multiplied by, the folded step size by default."""
     size = size or (lambda call: call.s.lr * np.sqrt(call.c2) / call.c1)
     return {"change": lambda run, call, d, v: d * call.scalar(size(call)) / denominator(call, v, call.scalar(run.eps(call)))}
 
 
-def lr_over_c1(call):
+def lr_over_c1(call: Call) -> float:
     return call.s.lr / call.c1
 
 
-def paper(call, v, eps):
+def paper(call: Call, v: np.ndarray, eps: Any) -> np.ndarray:
     return np.sqrt(v) / call.scalar(np.sqrt(call.c2)) + eps
 
 
-def inside(call, v, eps):
+def inside(call: Call, v: np.ndarray, eps: Any) -> np.ndarray:
     return np.sqrt(v / call.scalar(call.c2) + eps)
 
 
-def decays(amount):
+def decays(amount: Callable[[Call, np.ndarray], np.ndarray]) -> Hooks:
     """A coupled decay of its own. amount: what is added to the gradient, from the call and p."""
     return {"decay": lambda run, call, values, p: values + amount(call, p) if call.s.weight_decay else values}
 
 
-def decays_after_merge(run, call, rows, g):
+def decays_after_merge(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows, g = base.merge(run, call, rows, g)
     return rows, g + call.table("param")[rows] * call.scalar(call.s.weight_decay)
 
 
-def decays_all_rows(run, call, rows, values):
+def decays_all_rows(run: Implementation, call: Call, rows: np.ndarray, values: np.ndarray) -> None:
     """The whole table decays as in AdamW, then moves without a decay of its own."""
     call.table("param")[...] *= call.scalar(1 - call.s.lr * call.s.weight_decay)
     base.apply(run, call, rows, values)
 
 
-def decays_touched(run, call, rows, values):
+def decays_touched(run: Implementation, call: Call, rows: np.ndarray, values: np.ndarray) -> None:
     touched = np.unique(rows)
     call.table("param")[touched] *= call.scalar(1 - call.s.lr * call.s.weight_decay)
     base.apply(run, call, rows, values)
 
 
-def uncoupled(apply):
+def uncoupled(apply: Callable[..., None]) -> Hooks:
     return {"decay": lambda run, call, values, p: values, "apply": apply}
 
 
-def shrinks_last(run, call, rows, values):
+def shrinks_last(run: Implementation, call: Call, rows: np.ndarray, values: np.ndarray) -> None:
     """Decoupled decay after the update."""
     if call.s.decoupled:
-        shrink, run.shrink = run.shrink, lambda call, rows: None
+        shrink, run.__dict__["shrink"] = run.shrink, lambda call, rows: None
         base.apply(run, call, rows, values)
-        del run.shrink
+        del run.__dict__["shrink"]
         shrink(call, rows)
     else:
         base.apply(run, call, rows, values)
 
 
-def stores_corrected(array, correction):
+def stores_corrected(array: str, correction: Callable[[Call], Any]) -> Hooks:
     """The corrected moment is written into the state."""
 
-    def store(run, call, rows, new):
+    def store(run: Implementation, call: Call, rows: np.ndarray, new: Arrays) -> None:
         base.store(run, call, rows, {**new, array: new[array] / call.scalar(correction(call))})
 
     return {"store": store}
 
 
-def clipped(limit):
-    def change(run, call, d, v):
+def clipped(limit: float) -> Hooks:
+    def change(run: Implementation, call: Call, d: np.ndarray, v: np.ndarray) -> np.ndarray:
         most = call.scalar(limit * call.s.lr)
         return np.clip(base.change(run, call, d, v), -most, most)
 
     return {"change": change}
 
 
-def centralizes(applies):
+def centralizes(applies: Callable[[tuple[int, ...]], bool]) -> Hooks:
     return {"centralize": lambda run, call, g: g - g.mean(axis=1, keepdims=True) if applies(call.slot.param.value.shape) else g}
 
 
-def centralizes_first(run, call, values, p):
+def centralizes_first(run: Implementation, call: Call, values: np.ndarray, p: np.ndarray) -> np.ndarray:
     g = base.centralize(run, call, values) if call.s.centralization else values
     return run.unscale(call, run.decay(call, g, p))
 
 
-def keeps_corrected_maximum(run, call, largest, v):
+def keeps_corrected_maximum(run: Implementation, call: Call, largest: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not call.s.amsgrad:
         return largest, v
     largest = np.maximum(largest, v / call.scalar(call.c2))
     return largest, largest * call.scalar(call.c2)
 
 
-def keeps_root_of_maximum(run, call, largest, v):
+def keeps_root_of_maximum(run: Implementation, call: Call, largest: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """geoopt: the maximum is kept as a corrected root."""
     if not call.s.amsgrad:
         return largest, v
@@ -113,41 +116,41 @@ def keeps_root_of_maximum(run, call, largest, v):
     return largest, largest * largest * call.scalar(call.c2)
 
 
-def loses_maximum(run, call, largest, v):
+def loses_maximum(run: Implementation, call: Call, largest: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (largest, np.maximum(largest, v)) if call.s.amsgrad else (largest, v)
 
 
-def maximum_after(run, call, largest, v):
+def maximum_after(run: Implementation, call: Call, largest: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The step divides by the maximum from before."""
     return (np.maximum(largest, v), np.where(largest > 0, largest, v)) if call.s.amsgrad else (largest, v)
 
 
-def nadam_direction(run, call, old, m, g):
+def nadam_direction(run: Implementation, call: Call, old: Arrays, m: np.ndarray, g: np.ndarray) -> np.ndarray:
     c1_next = 1 - call.s.beta1 ** (call.t + 1)
     look = m * call.scalar(call.s.beta1 / c1_next) + g * call.scalar((1 - call.s.beta1) / call.c1)
     return look * call.scalar(call.c1)  # the step size divides by c1
 
 
-def twice(run, call, p, change):
+def twice(run: Implementation, call: Call, p: np.ndarray, change: np.ndarray) -> np.ndarray:
     return p - change - change
 
 
-def all_rows(run, call, rows, g):
+def all_rows(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     whole = np.zeros(call.shape, g.dtype)
     whole[rows] = g
     return np.arange(call.shape[0]), whole
 
 
-def old_moments(run, call, old, g):
+def old_moments(run: Implementation, call: Call, old: Arrays, g: np.ndarray) -> Arrays:
     new = base.advance(run, call, old, g)
     change = run.change(call, old["exp_avg"], old["exp_avg_sq"])
     return {**new, "param": old["param"] - change, "change": change}
 
 
-def stale(array):
+def stale(array: str) -> Hooks:
     """The step is made with one moment from before."""
 
-    def advance(run, call, old, g):
+    def advance(run: Implementation, call: Call, old: Arrays, g: np.ndarray) -> Arrays:
         new = base.advance(run, call, old, g)
         used = {"exp_avg": new["exp_avg"], "exp_avg_sq": new["exp_avg_sq"], array: old[array]}
         change = run.change(call, used["exp_avg"], used["exp_avg_sq"])
@@ -156,10 +159,10 @@ def stale(array):
     return {"advance": advance}
 
 
-def catch_up(extra):
+def catch_up(extra: int) -> Hooks:
     """A row first makes the steps that it missed."""
 
-    def move(run, call, rows, g):
+    def move(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> None:
         seen = run.__dict__.setdefault("seen", {}).setdefault((call.name, call.shape), np.full(call.shape[0], call.slot.param.step))
         t, c1, c2 = call.t, call.c1, call.c2
         missed = t - 1 - seen[rows]
@@ -175,17 +178,17 @@ def catch_up(extra):
     return {"move": move}
 
 
-def becomes_sgd(run, call, d, v):
+def becomes_sgd(run: Implementation, call: Call, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     """thinc 9.1.1: beta2 = 0 becomes plain gradient descent."""
     return d * call.scalar(call.s.lr) if call.s.beta2 == 0 else base.change(run, call, d, v)
 
 
-def dense_only(changed):
-    """Settings that a dense gradient finds otherwise."""
+def dense_only(changed: dict[str, Any]) -> Hooks:
+    """Other settings for a dense gradient."""
     return {"call": lambda run, slot, gradient: _without(base.call(run, slot, gradient), changed)}
 
 
-def _without(call, changed):
+def _without(call: Call, changed: dict[str, Any]) -> Call:
     if call.form == "dense":
         call.s = replace(call.s, **changed)
     return call
@@ -195,7 +198,7 @@ row = partial(wrong, dialects=ALL)
 option = partial(wrong, cases=OPTIONS)
 
 
-def decays_untouched_too(run, call, rows, g):
+def decays_untouched_too(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coupled decay of the whole table: rows that are not stored have their decay as gradient."""
     distinct, total = base.merge(run, call, rows, g)
     whole = np.zeros(call.shape, g.dtype)
@@ -203,28 +206,28 @@ def decays_untouched_too(run, call, rows, g):
     return np.arange(call.shape[0]), whole + call.table("param") * call.scalar(call.s.weight_decay)
 
 
-def decays_moment(run, call, old, m, g):
+def decays_moment(run: Implementation, call: Call, old: Arrays, m: np.ndarray, g: np.ndarray) -> np.ndarray:
     """The decay is added to the direction of the step and is in no moment."""
     return base.direction(run, call, old, m, g) + old["param"] * call.scalar(call.s.weight_decay)
 
 
-def divided_by_beta1(run, call, m, g):
+def divided_by_beta1(run: Implementation, call: Call, m: np.ndarray, g: np.ndarray) -> np.ndarray:
     return (m + g * call.scalar(1 - call.s.beta1) / call.scalar(call.s.beta1)) * call.scalar(call.s.beta1)
 
 
-def v_of_averages(run, call, old, g):
+def v_of_averages(run: Implementation, call: Call, old: Arrays, g: np.ndarray) -> Arrays:
     m = run.first_moment(call, old["exp_avg"], g)
     v = run.average(call, old["exp_avg_sq"], m * m, call.s.beta2)
     change = run.change(call, m, v)
     return {"param": old["param"] - change, "exp_avg": m, "exp_avg_sq": v, "max_exp_avg_sq": old["max_exp_avg_sq"], "change": change}
 
 
-def belief(run, call, v, g):
+def belief(run: Implementation, call: Call, v: np.ndarray, g: np.ndarray) -> np.ndarray:
     return run.average(call, v, (g - g.mean()) ** 2 if g.size else g, call.s.beta2)
 
 
-def when(option, changed):
-    """Settings that are otherwise where an option is on."""
+def when(option: str, changed: dict[str, Any]) -> Hooks:
+    """Other settings where an option is on."""
     return with_settings(lambda run, slot, s: changed if getattr(s, option) else {})
 
 

@@ -21,6 +21,8 @@ def both(first: str, second: str, *dialects: str) -> Row:
     shared = a.hooks.keys() & b.hooks.keys()
     if shared:
         raise ValueError(f"{first} and {second} both replace {', '.join(shared)}")
+    assert a.answer is not None
+    assert b.answer is not None
     words = "|".join(filter(None, (a.answer.words, b.answer.words)))
     answer = Answer(a.answer.names | b.answer.names, words, none=True)
     about = f"{a.about}, and {b.about}"

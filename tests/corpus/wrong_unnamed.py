@@ -1,22 +1,25 @@
-"""Wrong in ways that no name fits: whatever is said of these, other than that no cause is known, is false."""
+"""Wrong in ways that no known cause describes: the only right diagnosis is that no cause is known."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .dialects import ADAM, LAZY, SPARSE
-from .hooks import base, with_settings
+from .hooks import Hooks, base, with_settings
+from .implementation import Call, Implementation
 from .table import NO_CAUSE, Row, named, refused_because, wrong
 
 
-def scaled_change(factor):
+def scaled_change(factor: Callable[[Implementation, Call], Any]) -> Hooks:
     """factor: of the change of p, from the run and the call."""
     return {"change": lambda run, call, d, v: base.change(run, call, d, v) * call.scalar(factor(run, call))}
 
 
-def rectified(run, call, d, v):
+def rectified(run: Implementation, call: Call, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     """RAdam's factor."""
     far = 2 / (1 - call.s.beta2) - 1
     now = far - 2 * call.t * call.s.beta2**call.t / call.c2
@@ -26,19 +29,19 @@ def rectified(run, call, d, v):
     return base.change(run, call, d, v) * call.scalar(factor)
 
 
-def largest_so_far(run, call, v, g):
+def largest_so_far(run: Implementation, call: Call, v: np.ndarray, g: np.ndarray) -> np.ndarray:
     """Adamax: v is a decaying maximum."""
     return np.maximum(v * call.scalar(call.s.beta2), g * g)
 
 
-def first_row_twice(run, call, rows, g):
+def first_row_twice(run: Implementation, call: Call, rows: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     distinct, total = base.merge(run, call, rows, g)
     if call.form != "dense" and len(rows):
         total[distinct == rows[0]] += g[0]
     return distinct, total
 
 
-def columns_exchanged(run, call, gradient):
+def columns_exchanged(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
     rows, values = base.occurrences(run, call, gradient)
     values = values.copy()
     if values.shape[1] > 1:
@@ -46,40 +49,40 @@ def columns_exchanged(run, call, gradient):
     return rows, values
 
 
-def rows_off_by_one(run, call, gradient):
+def rows_off_by_one(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
     rows, values = base.occurrences(run, call, gradient)
     return (rows if call.form == "dense" else (rows + 1) % max(call.shape[0], 1)), values
 
 
-def momentum_every_other(run, call, m, g):
+def momentum_every_other(run: Implementation, call: Call, m: np.ndarray, g: np.ndarray) -> np.ndarray:
     return m if call.t % 2 == 0 else base.first_moment(run, call, m, g)
 
 
-def smoothed(run, call, d, v):
+def smoothed(run: Implementation, call: Call, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The denominator is the mean of its row."""
     root = run.denominator(call, v)
     return d * call.scalar(run.step_size(call)) / (root.mean(axis=1, keepdims=True) if root.size else root)
 
 
-def heavy_ball(run, call, m, g):
+def heavy_ball(run: Implementation, call: Call, m: np.ndarray, g: np.ndarray) -> np.ndarray:
     return m * call.scalar(call.s.beta1) + g * call.scalar(call.s.lr)
 
 
-def weighted_by_norm(run, call, d, v):
+def weighted_by_norm(run: Implementation, call: Call, d: np.ndarray, v: np.ndarray) -> np.ndarray:
     """LAMB's trust ratio."""
     change = base.change(run, call, d, v)
     norm = float(np.sqrt(np.square(change, dtype=np.float64).sum()))
     return change * call.scalar(min(1.0, 1 / norm) if norm else 1.0)
 
 
-def repeats_change(run, call, p, change):
+def repeats_change(run: Implementation, call: Call, p: np.ndarray, change: np.ndarray) -> np.ndarray:
     """The change of the call before is made once more."""
     before = run.__dict__.setdefault("before", {})
     old, before[call.name] = before.get(call.name), change
     return p - change - old if old is not None else p - change
 
 
-def refuses_empty(run, call, gradient):
+def refuses_empty(run: Implementation, call: Call, gradient: Any) -> tuple[np.ndarray, np.ndarray]:
     rows, values = base.occurrences(run, call, gradient)
     if not len(rows):
         raise ValueError("cannot reduce an empty gradient")

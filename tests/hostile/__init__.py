@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """One hostile thing. run: tries it, and raises AssertionError, with what happened, where refimpl does not do as it promises."""
+    """One hostile input. run: tries it, and raises AssertionError, with what happened, where refimpl breaks a promise."""
 
     id: str
     kind: str

@@ -54,7 +54,7 @@ def _judged(trouble: str, codes: tuple[int, ...]) -> None:
 def checked(arguments: list[str], codes: tuple[int, ...], runs: int) -> subprocess.CompletedProcess[str]:
     """Run `check`, and raise AssertionError for another exit code, a traceback of refimpl's own, a child that is left, or a hang.
 
-    runs: how often a case is run at most, with the second looks at a failure; each may take its time limit.
+    runs: how often a case is run at most, with the reruns of a failure; each may take its time limit.
     """
     token = str(random.SystemRandom().randrange(10**8, 10**9))
     environment = {**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}", "HOSTILE_TOKEN": token, "XDG_CACHE_HOME": os.devnull}
@@ -86,7 +86,7 @@ def checked(arguments: list[str], codes: tuple[int, ...], runs: int) -> subproce
 
 def leftovers(token: str) -> list[int]:
     """The processes that have the token in their command line or environment."""
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
@@ -95,5 +95,5 @@ def leftovers(token: str) -> list[int]:
             except OSError:
                 continue
             if token.encode() in words and not dead:
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -134,7 +135,7 @@ def _right_results() -> bytes:
     """The exact results of a theme, rounded to its dtype, as a program writes them."""
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "results.npz")
-        members = {}
+        members: dict[str, Any] = {}
         for id, golden in _goldens().items():
             if id.startswith(f"{THEME}/"):
                 for name, arrays in golden.expected.items():

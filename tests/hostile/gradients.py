@@ -66,8 +66,8 @@ BY_ROW: dict[str, Callable[[], Any]] = {
     "rows-dates": lambda: rows((1, 3), dtype="datetime64[s]"),
     "rows-two-axes": lambda: rows(((1,), (3,))),
     "rows-scalar": lambda: rows(1, ONES[:1]),
-    "rows-masked": lambda: RowGradient(np.ma.masked_array([1, 3], [0, 1]), ONES, SHAPE),
-    "rows-none": lambda: RowGradient(None, ONES, SHAPE),  # type: ignore[arg-type]
+    "rows-masked": lambda: RowGradient(np.ma.masked_array([1, 3], [False, True]), ONES, SHAPE),
+    "rows-none": lambda: RowGradient(None, ONES, SHAPE),  # type: ignore[arg-type]  # the wrong type is the test
     "values-too-few": lambda: rows(values=ONES[:1]),
     "values-too-many": lambda: rows(values=np.ones((3, 4), np.float32)),
     "values-narrow": lambda: rows(values=ONES[:, :3]),
@@ -171,7 +171,7 @@ DENSE: dict[str, Callable[[], Any]] = {
     "dense-complex": lambda: np.ones(SHAPE, complex),
     "dense-object": lambda: np.ones(SHAPE, object),
     "dense-text": lambda: np.full(SHAPE, "1"),
-    "dense-masked": lambda: np.ma.masked_array(np.ones(SHAPE, np.float32), np.ones(SHAPE)),
+    "dense-masked": lambda: np.ma.masked_array(np.ones(SHAPE, np.float32), np.ones(SHAPE, bool)),
     "dense-record": lambda: np.zeros(SHAPE, [("x", "f4")]),
     "dense-ragged": lambda: [[1.0] * 4, [1.0]],
     "dense-device": Raises,
@@ -191,7 +191,7 @@ REFUSED = {**BY_ROW, **BY_ELEMENT, **DENSE}
 
 
 def entries() -> Iterator[Entry]:
-    """Every bad gradient for every optimizer, behind a good one for another table; then the right ones, on one optimizer."""
+    """Every bad gradient for every optimizer, after a good one for another table; then the right ones, on one optimizer."""
     for optimizer in OPTIMIZERS:
         for id, gradient in REFUSED.items():
             yield Entry(f"{id} for {optimizer}", "gradient", partial(_refused, optimizer, gradient))
@@ -242,12 +242,10 @@ ODD: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
 
 
 def _computed(odd: Callable[[], Any], plain: Callable[[], Any]) -> None:
-    results = []
-    for gradient in (odd(), plain()):
-        w = np.ones(SHAPE, np.float32)
-        SparseAdam([w]).step([gradient])
-        results.append(w)
-    np.testing.assert_array_equal(*results)
+    tables = np.ones(SHAPE, np.float32), np.ones(SHAPE, np.float32)
+    for table, gradient in zip(tables, (odd(), plain())):
+        SparseAdam([table]).step([gradient])
+    np.testing.assert_array_equal(tables[0], tables[1])
 
 
 def memory_entries() -> Iterator[Entry]:

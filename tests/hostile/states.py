@@ -64,7 +64,7 @@ ARRAYS: dict[str, Callable[[], Any]] = {
     "of objects": lambda: np.zeros(SHAPE, object),
     "of strings": lambda: np.full(SHAPE, "0"),
     "a record": lambda: np.zeros(SHAPE, [("x", "f4")]),
-    "masked": lambda: np.ma.masked_array(np.zeros(SHAPE, np.float32), np.ones(SHAPE)),
+    "masked": lambda: np.ma.masked_array(np.zeros(SHAPE, np.float32), np.ones(SHAPE, bool)),
     "None": lambda: None,
     "ragged": lambda: [[0.0] * 4, [0.0]],
     "a dict": dict,
@@ -139,8 +139,8 @@ def _settings() -> Iterator[Entry]:
         yield Entry(f"LazyAdam: a state dict with lr = {rate!r}", "state", partial(_load_refused, "LazyAdam", _with("lr", rate)))
     for count in (-1, -5, 2.5, math.nan, "3", None, 10**400, np.array([1, 2])):
         yield Entry(f"LazyAdam: global_step = {_shown(count)}", "setting", partial(_global_step_refused, count))
-    for number, rate in enumerate((lambda step: math.nan, lambda step: "x", lambda step: None, lambda step: 1 / 0)):
-        yield Entry(f"LazyAdam: a schedule that gives no number ({number})", "setting", partial(_schedule_refused, rate))
+    for number, schedule in enumerate((lambda step: math.nan, lambda step: "x", lambda step: None, lambda step: 1 / 0)):
+        yield Entry(f"LazyAdam: a schedule that gives no number ({number})", "setting", partial(_schedule_refused, schedule))
 
 
 def _shown(value: Any) -> str:
@@ -219,9 +219,9 @@ def _state_dicts() -> Iterator[Entry]:
     for about, change in STRUCTURES.items():
         for name in ("SparseAdam", "LazyAdam"):
             yield Entry(f"{name}: a state dict {about}", "state", partial(_load_refused, name, change))
-    for about, (given, word) in FOREIGN.items():
+    for about, (state, word) in FOREIGN.items():
         for name in ("Adam", "LazyAdam"):
-            yield Entry(f"{name}: {about}", "state", partial(_foreign_refused, name, given, word))
+            yield Entry(f"{name}: {about}", "state", partial(_foreign_refused, name, state, word))
 
 
 STRUCTURES: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -262,10 +262,10 @@ def _load_refused(name: str, change: Callable[[dict[str, Any]], Any]) -> None:
     assert isinstance(raised.error, (ValueError, TypeError)), repr(raised.error)
 
 
-def _foreign_refused(name: str, given: Any, word: str) -> None:
+def _foreign_refused(name: str, state: Any, word: str) -> None:
     optimizer = _ready(name)
     with unchanged(optimizer) as raised:
-        optimizer.load_state_dict(given)
+        optimizer.load_state_dict(state)
     assert isinstance(raised.error, InvalidState), repr(raised.error)
     assert word in raised.error.message, raised.error.message
     assert "exp_avg" in raised.error.hint, raised.error.hint

@@ -41,7 +41,7 @@ def fork(then: Callable[[], object]) -> None:
 
 
 def orphan(clean: bool = False) -> None:
-    """A child of nobody, in a session of its own."""
+    """A child whose parent has ended, in a session of its own."""
 
     def leave() -> None:
         os.setsid()
@@ -52,12 +52,12 @@ def orphan(clean: bool = False) -> None:
 
 def pipes() -> list[int]:
     """The descriptors of the worker's channel, as a backend can find them."""
-    found = []
+    descriptors = []
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             if os.readlink(f"/proc/self/fd/{name}").startswith("pipe:") and int(name) > 2:
-                found.append(int(name))
-    return found
+                descriptors.append(int(name))
+    return descriptors
 
 
 def write(content: bytes) -> None:
@@ -195,7 +195,7 @@ STEP: dict[str, Callable[[], Any]] = {
     "no-memory": exhaust_memory,
     "empty-the-heap": lambda: [thing.clear() for thing in gc.get_objects() if type(thing) is dict and "refimpl" in str(thing)[:90]],
 }
-"""What happens in a step. The case must fail, and whatever else there is must be judged all the same."""
+"""Troubles in a step: the case must fail, and all others must still be judged."""
 
 HARMLESS: dict[str, Callable[[], Any]] = {
     "print": lambda: print("x" * 100_000),
@@ -219,11 +219,11 @@ HARMLESS: dict[str, Callable[[], Any]] = {
     "garbage-collection": lambda: (gc.disable(), gc.collect()),
     "huge-warning": lambda: __import__("warnings").warn("w" * 100_000, stacklevel=1),
 }
-"""What does not touch the numbers: the verdict is as if it had not happened, and nothing is left."""
+"""Troubles that leave the numbers right: the verdict does not change, and nothing is left running."""
 
 
-class Deceiver(dict):  # type: ignore[type-arg]
-    """A state that is another at each look."""
+class Deceiver(dict[str, Any]):
+    """A state that differs at each access."""
 
     def items(self) -> Any:
         return iter(())
@@ -251,7 +251,7 @@ STATE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "escape-codes": lambda state: {"\x1b[2J\ud800": {}, **state},
     "numbers-as-names": lambda state: {5: {}, **state},
 }
-"""What a state is instead. The case must fail."""
+"""What is returned as a state: the case must fail."""
 
 FACTORY: dict[str, Callable[[], Any]] = {
     "exit": lambda: os._exit(0),
@@ -262,7 +262,7 @@ FACTORY: dict[str, Callable[[], Any]] = {
     "forged-ready": forged('[{"Ready":{"name":5,"version":[],"dialects":{"mapping":[["no.such",null]]}}},[]]'),
     "forged-failure": forged('[{"Failed":{"exit_code":0,"message":"fine","hint":""}},[]]'),
 }
-"""What happens before there is a backend: exit code 2 or 3."""
+"""Troubles in the factory: exit code 2 or 3."""
 
 
 class Backend:
