@@ -3,10 +3,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from refimpl import diff
 from refimpl.__main__ import main as refimpl_main
+from refimpl.case import Case, Group, Param, Step
 from refimpl.dialects import dialect, dialects
 from refimpl.diff._adapters import in_words
 from refimpl.diff._comparison import Comparison, compared, to_json
@@ -150,6 +152,16 @@ def test_what_rounding_alone_may_do_grows_with_the_steps_and_shrinks_with_the_cl
     assert 0 < short.loose < long.loose < 0.01
     assert short.tight < short.loose
     assert short.case in to_text(page(comparison))
+
+
+def test_a_decay_by_hand_reaches_vectors_too() -> None:
+    rng = np.random.default_rng(1)
+    steps = tuple(Step({"w": rng.normal(size=5).astype(np.float32)}) for _ in range(3))
+    groups = (Group(dialect("torch.AdamW").defaults()),)
+    case = Case("torch.AdamW/recipe/vector", "", "torch.AdamW", (Param("w", np.ones(5, np.float32)),), groups, steps, (1, 2, 3))
+    comparison = compared(dialect("torch.AdamW"), dialect("optax.adam"), [measured(case, expectations(case))])
+    assert comparison.recipe.preparations == ("shrink",)
+    assert comparison.recipe.complete
 
 
 def test_a_switch_of_the_other_is_part_of_the_recipe() -> None:

@@ -21,7 +21,8 @@ COUNTED = {
 }
 """What a count may hold after t steps."""
 
-PER = ("parameter", "optimizer", "row")
+PER = ("parameter", "optimizer", "row", "element")
+"""What has counts of its own; element: they are arrays of the parameter's shape, which hold the same number everywhere."""
 
 
 @dataclass(frozen=True)

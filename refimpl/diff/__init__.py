@@ -6,28 +6,30 @@ import argparse
 import os
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..common.cli import guarded, output_file, write_text
 from ..common.progress import watched
 from ..dialects import dialect, dialects
 from ..errors import OK
 from ._comparison import compared, to_json
-from ._document import to_markdown, to_text
+from ._document import to_text
+from ._html import to_html
 from ._measured import measured_cases
-from ._page import page
+from ._page import page, short_page
 
 __all__ = ["main"]
 
 EXAMPLES = """examples:
   python -m refimpl.diff torch.SparseAdam mindspore.LazyAdam
-  python -m refimpl.diff torch.SparseAdam mindspore.LazyAdam.default-target --format md > differences.md
+  python -m refimpl.diff torch.SparseAdam mindspore.LazyAdam.default-target --full --format md > differences.md
+  python -m refimpl.diff torch.AdamW keras.AdamW --full --format html > differences.html
   python -m refimpl.diff mindspore.Adam torch.Adam --json differences.json
 
 exit codes: 0 described, whether they differ or not; 2 usage or bad input; 3 a proof failed
 """
 
-FORMATS = {"text": to_text, "md": to_markdown}
+FORMATS: dict[str, Callable[[str], str]] = {"text": to_text, "md": str, "html": to_html}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,15 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("a", metavar="A", help="the dialect to be reproduced")
     parser.add_argument("b", metavar="B", help="the dialect that is to reproduce it")
     parser.add_argument("--format", choices=tuple(FORMATS), default="text", help="how to print it (default: text)")
+    parser.add_argument("--full", action="store_true", help="the whole page: parameters, gradients, sizes by theme, examples, sources too")
     parser.add_argument("--json", type=output_file, metavar="FILE", help="the comparison as JSON, every case with its distance")
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
     a, b = dialect(options.a), dialect(options.b)
-    known = measured_cases(a, b, jobs=os.cpu_count() or 1, watch=lambda items, total: watched(items, total, sys.stderr))
-    found = compared(a, b, known)
+    cases = measured_cases(a, b, jobs=os.cpu_count() or 1, watch=lambda items, total: watched(items, total, sys.stderr))
+    comparison = compared(a, b, cases)
     if options.json:
-        write_text(options.json, to_json(found))
-    print(FORMATS[options.format](page(found)), end="")
+        write_text(options.json, to_json(comparison))
+    print(FORMATS[options.format](page(comparison) if options.full else short_page(comparison)), end="")
     return OK

@@ -1,4 +1,4 @@
-"""Preparations of the calls themselves: which are made, with which gradients missing or empty, at which rate and eps, after which decay."""
+"""Preparations of the calls themselves: which are made, with which gradients missing, at which rate and eps, after which decay."""
 
 from __future__ import annotations
 
@@ -9,79 +9,99 @@ import numpy as np
 
 from ..dialects import Hyper, Picks
 from ..dialects.stages import Amsgrad, Bias, Counter, Decay, DecayRate, Direction, Eps
-from ..dialects.translate import Wanted
 from ..gradients import RowGradient, laid_out, row_layout
-from ..reference.counters import is_empty, tick
+from ..reference.counters import tick
 from ..reference.scalars import CLOCK
+from ._gradient_adapters import less, with_calls
 from ._replay import Call, Target, Transfer
 
 DECOUPLED = (Decay.DECOUPLED_ALL, Decay.DECOUPLED_TOUCHED)
 
+FOLDED = (Eps.HAT, Eps.PAPER)
+"""The places of eps for which a step is lr times a factor of t, and eps times another."""
 
-def decay_by_hand(given: Transfer, b: Target) -> Transfer:
+
+def decays_by_lr(picks: Picks) -> bool:
+    """Whether p is multiplied by 1 - lr * weight_decay."""
+    return picks.decay in DECOUPLED and picks.decay_rate is DecayRate.LR
+
+
+def decay_by_hand(transfer: Transfer, b: Target) -> Transfer:
     """p multiplied by 1 - lr * weight_decay before the call, for a decoupled decay."""
-    calls = tuple(_shrunk(call) for call in given.calls)
-    return replace(given, calls=calls) if any(new is not old for new, old in zip(calls, given.calls)) else given
+    return with_calls(transfer, tuple(map(_shrunk, transfer.calls)))
 
 
 def _shrunk(call: Call) -> Call:
-    factors, wanted = dict(call.shrink), dict(call.wanted)
-    for name, one in call.wanted.items():
-        gradient = call.gradients[name]
-        if one.picks.decay not in DECOUPLED or one.picks.decay_rate is DecayRate.STEP_SIZE:
-            continue
-        rate = one.hyper.weight_decay * (one.hyper.lr if one.picks.decay_rate is DecayRate.LR else 1.0)
-        wanted[name] = Wanted(replace(one.hyper, weight_decay=0.0), replace(one.picks, decay=Decay.NONE, decay_rate=DecayRate.LR))
-        if gradient is None:
-            continue
-        shape = call.before[name].shape
-        factor = np.full(row_layout(shape), 1.0 - rate)
-        if one.picks.decay is Decay.DECOUPLED_TOUCHED:
+    decayed = {
+        name: wanted
+        for name, wanted in call.wanted.items()
+        if wanted.picks.decay in DECOUPLED and wanted.picks.decay_rate is not DecayRate.STEP_SIZE
+    }
+    if not decayed:
+        return call
+    factors = dict(call.shrink)
+    for name, wanted in decayed.items():
+        gradient, shape = call.gradients[name], call.before[name].shape
+        if gradient is not None:
+            rate = wanted.hyper.weight_decay * (wanted.hyper.lr if decays_by_lr(wanted.picks) else 1.0)
+            rows = laid_out(gradient, shape).indices if wanted.picks.decay is Decay.DECOUPLED_TOUCHED else slice(None)
             factor = np.ones(row_layout(shape))
-            factor[laid_out(gradient, shape).indices] = 1.0 - rate
-        factors[name] = factor.reshape(shape)
-    return replace(call, shrink=factors, wanted=wanted) if any(wanted[name] is not call.wanted[name] for name in wanted) else call
+            factor[rows] = 1.0 - rate
+            factors[name] = factor.reshape(shape)
+    left = {name: less(wanted, {"weight_decay": 0.0}, decay=Decay.NONE, decay_rate=DecayRate.LR) for name, wanted in decayed.items()}
+    return replace(call, shrink=factors, wanted={**call.wanted, **left})
 
 
-def own_optimizers(given: Transfer, b: Target) -> Transfer:
+def own_optimizers(transfer: Transfer, b: Target) -> Transfer:
     """An optimizer per parameter, called only with a gradient."""
-    return given if given.own else replace(given, own=True)
+    return transfer if transfer.own else replace(transfer, own=True)
 
 
-def fill(given: Transfer, b: Target) -> Transfer:
-    """An empty gradient where there is none."""
-    shapes = {param.name: param.value.shape for param in given.params}
-    if not any(one is None for call in given.calls for one in call.gradients.values()) or any(len(shape) == 0 for shape in shapes.values()):
-        return given
-    calls = tuple(
-        replace(call, gradients={name: _empty(shapes[name]) if one is None else one for name, one in call.gradients.items()})
-        for call in given.calls
-    )
-    return replace(given, calls=calls)
+def fill(transfer: Transfer, b: Target) -> Transfer:
+    """An empty gradient where there is none; not beside a scalar, which has no rows to leave out."""
+    shapes = {param.name: param.value.shape for param in transfer.params}
+    if () in shapes.values():
+        return transfer
+    return with_calls(transfer, tuple(_filled(call, shapes) for call in transfer.calls))
 
 
-def _empty(shape: tuple[int, ...]) -> RowGradient:
-    return RowGradient(np.zeros(0, np.int64), np.zeros((0, *shape[1:])), shape)
+def _filled(call: Call, shapes: dict[str, tuple[int, ...]]) -> Call:
+    missing = {name: shapes[name] for name, gradient in call.gradients.items() if gradient is None}
+    empty = {name: RowGradient(np.zeros(0, np.int64), np.zeros((0, *shape[1:])), shape) for name, shape in missing.items()}
+    return replace(call, gradients={**call.gradients, **empty}) if empty else call
 
 
-def drop_empty(given: Transfer, b: Target) -> Transfer:
-    """No gradient where it is empty."""
-    if not any(one is not None and is_empty(one) for call in given.calls for one in call.gradients.values()):
-        return given
-    calls = tuple(
-        replace(call, gradients={name: None if is_empty(one) else one for name, one in call.gradients.items()}) for call in given.calls
-    )
-    return replace(given, calls=calls)
-
-
-def skip_empty_calls(given: Transfer, b: Target) -> Transfer:
+def skip_empty_calls(transfer: Transfer, b: Target) -> Transfer:
     """No call where no parameter has a gradient."""
-    calls = tuple(call for call in given.calls if any(one is not None for one in call.gradients.values()))
-    return replace(given, calls=calls) if len(calls) < len(given.calls) else given
+    return with_calls(transfer, tuple(call for call in transfer.calls if any(g is not None for g in call.gradients.values())))
 
 
-FOLDED = (Eps.HAT, Eps.PAPER)
-"""The places of eps for which a step is lr times a factor of t, and eps times another."""
+def rescale(transfer: Transfer, b: Target) -> Transfer:
+    """lr and eps of each call such that B's step size and eps come out as A's, and weight_decay such that lr * weight_decay stays."""
+    theirs = b.picks
+    if Counter.ROW in (theirs.counter, transfer.a.picks.counter):
+        return transfer
+    counter = Counter.PARAMETER if transfer.own and theirs.counter is Counter.CALL else theirs.counter
+    counters = [dict.fromkeys(call.wanted, counter) for call in transfer.calls]
+    ticks = tick([call.gradients for call in transfer.calls], transfer.params, counters)
+    return with_calls(transfer, tuple(_rescaled(call, theirs, at) for call, at in zip(transfer.calls, ticks)))
+
+
+def _rescaled(call: Call, theirs: Picks, at: dict[str, int]) -> Call:
+    rescaled = {}
+    for name, wanted in call.wanted.items():
+        hyper, picks = wanted.hyper, {stage: getattr(theirs, stage) for stage in ("clock", "bias", "eps", "counter")}
+        new = less(wanted, **picks)
+        mine, other = _factors(hyper, wanted.picks, call.t[name]), _factors(hyper, new.picks, at[name])
+        if call.gradients[name] is None or mine is None or other is None or 0.0 in (*mine, *other):
+            continue
+        if mine != other:
+            factor, eps = mine[0] / other[0], hyper.eps * (mine[1] / other[1])
+            decay = hyper.weight_decay / (factor if decays_by_lr(wanted.picks) else 1.0)
+            new = less(wanted, {"lr": hyper.lr * factor, "eps": eps, "weight_decay": decay}, **picks)
+        if new != wanted:
+            rescaled[name] = new
+    return replace(call, wanted={**call.wanted, **rescaled}) if rescaled else call
 
 
 def _factors(hyper: Hyper, picks: Picks, t: int) -> tuple[float, float] | None:
@@ -94,37 +114,3 @@ def _factors(hyper: Hyper, picks: Picks, t: int) -> tuple[float, float] | None:
     root2 = math.sqrt(1.0 - hyper.beta2**t) if corrects_v else 1.0
     c1 = 1.0 - hyper.beta1**t if corrects_m else 1.0
     return root2 / c1, root2 if picks.eps is Eps.PAPER else 1.0
-
-
-def rescale(given: Transfer, b: Target) -> Transfer:
-    """lr and eps of each call such that B's step size and eps come out as A's, and weight_decay such that lr * weight_decay stays."""
-    theirs = b.picks
-    if Counter.ROW in (theirs.counter, given.a.picks.counter):
-        return given
-    counters = [dict.fromkeys(call.wanted, theirs.counter) for call in given.calls]
-    gradients = [call.gradients for call in given.calls]
-    if given.own and theirs.counter is Counter.CALL:
-        counters = [dict.fromkeys(call.wanted, Counter.PARAMETER) for call in given.calls]
-    ticks = tick(gradients, given.params, counters)
-    calls = tuple(_rescaled(call, theirs, at) for call, at in zip(given.calls, ticks))
-    return replace(given, calls=calls) if any(new is not old for new, old in zip(calls, given.calls)) else given
-
-
-def _rescaled(call: Call, theirs: Picks, at: dict[str, int]) -> Call:
-    wanted = dict(call.wanted)
-    for name, one in call.wanted.items():
-        if call.gradients[name] is None:
-            continue
-        picks = replace(one.picks, clock=theirs.clock, bias=theirs.bias, eps=theirs.eps, counter=theirs.counter)
-        mine, other = _factors(one.hyper, one.picks, call.t[name]), _factors(one.hyper, picks, at[name])
-        if mine is None or other is None or 0.0 in (*mine, *other):
-            continue
-        if mine == other:  # what the optimizer picks comes to the same
-            wanted[name] = Wanted(one.hyper, picks) if picks != one.picks else one
-            continue
-        factor = mine[0] / other[0]
-        by_lr = one.picks.decay in DECOUPLED and one.picks.decay_rate is DecayRate.LR
-        decay = one.hyper.weight_decay / factor if by_lr else one.hyper.weight_decay
-        hyper = replace(one.hyper, lr=one.hyper.lr * factor, eps=one.hyper.eps * (mine[1] / other[1]), weight_decay=decay)
-        wanted[name] = Wanted(hyper, picks)
-    return replace(call, wanted=wanted) if any(wanted[name] is not call.wanted[name] for name in wanted) else call

@@ -1,49 +1,51 @@
-"""Everything that is found out about a pair of dialects, as data: what a page prints and `--json` writes."""
+"""A pair of dialects, compared: what a page prints and `--json` writes, as data."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..dialects import Deviation, Dialect, Parameter, differing_stages
-from ..dialects.stages import Touch
-from ..dialects.translate import Wanted, in_names_of
+from ..dialects import Dialect, differing_stages
+from ..dialects.translate import in_names_of
 from ._adapters import in_words, prepared
 from ._conditions import Condition, condition
 from ._conditions import in_words as in_conditions
 from ._distances import Distance, Outcome, Refusal, Rounding, alone, compare, farthest, rounding
+from ._limits import FORMS
 from ._measured import Measured
 from ._parameters import Row, side_by_side
-from ._recipes import Recipe, agrees, search
+from ._recipes import Recipe, proven, search
 from ._replay import Target, Transfer
-from ._stages import Form, StageDifference, Switched, differences, forms, is_dense, switched
+from ._stages import StageDifference, Switched, as_dense, differences, instead, is_dense, switched
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large one stage's difference is: on how many cases it shows, and the case where it is largest."""
+    """How large one stage's difference is: on which cases it shows, and the case where it is largest."""
 
     difference: StageDifference
     setting: str
-    shows: int
+    cases: frozenset[str]
     case: str | None
     largest: Distance | None
-    cases: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two dialects: parameters, stages, forms, sizes, the recipe that makes B reproduce A."""
+    """Two dialects: parameters, stages, sizes, the recipe that makes B reproduce A, and its condition.
+
+    abouts: what each case is about; plain_settings: the cases with every setting at its default; dense_cases: those with a dense gradient;
+    gaps: the stages in which B differs after the recipe, by case that still differs.
+    """
 
     a: Dialect
     b: Dialect
     parameters: tuple[Row, ...]
     differences: tuple[StageDifference, ...]
     switched: tuple[Switched, ...]
-    forms: tuple[Form, ...]
     sizes: tuple[Size, ...]
     recipe: Recipe
     abouts: Mapping[str, str]
@@ -57,170 +59,144 @@ class Comparison:
     def count(self) -> int:
         return len(self.recipe.plain)
 
-    def farthest_plain(self) -> tuple[str, Distance] | None:
-        """The case where they are farthest apart with nothing prepared, with every setting at its default where one shows it."""
-        return _farthest({id: one for id, one in self.recipe.plain.items() if id in self.plain_settings}) or _farthest(self.recipe.plain)
+    def with_defaults(self) -> dict[str, Outcome]:
+        """How the cases with every setting at its default come out with nothing prepared."""
+        return {id: outcome for id, outcome in self.recipe.plain.items() if id in self.plain_settings}
 
-    def farthest_left(self) -> tuple[str, Distance] | None:
-        """The case where they are farthest apart after the recipe."""
-        return _farthest(self.recipe.found)
+    def sparse_with_defaults(self) -> dict[str, Distance]:
+        """The same for those without a dense gradient, as far as B takes them."""
+        outcomes = {id: outcome for id, outcome in self.with_defaults().items() if id not in self.dense_cases}
+        return {id: outcome for id, outcome in outcomes.items() if isinstance(outcome, Distance)}
 
-    def left(self) -> tuple[Size, ...]:
+    def left(self) -> list[StageDifference]:
         """The stages that stay different after the recipe, each of which shows, alone, on a case that still differs."""
-        return tuple(size for size in self.sizes if any(id in size.cases and size.difference in gaps for id, gaps in self.gaps.items()))
+        return [
+            size.difference for size in self.sizes if any(id in size.cases and size.difference in gaps for id, gaps in self.gaps.items())
+        ]
 
 
-def _farthest(outcomes: Mapping[str, Outcome]) -> tuple[str, Distance] | None:
-    apart = {id: one for id, one in outcomes.items() if isinstance(one, Distance)}
-    id = farthest(apart)
-    return (id, apart[id]) if id else None
-
-
-def compared(a: Dialect, b: Dialect, cases: Iterable[Measured]) -> Comparison:
+def compared(a: Dialect, b: Dialect, cases: Sequence[Measured]) -> Comparison:
     """Compare two dialects on cases of A that have been measured, then prove the recipe in exact arithmetic."""
-    known = list(cases)
-    apart = differences(a, b)
-    recipe = proven(search(known, a, b), known, b)
+    differing, settings = differences(a, b), tuple(switched(a, b))
+    opened = {difference: setting.setting for setting in settings for difference in setting.opens}
+    recipe = proven(search(cases, a, b), cases, b)
+    plain_settings = [measured for measured in cases if measured.defaults]
     return Comparison(
         a,
         b,
-        side_by_side(a, b),
-        apart,
-        switched(a, b),
-        forms(a, b),
-        tuple(_size(known, a, one, setting) for one, setting in _every_stage(apart, switched(a, b)).items()),
-        recipe,
-        {one.id: one.case.about for one in known},
-        frozenset(one.id for one in known if one.defaults),
-        frozenset(one.id for one in known if "dense" in one.forms),
-        {one.id: _gaps(one, a, b, recipe) for one in known if not agrees(recipe.found[one.id])},
-        _roundings([one for one in known if one.defaults]),
-        condition(known, recipe.found),
+        parameters=side_by_side(a, b),
+        differences=differing,
+        switched=settings,
+        sizes=tuple(_size(cases, a, difference, setting) for difference, setting in (dict.fromkeys(differing, "") | opened).items()),
+        recipe=recipe,
+        abouts={measured.id: measured.case.about for measured in cases},
+        plain_settings=frozenset(measured.id for measured in plain_settings),
+        dense_cases=frozenset(measured.id for measured in cases if "dense" in measured.forms),
+        gaps={measured.id: _gaps(measured, a, b, recipe) for measured in cases if not recipe.outcomes[measured.id].agrees},
+        roundings=_roundings(plain_settings),
+        condition=condition(cases, recipe.outcomes),
     )
 
 
-def _roundings(cases: list[Measured]) -> tuple[Rounding, ...]:
-    """What rounding alone may do in the shortest and in the longest of these cases."""
-    by_length = sorted(cases, key=lambda one: len(one.case.steps))
-    return tuple(map(rounding, dict.fromkeys(by_length[:1] + by_length[-1:])))
+def _size(cases: Iterable[Measured], a: Dialect, difference: StageDifference, setting: str) -> Size:
+    apart = {measured.id: alone(measured, a, difference) for measured in cases if _may_show(measured, difference)}
+    shows = frozenset(id for id, distance in apart.items() if not distance.agrees)
+    return Size(difference, setting, shows, *(farthest(apart) or (None, None)))
 
 
-def _gaps(one: Measured, a: Dialect, b: Dialect, recipe: Recipe) -> frozenset[StageDifference]:
+def _may_show(measured: Measured, difference: StageDifference) -> bool:
+    """Whether the case means, at some call, what A picks in this stage."""
+    wanted = (meant for call in measured.calls.calls for meant in call.wanted.values())
+    return any(getattr(meant.picks, difference.stage) is difference.a for meant in wanted)
+
+
+def _gaps(measured: Measured, a: Dialect, b: Dialect, recipe: Recipe) -> frozenset[StageDifference]:
     """The stages in which B, after the recipe, still picks something else than this case means, and which matter to it.
 
     Nothing where B refuses the case.
     """
-    if isinstance(recipe.found[one.id], Refusal):
+    if isinstance(recipe.outcomes[measured.id], Refusal):
         return frozenset()
-    after = prepared(one.given, frozenset(recipe.preparations), Target(b, recipe.settings))
-    pairs = {(wanted, _items(in_names_of(b, wanted, a, recipe.settings))) for wanted in _used(after)}
-    as_dense = is_dense(b) and not is_dense(a)
-    found: set[StageDifference] = set()
-    for wanted, items in pairs:
-        theirs = b.resolve(dict(items))[1]
-        theirs = replace(theirs, touch=Touch.ALL) if as_dense else theirs
-        found.update(StageDifference(*each) for each in differing_stages(wanted.picks, theirs))
-    return frozenset(gap for gap in found if (as_dense and gap.stage == "touch") or _matters(one, after, Target(b, recipe.settings), gap))
+    target = Target(b, recipe.settings)
+    after = prepared(measured.calls, recipe.preparations, target)
+    gaps: set[StageDifference] = set()
+    for wanted in {call.wanted[name] for call in after.calls for name, gradient in call.gradients.items() if gradient is not None}:
+        picks = as_dense(b.resolve(in_names_of(b, wanted, a, recipe.settings))[1], b, a)
+        gaps.update(StageDifference(*stage) for stage in differing_stages(wanted.picks, picks))
+    always = {"touch"} if is_dense(b) and not is_dense(a) else set()
+    return frozenset(gap for gap in gaps if gap.stage in always or _matters(measured, after, target, gap))
 
 
-def _matters(one: Measured, after: Transfer, target: Target, gap: StageDifference) -> bool:
+def _matters(measured: Measured, after: Transfer, target: Target, gap: StageDifference) -> bool:
     """Whether B would come to something else if it picked what A does: not where the recipe has made the picks come to the same."""
-    instead = Deviation(gap.stage, "D", "", {gap.stage: gap.a}, ())
-    return compare(one, after, target) != compare(one, after, replace(target, deviations=(instead,)))
+    as_a = replace(target, deviations=(instead(target.dialect, gap.stage, gap.a),))
+    return compare(measured, after, target) != compare(measured, after, as_a)
 
 
-def _used(given: Transfer) -> set[Wanted]:
-    """What is asked for where a parameter has a gradient."""
-    return {call.wanted[name] for call in given.calls for name, gradient in call.gradients.items() if gradient is not None}
+def _roundings(cases: Iterable[Measured]) -> tuple[Rounding, ...]:
+    """What rounding alone may do in the shortest and in the longest of these cases."""
+    by_length = sorted(cases, key=lambda measured: len(measured.case.steps))
+    return tuple(map(rounding, dict.fromkeys(by_length[:1] + by_length[-1:])))
 
 
-def _items(hyper: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Settings as something that can be compared and counted once."""
-    return tuple(sorted(hyper.items()))
-
-
-def _every_stage(apart: tuple[StageDifference, ...], switched: tuple[Switched, ...]) -> dict[StageDifference, str]:
-    """The differences at the defaults, and those that a setting opens with its name."""
-    opened = {one: switch.setting for switch in switched for one in switch.opens}
-    return {**dict.fromkeys(apart, ""), **{one: setting for one, setting in opened.items() if one not in apart}}
-
-
-def _size(cases: Iterable[Measured], a: Dialect, difference: StageDifference, setting: str) -> Size:
-    found = {one.id: alone(one, a, difference) for one in cases if _may_show(one, difference)}
-    shows = frozenset(id for id, one in found.items() if not one.agrees)
-    where = farthest(found)
-    return Size(difference, setting, len(shows), where, found[where] if where else None, shows)
-
-
-def _may_show(one: Measured, difference: StageDifference) -> bool:
-    """Whether the case means, at some call, what A picks in this stage."""
-    return any(getattr(wanted.picks, difference.stage) is difference.a for call in one.given.calls for wanted in call.wanted.values())
-
-
-def proven(recipe: Recipe, cases: Iterable[Measured], b: Dialect) -> Recipe:
-    """The same recipe with the cases that agree evaluated in balls: the distance is then between two exact results."""
-    from ..arithmetic.balls import Ball, midpoint
-
-    exact = dict(recipe.found)
-    ids, target = frozenset(recipe.preparations), Target(b, recipe.settings)
-    for one in cases:
-        if agrees(exact[one.id]):
-            exact[one.id] = compare(one, prepared(one.given, ids, target), target, Ball(), midpoint)
-    return Recipe(recipe.settings, recipe.preparations, recipe.plain, exact)
-
-
-def to_json(found: Comparison) -> str:
+def to_json(comparison: Comparison) -> str:
     """The comparison as JSON."""
-    recipe = found.recipe
+    a, b, recipe, holds = comparison.a, comparison.b, comparison.recipe, comparison.condition
     table = {
-        "a": found.a.name,
-        "b": found.b.name,
+        "a": a.name,
+        "b": b.name,
         "parameters": [
-            {"a": [one.name for one in row.a], "b": [one.name for one in row.b], "relation": row.relation, "notes": list(row.notes)}
-            | {"default_a": [_default(one) for one in row.a], "default_b": [_default(one) for one in row.b]}
-            for row in found.parameters
+            {
+                "a": [parameter.name for parameter in row.a],
+                "b": [parameter.name for parameter in row.b],
+                "relation": row.relation,
+                "notes": row.notes,
+                "default_a": [parameter.default for parameter in row.a],
+                "default_b": [parameter.default for parameter in row.b],
+            }
+            for row in comparison.parameters
         ],
-        "stages": [_stage(one) for one in found.differences],
+        "stages": list(map(_stage, comparison.differences)),
         "switches": [
-            {"setting": one.setting, "opens": [_stage(each) for each in one.opens], "closes": list(one.closes)} for one in found.switched
+            {"setting": switch.setting, "opens": list(map(_stage, switch.opens)), "closes": switch.closes} for switch in comparison.switched
         ],
-        "gradients": [{"form": one.form, "a": one.a or "taken", "b": one.b or "taken"} for one in found.forms],
+        "gradients": [{"form": form, "a": _taken(a, form), "b": _taken(b, form)} for form in FORMS],
         "sizes": [
             _stage(size.difference)
-            | {"setting": size.setting, "shows": size.shows, "case": size.case, "largest": _outcome(size.largest) if size.largest else None}
-            for size in found.sizes
+            | {"setting": size.setting, "shows": len(size.cases), "case": size.case}
+            | {"largest": _outcome(size.largest) if size.largest else None}
+            for size in comparison.sizes
         ],
         "rounding": [
-            {"case": one.case, "steps": one.steps, "tensor-faithful": one.loose, "exact-ieee": one.tight} for one in found.roundings
+            {"case": rounding.case, "steps": rounding.steps, "tensor-faithful": rounding.loose, "exact-ieee": rounding.tight}
+            for rounding in comparison.roundings
         ],
         "recipe": {
             "complete": recipe.complete,
-            "settings": dict(recipe.settings),
-            "preparations": [{"id": id, "do": in_words(id, found.a, Target(found.b, recipe.settings))} for id in recipe.preparations],
-            "cases": found.count,
+            "settings": recipe.settings,
+            "preparations": [{"id": id, "do": in_words(id, a, Target(b, recipe.settings))} for id in recipe.preparations],
+            "cases": comparison.count,
             "agree_before": recipe.before,
             "agree_after": recipe.agreeing,
-            "condition": _condition(found.condition) if found.condition else None,
+            "condition": holds
+            and {"without": in_conditions(holds), "agree": holds.holds, "others": holds.others, "others_differ": holds.fail},
         },
-        "cases": {id: {"before": _outcome(one), "after": _outcome(recipe.found[id])} for id, one in recipe.plain.items()},
+        "cases": {id: {"before": _outcome(outcome), "after": _outcome(recipe.outcomes[id])} for id, outcome in recipe.plain.items()},
     }
     return json.dumps(table, indent=2, allow_nan=False) + "\n"
 
 
-def _condition(one: Condition) -> dict[str, Any]:
-    return {"without": list(in_conditions(one)), "agree": one.holds, "others": one.others, "others_differ": one.fail}
+def _taken(dialect: Dialect, form: str) -> str:
+    """What a dialect says to a form of gradient that it refuses."""
+    return "taken" if form in dialect.gradients else dialect.refusal(form)
 
 
-def _default(parameter: Parameter) -> Any:
-    return list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+def _stage(difference: StageDifference) -> dict[str, Any]:
+    return {"stage": difference.stage, "a": difference.a.value, "b": difference.b.value}
 
 
-def _stage(one: StageDifference) -> dict[str, Any]:
-    return {"stage": one.stage, "a": one.a.value, "b": one.b.value}
-
-
-def _outcome(one: Outcome) -> dict[str, Any]:
-    if isinstance(one, Refusal):
-        return {"refused": one.kind, "reason": one.reason}
-    finite = {"learning_rates": one.rates, "bounds": one.bounds}
-    return {"agrees": one.agrees, **{key: value if math.isfinite(value) else str(value) for key, value in finite.items()}}
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Refusal):
+        return {"refused": outcome.kind, "reason": outcome.reason}
+    numbers = {"learning_rates": outcome.rates, "bounds": outcome.bounds}
+    return {"agrees": outcome.agrees, **{key: value if math.isfinite(value) else str(value) for key, value in numbers.items()}}

@@ -42,12 +42,11 @@ PARTIAL = "rows left out"
 """A trait that the table of coverage does not have, since nearly every case does."""
 
 
-def traits_of(one: Measured) -> frozenset[Trait]:
+def traits_of(measured: Measured) -> frozenset[Trait]:
     """The features of the parameters of a case, and the pairs that meet in one of them."""
-    found = features(Golden(one.case, one.expected))
-    every = [(found[param.name] - IGNORED) | ({PARTIAL} if _leaves_out(one.case, param) else set()) for param in one.case.params]
-    singles = {frozenset({name}) for own in every for name in own}
-    return frozenset(singles | {frozenset(pair) for own in every for pair in combinations(sorted(own), 2)})
+    case, known = measured.case, features(Golden(measured.case, measured.expected))
+    every = [(known[param.name] - IGNORED) | ({PARTIAL} if _leaves_out(case, param) else set()) for param in case.params]
+    return frozenset(frozenset(trait) for own in every for size in (1, 2) for trait in combinations(sorted(own), size))
 
 
 def _leaves_out(case: Case, param: Param) -> bool:
@@ -57,9 +56,9 @@ def _leaves_out(case: Case, param: Param) -> bool:
         gradient = step.gradients.get(param.name)
         if gradient is None:
             continue
-        given = laid_out(gradient, param.value.shape)
-        stored = np.zeros(given.layout, bool)
-        stored[given.indices] = True
+        rows = laid_out(gradient, param.value.shape)
+        stored = np.zeros(rows.layout, bool)
+        stored[rows.indices] = True
         if (has_moments & ~stored.reshape(-1)).any():
             return True
         has_moments |= stored.reshape(-1)
@@ -68,9 +67,9 @@ def _leaves_out(case: Case, param: Param) -> bool:
 
 def condition(cases: Iterable[Measured], outcomes: Mapping[str, Outcome]) -> Condition | None:
     """The condition under which the cases that B takes agree; None where all do, or where no condition keeps most that do."""
-    taken = [one for one in cases if isinstance(outcomes[one.id], Distance)]
-    traits = {one.id: traits_of(one) for one in taken}
-    good = {one.id for one in taken if outcomes[one.id].agrees}  # type: ignore[union-attr]  # a Distance
+    taken = [measured for measured in cases if isinstance(outcomes[measured.id], Distance)]
+    traits = {measured.id: traits_of(measured) for measured in taken}
+    good = {id for id in traits if outcomes[id].agrees}
     bad = traits.keys() - good
     chosen = _cover(traits, good, bad) if bad else ()
     holds = sum(traits[id].isdisjoint(chosen) for id in good)
@@ -93,7 +92,7 @@ def _cover(traits: Mapping[str, frozenset[Trait]], good: set[str], bad: set[str]
     return tuple(chosen) if not left else ()
 
 
-def in_words(found: Condition) -> tuple[str, ...]:
+def in_words(condition: Condition) -> tuple[str, ...]:
     """Its traits, in the words of the table of coverage."""
     words: Mapping[str, str] = {**table()["features"], PARTIAL: "a gradient that leaves out a row or element that has moments"}
-    return tuple(", beside ".join(words[name] for name in sorted(trait)) for trait in found.traits)
+    return tuple(", beside ".join(words[name] for name in sorted(trait)) for trait in condition.traits)

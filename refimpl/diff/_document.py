@@ -1,126 +1,78 @@
-"""A page as data: sections of paragraphs, lists, tables and code, and the two ways to print them."""
+"""A page in Markdown: its rows and lists, and its layout for a terminal."""
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-WIDTH = 110
+from ..common.text import WIDTH
 
-
-@dataclass(frozen=True)
-class Text:
-    """A paragraph."""
-
-    text: str
+BLOCK = re.compile(r"```\w*\n(?P<code>.*?)\n```\s*|(?P<start>#+ |[-|] |)(?P<text>.+?)\n(?:\n|\Z)", re.DOTALL)
+"""A program, or what stands between two empty lines."""
 
 
-@dataclass(frozen=True)
-class Items:
+def row(*cells: object) -> str:
+    """A row of a table."""
+    return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", "<br>") for cell in cells) + " |"
+
+
+def bullets(items: Iterable[str]) -> str:
     """A list of points."""
-
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A head and rows of as many cells."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    return "\n".join(f"- {item}" for item in items)
 
 
-@dataclass(frozen=True)
-class Code:
-    """A program, or a part of one."""
-
-    text: str
-    language: str = "python"
-
-
-Block = Text | Items | Table | Code
-
-
-@dataclass(frozen=True)
-class Section:
-    """A title and what stands under it."""
-
-    title: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True)
-class Page:
-    """A title, and sections in order; blocks are plain text, in which `...` marks code."""
-
-    title: str
-    sections: tuple[Section, ...]
-
-
-def to_markdown(page: Page) -> str:
-    """The page in Markdown."""
-    parts = [f"# {page.title}"]
-    for section in page.sections:
-        parts.append(f"## {section.title}")
-        parts += [MARKDOWN[type(block)](block) for block in section.blocks]
-    return "\n\n".join(parts) + "\n"
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", "<br>")
-
-
-def _table_md(block: Table) -> str:
-    rows = [block.head, tuple("---" for _ in block.head), *block.rows]
-    return "\n".join("| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in rows)
-
-
-MARKDOWN: dict[type, Callable[..., str]] = {
-    Text: lambda block: block.text,
-    Items: lambda block: "\n".join(f"- {item}" for item in block.items),
-    Table: _table_md,
-    Code: lambda block: f"```{block.language}\n{block.text.rstrip()}\n```",
-}
-
-
-def to_text(page: Page) -> str:
+def to_text(markdown: str) -> str:
     """The page for a terminal."""
-    parts = [page.title, "=" * len(page.title)]
-    for section in page.sections:
-        parts += ["", section.title, "-" * len(section.title)]
-        for block in section.blocks:
-            parts += TEXT[type(block)](block)
-    return "\n".join(parts).replace("`", "") + "\n"
+    lines: list[str] = []
+    for block in BLOCK.finditer(markdown):
+        if block["code"] is not None:
+            lines += ["", *(f"    {line}".rstrip() for line in block["code"].splitlines()), ""]
+        else:
+            lines += LAYOUTS[block["start"]](block["start"] + block["text"])
+    return "\n".join(lines).replace("`", "") + "\n"
 
 
 def _wrapped(text: str, first: str, rest: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
 
 
-def _table_text(block: Table) -> list[str]:
+def _items(text: str) -> list[str]:
+    return [line for item in text.split("\n") for line in _wrapped(item.removeprefix("- "), "  - ", "    ")]
+
+
+def cells_of(table: str) -> list[list[str]]:
+    """The cells of a table's rows, its head first."""
+    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table.split("\n")]
+    head, _, *body = [[cell.strip().replace("\\|", "|").replace("<br>", "\n") for cell in row] for row in cells]
+    return [head, *body]
+
+
+def _table(text: str) -> list[str]:
     """Columns of even width, the last one wrapped; a table that would be too wide is printed row by row."""
-    rows = [tuple(cell.replace("`", "") for cell in row) for row in (block.head, *block.rows)]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(block.head) - 1)]
+    head, *body = cells_of(text.replace("`", ""))
+    widths = [max(len(row[k]) for row in (head, *body)) for k in range(len(head) - 1)]
     indent = sum(widths) + 2 * len(widths) + 2
     if indent > WIDTH - 30:
-        return [line for row in rows[1:] for line in _row_text(block.head, row)]
+        return [line for row in body for line in _row(head, row)]
     lines: list[str] = []
-    for row in rows:
+    for row in (head, *body):
         start = "  " + "".join(f"{cell:<{width}}  " for cell, width in zip(row, widths))
         lines += _wrapped(row[-1], start, " " * indent) or [start.rstrip()]
     return lines
 
 
-def _row_text(head: tuple[str, ...], row: tuple[str, ...]) -> Iterator[str]:
+def _row(head: Sequence[str], row: Sequence[str]) -> Iterator[str]:
     yield from _wrapped(row[0], "  ", "    ")
     for name, cell in zip(head[1:], row[1:]):
         yield from _wrapped(f"{name}: {cell}", "      ", "        ")
 
 
-TEXT: dict[type, Callable[..., list[str]]] = {
-    Text: lambda block: _wrapped(block.text, "  ", "  "),
-    Items: lambda block: [line for item in block.items for line in _wrapped(item, "  - ", "    ")],
-    Table: _table_text,
-    Code: lambda block: ["", *(f"    {line}".rstrip() for line in block.text.rstrip().splitlines()), ""],
+LAYOUTS: dict[str, Callable[[str], list[str]]] = {
+    "# ": lambda title: [title[2:], "=" * len(title[2:])],
+    "## ": lambda title: ["", title[3:], "-" * len(title[3:])],
+    "- ": _items,
+    "| ": _table,
+    "": lambda text: _wrapped(text, "  ", "  "),
 }
+"""The start of a block to its layout."""

@@ -1,4 +1,4 @@
-"""What a framework takes of the calls that a dialect describes: settings of a group or a step, calls and parameters without a gradient."""
+"""What a framework takes of the calls that a dialect describes: forms of gradient, settings of a group or a step, missing gradients."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from ..dialects import Dialect
 from ..dialects.translate import Refused
+from ..gradients import gradient_form
 from ..reference.counters import is_empty
 from ._words import words
 
@@ -23,6 +24,14 @@ KINDS = {
     "range": "because {b} rejects a value",
 }
 """Why B cannot reproduce a case: the end of a sentence that begins with how many."""
+
+FORMS = {"rows": "gradients by rows", "elements": "gradients of single elements", "dense": "dense gradients"}
+
+Gradients = Sequence[Mapping[str, Any]]
+"""Per call: parameter name to gradient or None."""
+
+Settings = Sequence[Sequence[Mapping[str, Any]]]
+"""Per call and parameter: the settings in the dialect's own names."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +49,35 @@ class Limits:
 
 @cache
 def limits(dialect: Dialect) -> Limits:
-    """The limits of a dialect's framework."""
+    """The limits of a dialect's framework; of one that the table does not have, none: the vectors set every parameter everywhere."""
     table = words("limits")
-    row = dict(table.get(dialect.name) or table.get(dialect.framework) or _unlimited(dialect))
+    names = [name for parameter in dialect.parameters.values() for name in (parameter.roles or (parameter.name,))]
+    row = dict(table.get(dialect.name) or table.get(dialect.framework) or {"per_group": names, "per_step": names})
     return Limits(frozenset(row.pop("per_group")), frozenset(row.pop("per_step")), **row)
 
 
-def _unlimited(dialect: Dialect) -> dict[str, list[str]]:
-    """The limits of a framework that the table does not have: every parameter per group and per step, as the vectors set them."""
-    names = [name for parameter in dialect.parameters.values() for name in (parameter.roles or (parameter.name,))]
-    return {"per_group": names, "per_step": names}
+def check_forms(b: Dialect, gradients: Gradients) -> None:
+    """Refuse a gradient of a form that B refuses."""
+    for gradient in (gradient for call in gradients for gradient in call.values() if gradient is not None):
+        form = gradient_form(gradient)
+        if form not in b.gradients:
+            raise Refused("form", f"{b.name} refuses {FORMS[form]}: {b.refusal(form)}")
 
 
-def check_gradients(b: Dialect, gradients: Sequence[Mapping[str, Any]], settings: Sequence[Sequence[Mapping[str, Any]]]) -> None:
-    """Refuse what B does not take: a parameter or a call without a gradient, an empty one, one by rows beside a decay."""
+def check_calls(b: Dialect, gradients: Gradients, settings: Settings) -> None:
+    """Refuse settings and gradients that the framework of B does not take."""
+    _check_settings(b, gradients, settings)
+    _check_gradients(b, gradients, settings)
+
+
+def _check_gradients(b: Dialect, gradients: Gradients, settings: Settings) -> None:
+    """Refuse a parameter or a call without a gradient, an empty gradient, and one by rows beside a decay."""
     limit = limits(b)
-    decay = next((name for name, one in b.parameters.items() if "weight_decay" in one.roles), "")
-    for given, made in zip(gradients, settings):
-        if limit.idle and all(one is None for one in given.values()):
+    decay = next((name for name, parameter in b.parameters.items() if "weight_decay" in parameter.roles), "")
+    for call, hypers in zip(gradients, settings):
+        if limit.idle and all(gradient is None for gradient in call.values()):
             raise Refused("idle", f"{b.name} {limit.idle}")
-        for gradient, hyper in zip(given.values(), made):
+        for gradient, hyper in zip(call.values(), hypers):
             if limit.none and gradient is None:
                 raise Refused("none", f"{b.name} {limit.none}")
             if limit.empty and gradient is not None and is_empty(gradient):
@@ -68,23 +86,23 @@ def check_gradients(b: Dialect, gradients: Sequence[Mapping[str, Any]], settings
                 raise Refused("setting", f"{b.name} {limit.decayed_rows}")
 
 
-def check_settings(b: Dialect, gradients: Sequence[Mapping[str, Any]], settings: Sequence[Sequence[Mapping[str, Any]]]) -> None:
-    """Refuse settings (per call, per parameter) that one optimizer of B cannot have of a group, or does not change between calls.
+def _check_settings(b: Dialect, gradients: Gradients, settings: Settings) -> None:
+    """Refuse settings that one optimizer of B cannot have of a group, or does not change between calls.
 
     What is set for a parameter without a gradient is of no account.
     """
     limit = limits(b)
     used = [
-        [(index, hyper) for index, (gradient, hyper) in enumerate(zip(given.values(), made)) if gradient is not None]
-        for given, made in zip(gradients, settings)
+        {index: hyper for index, (gradient, hyper) in enumerate(zip(call.values(), hypers)) if gradient is not None}
+        for call, hypers in zip(gradients, settings)
     ]
     first: dict[int, Mapping[str, Any]] = {}
-    for call in used:
-        first = dict(call) | first
+    for by_index in used:
+        first = by_index | first
     for name, parameter in b.parameters.items():
         roles = parameter.roles or (name,)
-        differs = any(hyper[name] != call[0][1][name] for call in used for _, hyper in call)
-        changes = any(hyper[name] != first[index][name] for call in used for index, hyper in call)
+        differs = any(hyper[name] != next(iter(by_index.values()))[name] for by_index in used for hyper in by_index.values())
+        changes = any(hyper[name] != first[index][name] for by_index in used for index, hyper in by_index.items())
         if differs and not limit.per_group.issuperset(roles):
             raise Refused("group", f"one {b.name} has one {name} for all of its parameters")
         if changes and not limit.per_step.issuperset(roles):

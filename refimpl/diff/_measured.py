@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from ..case import ARRAYS, Case, Golden, Group, Step
+from ..case import ARRAYS, Case, Group, Step
 from ..cases import SUITES, drafts
 from ..dialects import Dialect, dialect
 from ..dialects.stages import Counter
 from ..dialects.translate import Refused, Wanted, in_names_of
 from ..errors import RefimplError
-from ..gradients import Array, gradient_form
+from ..gradients import Array, gradient_form, laid_out
 from ..oracle import Expectations, expectations
 from ..reference import scheduled
-from ._limits import check_gradients, check_settings
+from ._limits import check_calls, check_forms
 from ._mixtures import mixtures
-from ._replay import Transfer, check_forms, transfer
+from ._replay import Transfer, transfer
 
 LARGEST, LONGEST = 4_000, 100
 """Cases above this many elements times steps, or steps, are left out: they are about indices and horizons, not about semantics."""
@@ -32,10 +32,10 @@ VECTORS: Path | None = None
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A case of A with its truth and bound, ready to be compared with."""
+    """A case of A with its calls, its truth and bound, and the learning rate of each parameter at each recorded step."""
 
     case: Case
-    given: Transfer
+    calls: Transfer
     expected: Expectations
     rates: Array
 
@@ -46,13 +46,34 @@ class Measured:
     @property
     def defaults(self) -> bool:
         """Whether every setting is at its default at every step."""
-        plain = self.given.a.defaults()
+        plain = self.calls.a.defaults()
         return all(hyper == plain for hypers in scheduled(self.case) for hyper in hypers)
 
     @property
     def forms(self) -> frozenset[str]:
         """The forms of gradient that it brings."""
-        return frozenset(gradient_form(one) for step in self.case.steps for one in step.gradients.values() if one is not None)
+        every = (gradient for step in self.case.steps for gradient in step.gradients.values())
+        return frozenset(gradient_form(gradient) for gradient in every if gradient is not None)
+
+
+def measured_cases(
+    a: Dialect, b: Dialect | None = None, themes: Iterable[str] = (), jobs: int = 1, watch: Callable[..., Iterable[Any]] | None = None
+) -> list[Measured]:
+    """The cases of A that pairs are compared on, measured. jobs: processes that compute what is not stored; watch: shows progress."""
+    cases = cases_of(a, b, themes)
+    known = _stored(a, cases)
+    missing = [case for case in cases if case.id not in known]
+    computed = _computed(missing, jobs)
+    known |= {case.id: expected for case, expected in zip(missing, watch(computed, len(missing)) if watch else computed)}
+    return [measured(case, known[case.id]) for case in cases]
+
+
+def measured(case: Case, expected: Expectations) -> Measured:
+    """A case with what is expected of it."""
+    a = dialect(case.dialect)
+    hypers = list(scheduled(case))
+    rates = np.array([[a.resolve(hypers[step - 1][param.group])[0].lr for step in case.record] for param in case.params])
+    return Measured(case, transfer(case, a), expected, rates)
 
 
 def cases_of(a: Dialect, b: Dialect | None = None, themes: Iterable[str] = ()) -> list[Case]:
@@ -70,26 +91,25 @@ def cases_of(a: Dialect, b: Dialect | None = None, themes: Iterable[str] = ()) -
 
 def is_taken(case: Case, a: Dialect) -> bool:
     """Whether the framework of the dialect takes such calls: what it does not take is nothing that another must reproduce."""
-    gradients = [step.gradients for step in case.steps]
     settings = [[hypers[param.group] for param in case.params] for hypers in scheduled(case)]
     try:
-        check_gradients(a, gradients, settings)
-        check_settings(a, gradients, settings)
+        check_calls(a, [step.gradients for step in case.steps], settings)
     except Refused:
         return False
     return True
 
 
-def _drafts(one: Dialect, themes: tuple[str, ...]) -> Iterator[Case]:
-    for theme in themes or SUITES["core"]:
-        for golden in drafts(one, theme):
-            case = golden.case
-            if case.error is None and case.dtype == "float32" and len(case.steps) <= LONGEST and _elements(case) <= LARGEST:
-                yield case
+def _drafts(dialect: Dialect, themes: tuple[str, ...]) -> Iterator[Case]:
+    for case in (golden.case for theme in themes or SUITES["core"] for golden in drafts(dialect, theme)):
+        size = len(case.steps) * sum(param.value.size for param in case.params)
+        plain = case.error is None and case.dtype == "float32" and not any(map(_has_event, case.steps))
+        if plain and len(case.steps) <= LONGEST and size <= LARGEST:
+            yield case
 
 
-def _elements(case: Case) -> int:
-    return len(case.steps) * sum(param.value.size for param in case.params)
+def _has_event(step: Step) -> bool:
+    """Whether a loss scaler or a reload takes part in the call: what they do is the caller's, not the dialect's."""
+    return step.found_inf or step.reload or step.grad_scale != 1.0
 
 
 def _translated(case: Case, b: Dialect, a: Dialect) -> Case | None:
@@ -97,32 +117,12 @@ def _translated(case: Case, b: Dialect, a: Dialect) -> Case | None:
     if a.picks.counter in (Counter.CALL, Counter.CALL_NONEMPTY) and len({param.step for param in case.params}) > 1:
         return None  # a count for all parameters has one value
     try:
-        check_forms([step.gradients for step in case.steps], a)
+        check_forms(a, [step.gradients for step in case.steps])
         groups = [tuple(in_names_of(a, Wanted(*b.resolve(hyper)), b, {}) for hyper in hypers) for hypers in scheduled(case)]
     except Refused:
         return None
-    steps = tuple(Step(step.gradients, hypers) for step, hypers in zip(case.steps, groups))
+    steps = tuple(replace(step, hyper=hypers) for step, hypers in zip(case.steps, groups))
     return replace(case, dialect=a.name, groups=tuple(map(Group, groups[0])), steps=steps)
-
-
-def measured(case: Case, expected: Expectations) -> Measured:
-    """A case with what is expected of it, and the learning rate of each parameter at each recorded step."""
-    a = dialect(case.dialect)
-    hypers = list(scheduled(case))
-    rates = np.array([[a.resolve(hypers[step - 1][param.group])[0].lr for step in case.record] for param in case.params])
-    return Measured(case, transfer(case, a), expected, rates)
-
-
-def measured_cases(
-    a: Dialect, b: Dialect | None = None, themes: Iterable[str] = (), jobs: int = 1, watch: Callable[..., Iterable[Any]] | None = None
-) -> list[Measured]:
-    """The cases of A that pairs are compared on, measured. jobs: processes that compute what is not stored; watch: shows progress."""
-    cases = cases_of(a, b, themes)
-    stored = _stored(a, cases)
-    missing = [case for case in cases if case.id not in stored]
-    found = _computed(missing, jobs)
-    stored |= {case.id: expected for case, expected in zip(missing, watch(found, len(missing)) if watch else found)}
-    return [measured(case, stored[case.id]) for case in cases]
 
 
 def _computed(cases: Sequence[Case], jobs: int) -> Iterator[Expectations]:
@@ -138,39 +138,33 @@ def _stored(a: Dialect, cases: Sequence[Case]) -> dict[str, Expectations]:
     from ..vectors import read_manifest, read_vectors
     from ..vectors.places import here
 
-    globs = sorted({f"{case.id.rsplit('/', 1)[0]}/*" for case in cases})
     directory = VECTORS or here()
     try:
-        goldens = read_vectors(directory, [a.name], globs) if a.name in read_manifest(directory).dialects else ()
+        if a.name not in read_manifest(directory).dialects:
+            return {}
+        goldens = read_vectors(directory, [a.name], sorted({f"{case.id.rsplit('/', 1)[0]}/*" for case in cases}))
     except RefimplError:  # none there, or of another format
         return {}
-    by_id: Mapping[str, Golden] = {golden.case.id: golden for golden in goldens}
-    held = (case for case in cases if case.id in by_id and case.dialect == a.name)
-    return {case.id: _as_computed(by_id[case.id]) for case in held if _same_inputs(case, by_id[case.id].case, a)}
+    by_id = {case.id: case for case in cases}
+    return {
+        golden.case.id: {name: dict(arrays) for name, arrays in golden.expected.items()}
+        for golden in goldens
+        if golden.case.id in by_id and _inputs(golden.case, a) == _inputs(by_id[golden.case.id], a)
+    }
 
 
-def _as_computed(golden: Golden) -> Expectations:
-    return {name: dict(of) for name, of in golden.expected.items()}
+def _inputs(case: Case, a: Dialect) -> tuple[Any, ...]:
+    """Everything that goes into the result of a case, as plain values that can be compared."""
+    arrays = {param.name: [getattr(param, array) for array in ("value", *ARRAYS[1:])] for param in case.params}
+    starts = [[None if array is None else array.tolist() for array in arrays[param.name]] for param in case.params]
+    params = [(param.name, param.group, param.step) for param in case.params]
+    shapes = {param.name: param.value.shape for param in case.params}
+    gradients = [{name: _plain(gradient, shapes[name]) for name, gradient in step.gradients.items()} for step in case.steps]
+    return case.record, params, starts, gradients, [[a.resolve(hyper) for hyper in hypers] for hypers in scheduled(case)]
 
 
-def _same_inputs(one: Case, other: Case, a: Dialect) -> bool:
-    inputs, others = list(_inputs(one, a)), list(_inputs(other, a))
-    same = (key == key_other and np.array_equal(x, y) for (key, x), (key_other, y) in zip(inputs, others))
-    return one.record == other.record and len(inputs) == len(others) and all(same)
-
-
-PARTS = {"rows": ("indices", "values"), "elements": ("row", "col", "data")}
-"""The arrays of a gradient that is not an array itself."""
-
-
-def _inputs(case: Case, a: Dialect) -> Iterator[tuple[Any, Any]]:
-    """Everything that goes into a case: what it is, with its array where it has one."""
-    for param in case.params:
-        for array in ("value", *ARRAYS[1:]):
-            yield (param.name, param.group, param.step, array), getattr(param, array)
-    for step, hypers in zip(case.steps, scheduled(case)):
-        yield [a.resolve(hyper) for hyper in hypers], None
-        for name, gradient in step.gradients.items():
-            form = "none" if gradient is None else gradient_form(gradient)
-            for part in PARTS.get(form, ("",)):
-                yield (name, form, part), getattr(gradient, part) if part else gradient
+def _plain(gradient: Any, shape: tuple[int, ...]) -> Any:
+    if gradient is None:
+        return None
+    rows = laid_out(gradient, shape)
+    return gradient_form(gradient), rows.indices.tolist(), rows.values.tolist()

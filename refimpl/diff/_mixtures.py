@@ -19,7 +19,6 @@ from ..case import Case, Param
 from ..cases.build import CaseBuilder, Source, row_gradient
 from ..dialects import Dialect
 from ..dialects.stages import Counter
-from ..gradients import Array
 from ._limits import limits
 
 CALLS, DRAWS = 5, 200
@@ -88,10 +87,15 @@ def _many(a: Dialect, rng: random.Random) -> list[Mixture]:
 def features_of(a: Dialect) -> tuple[str, ...]:
     """What a whole case of the dialect may have: options, groups, a resumed state, schedules that its framework provides for."""
     limit = limits(a)
-    roles = {role for one in a.parameters.values() for role in one.roles}
-    options = [name for name, one in a.parameters.items() if one.when_true] + [role for role in ON if role in roles]
+    roles = {role for parameter in a.parameters.values() for role in parameter.roles}
+    options = [*_switches(a), *(role for role in ON if role in roles)]
     schedules = [f"schedule of {name}" for name in OVER if name in limit.per_step and name in {*roles, *a.parameters}]
     return (*options, *schedules, "resume", *(("groups",) if limit.per_group & {*OTHER} else ()))
+
+
+def _switches(a: Dialect) -> dict[str, bool]:
+    """The switches of a dialect by name, with what turns each."""
+    return {name: not parameter.default for name, parameter in a.parameters.items() if parameter.when_true}
 
 
 def _some(names: tuple[str, ...], rng: random.Random) -> frozenset[str]:
@@ -146,7 +150,7 @@ def _hyper(builder: CaseBuilder, mixture: Mixture, index: int) -> dict[str, Any]
     for role, values in ON.items():
         if role in mixture.whole or (role == "weight_decay" and "schedule of weight_decay" in mixture.whole):
             roles[role] = values[index if role in per_group else 0]
-    switches = {name: not one.default for name, one in builder.dialect.parameters.items() if one.when_true and name in mixture.whole}
+    switches = {name: value for name, value in _switches(builder.dialect).items() if name in mixture.whole}
     return builder.hyper(**roles, **switches)
 
 
@@ -154,30 +158,23 @@ def _change(builder: CaseBuilder, mixture: Mixture, call: int, index: int) -> di
     """What changes before a call (from 2); the second group is a call behind."""
     at = call - 2 - index
     changes = {name: values[at] for name, values in OVER.items() if f"schedule of {name}" in mixture.whole and at >= 0}
-    both = {beta: BASE[beta] for beta in ("beta1", "beta2") if changes.keys() & {"beta1", "beta2"}}  # which may be one parameter
-    return {name: value for name, value in builder.hyper(**{**both, **changes}).items() if changes and _sets(builder, name, changes)}
-
-
-def _sets(builder: CaseBuilder, name: str, changes: Mapping[str, Any]) -> bool:
-    return name in changes or bool(changes.keys() & set(builder.dialect.parameters[name].roles))
+    for parameter in builder.dialect.parameters.values():
+        if len(parameter.roles) > 1 and changes.keys() & set(parameter.roles):  # a pair is set as a whole
+            changes = {role: BASE[role] for role in parameter.roles} | changes
+    return builder.named(**changes)
 
 
 def _gradient(source: Source, form: str, traits: frozenset[str], shape: tuple[int, ...], call: int) -> Any:
+    """The gradient of a call: in a sparse one two rows or three elements move on from call to call."""
     if form == "dense":
         return source.normal(shape)
-    if form == "elements":
-        return _elements(source, traits, shape, call)
-    first, second = (call + 1) % shape[0], call % shape[0]
-    rows = [first, second, first] if "duplicates" in traits else [first, second]
-    rows = [] if "empty" in traits and call in EMPTY else rows
-    return row_gradient(rows, source.normal((len(rows), *shape[1:])), shape)
-
-
-def _elements(source: Source, traits: frozenset[str], shape: tuple[int, ...], call: int) -> Any:
+    count, starts = (shape[0], (1, 0)) if form == "rows" else (shape[0] * shape[1], (4, 1, 3))
+    places = (np.array(starts) + call) % count
+    places = np.r_[places, places[:1]] if "duplicates" in traits else places
+    places = places[:0] if "empty" in traits and call in EMPTY else places
+    if form == "rows":
+        return row_gradient(places, source.normal((len(places), *shape[1:])), shape)
     from scipy.sparse import coo_array
 
-    flat: Array = (np.array([4, 1, 3]) + call) % (shape[0] * shape[1])
-    flat = np.r_[flat, flat[:1]] if "duplicates" in traits else flat
-    flat = flat[:0] if "empty" in traits and call in EMPTY else flat
-    coords: Any = np.unravel_index(flat, shape)
-    return coo_array((source.normal((len(flat),)), coords), shape=shape)
+    coords: Any = np.unravel_index(places, shape)
+    return coo_array((source.normal((len(places),)), coords), shape=shape)

@@ -23,75 +23,68 @@ class Row:
 
 def side_by_side(a: Dialect, b: Dialect) -> tuple[Row, ...]:
     """Every parameter of both, each in one row: those of A first, in the order of its table."""
-    return tuple(_rows(a, b))
-
-
-def _rows(a: Dialect, b: Dialect) -> Iterator[Row]:
-    taken: set[str] = set()
-    switches = {mine: theirs for theirs, mine in paired_switches(a, b).items()}
-    done: set[str] = set()
-    for one in a.parameters.values():
-        if one.name in done:
+    switches = {ours: theirs for theirs, ours in paired_switches(a, b).items()}
+    rows: list[Row] = []
+    for parameter in a.parameters.values():
+        if any(parameter in row.a for row in rows):
             continue
-        partners = [other for other in b.parameters.values() if _same_part(one, other, switches)]
-        mine = [one, *(more for more in a.parameters.values() if more is not one and any(_shares_role(more, other) for other in partners))]
-        done |= {each.name for each in mine}
-        taken |= {other.name for other in partners}
-        yield _row(tuple(mine), tuple(partners), a, b)
-    for other in b.parameters.values():
-        if other.name not in taken:
-            yield _row((), (other,), a, b)
+        partners = tuple(other for other in b.parameters.values() if _same_part(parameter, other, switches))
+        siblings = (
+            more for more in a.parameters.values() if more is not parameter and any(_shares_role(more, other) for other in partners)
+        )
+        rows.append(_row((parameter, *siblings), partners, a, b))
+    paired = [parameter for row in rows for parameter in row.b]
+    return (*rows, *(_row((), (other,), a, b) for other in b.parameters.values() if other not in paired))
 
 
-def _shares_role(one: Parameter, other: Parameter) -> bool:
-    return bool(set(one.roles) & set(other.roles))
+def _shares_role(parameter: Parameter, other: Parameter) -> bool:
+    return bool(set(parameter.roles) & set(other.roles))
 
 
-def _same_part(one: Parameter, other: Parameter, switches: dict[str, str]) -> bool:
-    if one.roles or other.roles:
-        return _shares_role(one, other)
-    if one.when_true or other.when_true:
-        return switches.get(one.name) == other.name
-    return one.name == other.name
+def _same_part(parameter: Parameter, other: Parameter, switches: dict[str, str]) -> bool:
+    if parameter.roles or other.roles:
+        return _shares_role(parameter, other)
+    if parameter.when_true or other.when_true:
+        return switches.get(parameter.name) == other.name
+    return parameter.name == other.name
 
 
 def _row(mine: tuple[Parameter, ...], theirs: tuple[Parameter, ...], a: Dialect, b: Dialect) -> Row:
     if not mine or not theirs:
         only = (mine or theirs)[0]
         return Row(mine, theirs, f"only in {a.name if mine else b.name}", (means(only), *_related(only, b if mine else a)))
-    same_name = [one.name for one in mine] == [one.name for one in theirs]
-    relation = "same part, same name" if same_name else "same part, other name"
-    return Row(mine, theirs, relation, tuple(_notes(mine, theirs)))
+    same_name = [parameter.name for parameter in mine] == [parameter.name for parameter in theirs]
+    return Row(mine, theirs, f"same part, {'same' if same_name else 'other'} name", tuple(_notes(mine, theirs)))
 
 
 def _related(only: Parameter, other: Dialect) -> Iterator[str]:
     """A switch of the other dialect that sets the same stage to something else."""
-    for one in other.parameters.values():
-        for stage in sorted(set(one.when_true) & set(only.when_true)):
-            yield f"{other.name}'s {one.name} sets this to: {one.when_true[stage].value}"
+    for switch in other.parameters.values():
+        for stage in sorted(set(switch.when_true) & set(only.when_true)):
+            yield f"{other.name}'s {switch.name} sets this to: {switch.when_true[stage].value}"
 
 
 def _notes(mine: tuple[Parameter, ...], theirs: tuple[Parameter, ...]) -> Iterator[str]:
-    for role in dict.fromkeys(role for one in mine for role in one.roles):
-        one, other = _of(mine, role), _of(theirs, role)
-        if one is None or other is None:
-            continue
-        name = f"{role}: " if len({*mine[0].roles, *theirs[0].roles, *mine[-1].roles, *theirs[-1].roles}) > 1 else ""
-        defaults = default_of(one, role), default_of(other, role)
-        if defaults[0] != defaults[1]:
-            yield f"{name}default {defaults[0]!r} against {defaults[1]!r}"
-        ranges = accepted(one), accepted(other)
-        if ranges[0] != ranges[1]:
-            yield f"{name}accepts {ranges[0]} against {ranges[1]}"
-    if not mine[0].roles and mine[0].default != theirs[0].default:
-        yield f"default {mine[0].default!r} against {theirs[0].default!r}"
-    kinds = [tuple(dict.fromkeys(kind for one in side for kind in one.types)) for side in (mine, theirs)]
-    if kinds[0] != kinds[1]:
-        yield f"takes {typed(kinds[0])} against {typed(kinds[1])}"
+    """What differs between the two sides of a row: default and range by role, then the types."""
+    roles = list(dict.fromkeys(role for parameter in mine for role in parameter.roles))
+    several = len({role for parameter in mine + theirs for role in parameter.roles}) > 1
+    for role in roles or [""]:
+        ours, other = _with_role(mine, role), _with_role(theirs, role)
+        if ours and other:
+            label = f"{role}: " if several else ""
+            default, other_default = default_of(ours, role), default_of(other, role)
+            if default != other_default:
+                yield f"{label}default {default!r} against {other_default!r}"
+            if accepted(ours) != accepted(other):
+                yield f"{label}accepts {accepted(ours)} against {accepted(other)}"
+    types, other_types = (tuple(dict.fromkeys(kind for parameter in side for kind in parameter.types)) for side in (mine, theirs))
+    if types != other_types:
+        yield f"takes {typed(types)} against {typed(other_types)}"
 
 
-def _of(parameters: tuple[Parameter, ...], role: str) -> Parameter | None:
-    return next((one for one in parameters if role in one.roles), None)
+def _with_role(parameters: tuple[Parameter, ...], role: str) -> Parameter | None:
+    """The parameter that sets a role; of parameters without roles, the first."""
+    return next((parameter for parameter in parameters if role in (parameter.roles or ("",))), None)
 
 
 def default_of(parameter: Parameter, role: str) -> Any:
@@ -104,6 +97,6 @@ def accepted(parameter: Parameter) -> str:
     return parameter.interval.text if parameter.interval else "anything"
 
 
-def typed(kinds: tuple[str, ...]) -> str:
+def typed(types: tuple[str, ...]) -> str:
     """The types that it insists on."""
-    return " or ".join(kinds) if kinds else "any type of number"
+    return " or ".join(types) if types else "any type of number"

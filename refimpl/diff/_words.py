@@ -1,15 +1,18 @@
-"""What the tables cannot say of themselves: stages, roles and frameworks in words."""
+"""What the tables of dialects do not say of themselves: stages, roles and frameworks in words, and the templates of a page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..dialects import Dialect, Parameter
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 @cache
@@ -18,6 +21,17 @@ def words(file: str = "words") -> Mapping[str, Any]:
     text = (resources.files(__package__) / f"{file}.yaml").read_text(encoding="utf-8")
     table: dict[str, Any] = yaml.safe_load(text)
     return table
+
+
+@cache
+def environment() -> Environment:
+    """Jinja2 for the templates (*.j2) that stand beside this module, and for phrases of words.yaml: plain text, nothing is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader(str(__package__), ".")
+    templates = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    templates.filters["one_line"] = lambda text: " ".join(text.split())
+    return templates
 
 
 def stage_title(stage: str) -> str:
