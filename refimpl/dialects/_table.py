@@ -236,7 +236,7 @@ def _without_idle_stages(picks: Picks, hyper: Hyper) -> Picks:
         idle |= {"decay_rate": DecayRate.LR, "decay_order": DecayOrder.BEFORE}
     if picks.objective is Objective.MAXIMIZE_LAST and decay not in (Decay.COUPLED_OCCURRENCE, Decay.COUPLED_MERGED, Decay.COUPLED_ALL):
         idle["objective"] = Objective.MAXIMIZE
-    if hyper.loss_scale == 1:
+    if hyper.loss_scale == 1 or (picks.unscale is Unscale.DECAY_SHRUNK and decay is not Decay.COUPLED_OCCURRENCE):
         idle["unscale"] = Unscale.DECAY_KEPT
     if hyper.eps_root == 0 and picks.eps is Eps.PAPER_ROOTED:
         idle["eps"] = Eps.PAPER

@@ -39,7 +39,7 @@ class SparseAdamRun:
             self._resume(case)
 
     def _resume(self, case):
-        """Every row of a table has made the steps that the table is said to have made."""
+        """Every row of a table starts at the step count of the table."""
         state = self.optimizer.state_dict()
         for param in case.params:
             steps = torch.full((len(param.value),), param.step, dtype=torch.int32)

@@ -1,4 +1,4 @@
-"""keras.optimizers.Adam of Keras 3 as a route, with TensorFlow as its backend."""
+"""The Adam family of Keras 3 as routes, with TensorFlow as its backend."""
 
 from __future__ import annotations
 
@@ -25,4 +25,21 @@ class Adam(KerasRun):
         self.optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
 
 
-factory = peer_factory("keras", {"adam": Adam})
+class AdamW(Adam):
+    dialects = ("keras.AdamW",)
+
+    def made(self, hyper):
+        return keras.optimizers.AdamW(**hyper)
+
+
+class Adamax(Adam):
+    dialects = ("keras.Adamax",)
+
+    def made(self, hyper):
+        return keras.optimizers.Adamax(**{**hyper, "weight_decay": hyper["weight_decay"] or None})
+
+    def moments(self):
+        return dict(zip(self.params, zip(self.optimizer._m, self.optimizer._u)))
+
+
+factory = peer_factory("keras", {"adam": Adam, "adamw": AdamW, "adamax": Adamax})

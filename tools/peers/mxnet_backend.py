@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-np.bool = bool  # mxnet 1.9.1 asks for the name that NumPy 1.24 took away
+np.bool = bool  # mxnet 1.9.1 uses the name that NumPy 1.24 removed
 
 import mxnet as mx
 from peer_backend import forms, peer_factory
@@ -34,7 +34,7 @@ class EmbeddingRun:
                     moment[:] = _array(start)
 
     def refuse(self, case):
-        """Raise Unsupported for what there is no way to do."""
+        """Raise Unsupported for what MXNet cannot do."""
         if any(param.value.ndim == 0 or param.value.size == 0 for param in case.params):
             raise Unsupported("an NDArray has at least one dimension and one element")
         if "elements" in forms(case):
@@ -53,8 +53,8 @@ class EmbeddingRun:
         for index, (name, weight) in enumerate(self.params.items()):
             gradient = step.gradients.get(name)
             if gradient is not None:
-                given = self.rows(gradient, weight) if gradient_form(gradient) == "rows" else _array(gradient)
-                self.optimizer.update(index, weight, given, self.states[name])
+                tensor = self.rows(gradient, weight) if gradient_form(gradient) == "rows" else _array(gradient)
+                self.optimizer.update(index, weight, tensor, self.states[name])
         mx.nd.waitall()
 
     def _set_hyper(self):

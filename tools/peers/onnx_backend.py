@@ -17,7 +17,7 @@ STATE = {"param": "X", "exp_avg": "V", "exp_avg_sq": "H"}
 
 
 class AdamRun:
-    """The operator keeps nothing: state and update counts lie here. Tensors with the same hyper-parameters and count share a node."""
+    """The operator keeps no state: state and update counts are kept here. Tensors with the same hyper-parameters and count share a node."""
 
     dialects = ("onnx.Adam",)
     counts_this = True

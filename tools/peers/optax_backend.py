@@ -1,4 +1,4 @@
-"""optax.adam as routes: with jax_enable_x64 off, as JAX comes, and on."""
+"""The Adam family of optax as routes: with jax_enable_x64 off, as JAX comes, and on. A dialect is named as the function it describes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,22 @@ from peer_backend import forms, is_resumed, peer_factory
 from refimpl.backends import Unsupported
 from refimpl.gradients import gradient_form
 
+MAKERS = {
+    "optax.adam": optax.adam,
+    "optax.adamw": optax.adamw,
+    "optax.nadam": optax.nadam,
+    "optax.nadamw": optax.nadamw,
+    "optax.radam": optax.radam,
+    "optax.adamax": optax.adamax,
+    "optax.adamaxw": optax.adamaxw,
+}
+"""What makes the transformation that a dialect describes."""
+
 
 class AdamRun:
     """A jitted step: update and apply_updates. What changes is given to a new transformation, which takes over the state."""
 
-    dialects = ("optax.adam",)
+    dialects = tuple(MAKERS)
     x64: bool
 
     def __init__(self, case):
@@ -29,14 +40,15 @@ class AdamRun:
         jax.config.update("jax_enable_x64", self.x64)
         self.dtypes = {param.name: jnp.dtype(param.value.dtype) for param in case.params}
         self.groups = [dict(group.hyper) for group in case.groups]
+        self.dialect = case.dialect
         self.labels = tuple((param.name, param.group) for param in case.params)
         self.params = {param.name: jnp.asarray(param.value, self.dtypes[param.name]) for param in case.params}
-        self.optimizer_state = _transformation(*self._hyper()).init(self.params)
+        self.optimizer_state = _transformation(*self._settings()).init(self.params)
         if is_resumed(case):
             self._resume(case.params)
 
-    def _hyper(self):
-        return tuple(tuple(sorted(group.items())) for group in self.groups), self.labels
+    def _settings(self):
+        return self.dialect, tuple(tuple(sorted(group.items())) for group in self.groups), self.labels
 
     def _resume(self, params):
         def moment(array):
@@ -49,7 +61,7 @@ class AdamRun:
         for group, change in zip(self.groups, step.hyper):
             group.update(change)
         gradients = {name: self._gradient(name, gradient) for name, gradient in step.gradients.items()}
-        self.params, self.optimizer_state = _jitted(*self._hyper())(gradients, self.optimizer_state, self.params)
+        self.params, self.optimizer_state = _jitted(*self._settings())(gradients, self.optimizer_state, self.params)
 
     def _gradient(self, name, gradient):
         form = gradient_form(gradient)
@@ -72,15 +84,15 @@ class AdamRun:
 
 
 @lru_cache(maxsize=64)
-def _transformation(groups, labels):
-    """optax.adam, or where parameters fall into groups, one for each, which optax.partition puts together."""
-    adams = {index: optax.adam(**dict(group)) for index, group in enumerate(groups)}
-    return optax.partition(adams, dict(labels)) if len(adams) > 1 else adams[0]
+def _transformation(dialect, groups, labels):
+    """The optimizer, or where parameters fall into groups, one for each, which optax.partition puts together."""
+    optimizers = {index: MAKERS[dialect](**dict(group)) for index, group in enumerate(groups)}
+    return optax.partition(optimizers, dict(labels)) if len(optimizers) > 1 else optimizers[0]
 
 
 @lru_cache(maxsize=64)
-def _jitted(groups, labels):
-    transformation = _transformation(groups, labels)
+def _jitted(dialect, groups, labels):
+    transformation = _transformation(dialect, groups, labels)
 
     @jax.jit
     def step(gradients, state, params):

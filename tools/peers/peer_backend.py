@@ -1,10 +1,10 @@
-"""What the backends of the peers share: the claim of a route, and what a case will ask for, which a run must know before its first step.
+"""What the backends of the peers share: the claim of a route, and the properties of a case that a run must know before its first step.
 
 A backend is a file NAME_backend.py beside this one. It maps each way to use the framework, a route, to a class of runs:
 
     class LazyRun:
         dialects = ("paddle.Adam.lazy_mode",)
-        def __init__(self, case): ...    # raises Unsupported("reason") for what the framework has no way to do
+        def __init__(self, case): ...    # raises Unsupported("reason") for what the framework cannot do
         def step(self, step): ...
         def state(self): ...
 
