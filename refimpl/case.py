@@ -129,6 +129,9 @@ class Golden:
     layout: str = "contiguous"
 
 
+THEMES_FOR_FEW = ("half", "storage", "events")
+"""Themes of what few implementations have: their cases are only for those who claim it by name, or ask for them."""
+
 LAYOUTS = ("contiguous", "strided", "read-only", "fortran")
 KINDS = {"finite": 1, "nan": 2, "+inf": 4, "-inf": 8}
 """Kinds of a floating-point number, as bits of `Expected.allowed`."""

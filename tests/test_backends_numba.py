@@ -11,6 +11,7 @@ from refimpl.backends.reference import factory as reference
 from refimpl.case import Step
 from refimpl.dialects import dialects
 from refimpl.errors import InvalidGradient, InvalidHyper
+from refimpl.kernels import computes
 
 MOMENTS: dict[str, Any] = {"exp_avg": np.full((4, 3), 0.25, np.float32), "exp_avg_sq": np.full((4, 3), 0.5, np.float32), "step": 7}
 LAZY = "mindspore.LazyAdam"
@@ -44,7 +45,8 @@ def test_it_computes_what_the_reference_computes(name: str, layout: str) -> None
 
 def test_every_dialect_is_claimed_in_single_and_double_as_far_as_it_has_them() -> None:
     claimed = {name: claim.dtypes for name, claim in factory().dialects.items()}
-    assert claimed.keys() == dialects().keys()
+    assert claimed.keys() == {name for name, table in dialects().items() if computes(table.picks)}
+    assert dialects().keys() - claimed.keys() == {"torch.NAdam", "torch.RAdam", "torch.Adamax"}
     assert claimed["torch.SparseAdam"] == ("float32", "float64")
     assert claimed[LAZY] == ("float32",)
 

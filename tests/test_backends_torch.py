@@ -140,9 +140,9 @@ def test_errors_are_those_of_torch_and_leave_everything_as_it_was(made: Case, me
     assert outcome.message.startswith(message)
 
 
-def test_a_variant_claims_adam_alone() -> None:
+def test_a_variant_claims_the_optimizers_that_have_it() -> None:
     backend = factory(variant="fused")
-    assert list(backend.dialects) == ["torch.Adam"]
+    assert list(backend.dialects) == ["torch.Adam", "torch.AdamW"]
     assert backend.name == "torch fused"
     assert execute(backend, golden(SPARSE["duplicates"])).end is End.UNSUPPORTED
 

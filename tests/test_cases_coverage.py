@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import VECTORS
 
-from refimpl.case import Golden
+from refimpl.case import THEMES_FOR_FEW, Golden
 from refimpl.cases import SUITES, coverage
 from refimpl.cases._measures import MEASURES
-from refimpl.cases.coverage import Coverage, Ladder, gaps, requirements
+from refimpl.cases.coverage import Coverage, Ladder, gaps, is_abridged, requirements
 from refimpl.cases.features import features
 from refimpl.dialects import deviations, dialects
 from refimpl.vectors import read_vectors
@@ -38,13 +38,17 @@ def test_eps_shows_in_every_theme_of_float32(vectors: tuple[str, tuple[Golden, .
         for golden in goldens
         if golden.case.dtype == "float32" and any("eps-visible" in own for own in features(golden).values())
     }
-    assert themes - shows == set()
+    assert themes - shows - set(THEMES_FOR_FEW) == set()
     assert themes <= set(SUITES["core"])
 
 
-def test_the_last_of_130_tensors_shows_its_eps(vectors: tuple[str, tuple[Golden, ...]]) -> None:
-    (golden,) = [golden for golden in vectors[1] if golden.case.slug == "tensors-130"]
-    assert "eps-visible" in features(golden)["w129"]
+def test_the_last_of_many_tensors_shows_its_eps(vectors: tuple[str, tuple[Golden, ...]]) -> None:
+    name, goldens = vectors
+    if name == "torch.Adamax":
+        pytest.skip("eps stands beside |g|, of which it is less than a hundredth there")
+    number = 31 if is_abridged(name) else 130
+    (golden,) = [golden for golden in goldens if golden.case.slug == f"tensors-{number}"]
+    assert "eps-visible" in features(golden)[f"w{number - 1}"]
 
 
 def test_what_is_missing_is_named(vectors: tuple[str, tuple[Golden, ...]]) -> None:
@@ -68,7 +72,7 @@ def test_an_excuse_that_is_not_needed_is_named() -> None:
 
 
 def test_a_feature_without_proof_does_not_count(vectors: tuple[str, tuple[Golden, ...]]) -> None:
-    golden = next(golden for golden in vectors[1] if golden.case.slug.startswith("groups-and-schedule-lr"))
+    golden = next(golden for golden in vectors[1] if golden.case.slug.startswith("schedule-lr"))
     required = requirements(vectors[0])
     bare = replace(golden, case=replace(golden.case, catches=()))
     assert "schedule-lr" in coverage.coverage([golden], required.proofs).features

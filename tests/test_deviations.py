@@ -15,6 +15,10 @@ from refimpl.oracle import changes
 
 # Deviations that pick something else than a dialect and compute the same, each with the reason.
 SAME_NUMBERS = {
+    "torch.NAdam": dict.fromkeys(
+        ("correction-in-first-moment", "no-first-bias-correction"), "its look-ahead has corrections of its own, and leaves m uncorrected"
+    )
+} | {
     name: {"divides-by-beta1": "it divides by zero at beta1 = 0 alone, which the dialect refuses"}
     for name in ("mindspore.LazyAdam", "mindspore.LazyAdam.default-target", "mindspore.Adam")
 }

@@ -83,7 +83,7 @@ def test_an_alternative_that_does_not_exist_is_refused_with_its_place() -> None:
 def test_a_dialect_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(UsageError, match=r"no dialect 'torch\.Adama'") as caught:
         dialect("torch.Adama")
-    assert "torch.SparseAdam" in caught.value.hint
+    assert "torch.Adam " in caught.value.hint
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -73,7 +73,7 @@ def test_a_directory_explains_itself(vectors: Path) -> None:
         "torch.SparseAdam/eps.npz",
     }
     manifest = read_manifest(vectors)
-    assert (manifest.format, manifest.version, manifest.cases, manifest.expectations) == (2, "2", 4, True)
+    assert (manifest.format, manifest.version, manifest.cases, manifest.expectations) == (2, "3", 4, True)
     assert manifest.dialects == ["torch.SparseAdam"]
     assert manifest.themes == {"torch.SparseAdam/basics": 3, "torch.SparseAdam/eps": 1}
     assert manifest.roles == {"torch.SparseAdam": {"lr": "lr", "betas": ["beta1", "beta2"], "eps": "eps", "maximize": "switch"}}
@@ -308,7 +308,7 @@ MANIFESTS = {
     "roles of a dialect that is not there": ("roles:\n", "roles:\n  torch.Adam: {lr: lr}\n", "roles.torch.Adam: is there, and no file"),
     "expectations that are not there": ("expectations: true", "expectations: false", "MANIFEST.yaml: expectations: is false"),
     "expectations that are a word": ("expectations: true", "expectations: maybe", "expectations: 'maybe' is not of type boolean"),
-    "version that is no version": ('version: "2"', "version: latest", "version: 'latest' does not match"),
+    "version that is no version": ('version: "3"', "version: latest", "version: 'latest' does not match"),
     "a billion counted": ("torch.SparseAdam/eps: 1", f"torch.SparseAdam/eps: {'9' * 4000}", "is above 1000000"),
     "roles that nest": ("betas: [beta1, beta2]", "betas: [[beta1], beta2]", "roles.torch.SparseAdam.betas"),
     "path outside": ("torch.SparseAdam/basics.yaml", '"../basics.yaml"', "does not match"),

@@ -141,8 +141,8 @@ class Marking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.table, name)
 
-    def resolve(self, settings: Mapping[str, Any], deviations: tuple[Deviation, ...] = ()) -> tuple[Hyper, Picks]:
-        hyper, picks = self.table.resolve(settings, deviations)
+    def resolve(self, settings: Mapping[str, Any], deviations: tuple[Deviation, ...] = (), grad_scale: float = 1.0) -> tuple[Hyper, Picks]:
+        hyper, picks = self.table.resolve(settings, deviations, grad_scale)
         marked: dict[str, Any] = {self.role: Marked(getattr(hyper, self.role))}
         return replace(hyper, **marked), picks
 

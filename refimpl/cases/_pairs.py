@@ -117,6 +117,8 @@ def _param(
 def _hyper(builder: CaseBuilder, plan: Plan, index: int) -> dict[str, Any]:
     """The hyper-parameters of a group; in the second, switches that may differ are off."""
     changes: dict[str, Any] = dict(BASE)
+    if builder.has("weight_decay"):
+        changes["weight_decay"] = 0.0  # whatever the default is: the decay is a feature of its own
     for claim in sorted(closure(plan.claims)):
         setting = SETTINGS[claim]
         changes |= {role: values[index] for role, values in dict(setting.by_group).items()}

@@ -59,7 +59,7 @@ MOST_CLAIMS = 5
 class Plan:
     """One case: its claimed features, dtype and layout, and per parameter the form of its gradients and what else they have.
 
-    A second form among the traits is that of the last gradient.
+    A second form among the traits is that of the last gradient. decay: the feature that a weight decay is.
     """
 
     claims: tuple[str, ...]
@@ -67,10 +67,12 @@ class Plan:
     layout: str
     forms: tuple[str, ...]
     traits: tuple[frozenset[str], ...]
+    decay: str = "weight-decay"
 
     def features(self) -> list[frozenset[str]]:
         """The features of each parameter that the claimed ones hold for: with groups, of those in the first."""
-        shared = {*closure(self.claims), self.dtype, self.layout, "eps-visible"} - {"contiguous"}
+        whole = {self.decay if name == "weight-decay" else name for name in closure(self.claims)}
+        shared = {*whole, self.dtype, self.layout, "eps-visible"} - {"contiguous"}
         shared |= {"several"} if len(self.forms) > 1 else set()
         in_first_group = [k for k in range(len(self.forms)) if "groups" not in self.claims or k % 2 == 0]
         return [frozenset(shared | {self.forms[k]} | self.traits[k]) for k in in_first_group]
@@ -176,7 +178,8 @@ class _Search:
         chance = self.rng.random
         count = 3 if "groups" in claims else 1 + (chance() < 0.5)
         layout = ("contiguous", *LAYOUTS)[int(chance() * 4)]
-        return Plan(claims, dtype, layout, (form,) * count, tuple(self._traits(form, claims) for _ in range(count)))
+        decay = "weight-decay" if "weight-decay" in self.required.features else "decoupled-decay"
+        return Plan(claims, dtype, layout, (form,) * count, tuple(self._traits(form, claims) for _ in range(count)), decay)
 
     def _traits(self, form: str, claims: tuple[str, ...]) -> frozenset[str]:
         chance = self.rng.random
@@ -186,4 +189,6 @@ class _Search:
         return frozenset(drawn + others)  # a second form without claims: a backend that lacks it loses no other pair
 
     def _allowed(self, name: str, claims: tuple[str, ...]) -> bool:
+        if name == "late" and {"resume", "schedule-betas"} <= set(claims):
+            return False  # the betas would first change where every bias correction is 1
         return name in self.required.features and all(frozenset({name, claim}) not in self.required.excused for claim in closure(claims))

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..backends import BackendRun, Capabilities, judge_program, read_results, run_backend
 from ..backends.features import CLAIMED_BY_NAME, dtypes_of, needed_features
 from ..backends.outcome import Outcome
-from ..case import Case, Golden
+from ..case import THEMES_FOR_FEW, Case, Golden
 from ..common.cli import say
 from ..errors import RefimplError, UsageError, did_you_mean
 from ..vectors import Vectors, read_manifest, read_vectors, write_inputs
@@ -110,18 +110,14 @@ def _words(capabilities: Capabilities) -> tuple[str, ...]:
 
 def _without_unclaimed(vectors: Vectors, options: argparse.Namespace, is_claimed: Callable[[Case, str], bool]) -> Vectors:
     """The vectors without those that need something of CLAIMED_BY_NAME that is neither claimed nor asked for by their theme."""
-    if any(theme in glob for glob in options.case for theme in THEMES_BY_NAME):
+    if any(theme in glob for glob in options.case for theme in THEMES_FOR_FEW):
         return vectors
 
     def is_for_all(case: Case) -> bool:
         return all(is_claimed(case, need) for need in (*needed_features(case), *dtypes_of(case)) if need in CLAIMED_BY_NAME)
 
     kept = tuple(golden for golden in vectors if is_for_all(golden.case))
-    return Vectors(kept, tuple((id, reason) for id, reason in vectors.unreadable if id.split("/")[-2] not in THEMES_BY_NAME))
-
-
-THEMES_BY_NAME = ("half", "storage", "events")
-"""The themes of these cases."""
+    return Vectors(kept, tuple((id, reason) for id, reason in vectors.unreadable if id.split("/")[-2] not in THEMES_FOR_FEW))
 
 
 def _program(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:

@@ -147,21 +147,26 @@ def update_rows(
         return
     old = state.take(merged.rows)
     new, change, parts = advance(a, old, merged, picks, s, forms)
-    ways = [(old.p - along_g) - along_m for along_g, along_m in parts]
-    if Move.WHOLE in forms.move or not (parts or "p" in old.kept_in):
-        if undecayed is not None and Shrink.WITH_CHANGE in forms.shrink:
-            p = undecayed[merged.rows]
-            ways.insert(0, p - (change + (p * s.weight_decay) * s.lr))
-        if undecayed is None or forms.shrink != (Shrink.WITH_CHANGE,):
-            ways.insert(0, old.p - change)
-    if Move.NARROWED in forms.move and "p" in old.kept_in:
-        ways.append(old.p - a.store(change, old.kept_in["p"]))
-    new.p = a.join(ways)
+    new.p = moved(a, old, change, parts, None if undecayed is None else undecayed[merged.rows], s, forms)
     if picks.update is Update.TWICE:
         new.p = new.p - change
     if picks.touch is Touch.MOMENTS_OF_ALL:
         new.p[merged.stored :] = old.p[merged.stored :]
     state.put(a, merged.rows, new)
+
+
+def moved(a: Arithmetic, old: State, change: Number, parts: Parts, undecayed: Number | None, s: Scalars, forms: Forms) -> Number:
+    """p - change, in every form that may be used. undecayed: p before a decoupled decay, where the change may take the decay in."""
+    ways = []
+    if Move.WHOLE in forms.move or not (parts or "p" in old.kept_in):
+        if undecayed is None or forms.shrink != (Shrink.WITH_CHANGE,):
+            whole = old.p - change
+            ways.append(whole)
+        if undecayed is not None and Shrink.WITH_CHANGE in forms.shrink:
+            ways.append(undecayed - (change + (undecayed * s.weight_decay) * s.lr))
+    if Move.NARROWED in forms.move and "p" in old.kept_in:
+        ways.append(old.p - a.store(change, old.kept_in["p"]))
+    return a.join([*ways, *((old.p - along_g) - along_m for along_g, along_m in parts)])
 
 
 def update_from_old_state(a: Arithmetic, state: State, merged: Merged, picks: Picks, s: Scalars, forms: Forms) -> None:

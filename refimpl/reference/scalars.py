@@ -96,12 +96,12 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     divisors = _mistakes.CORRECTIONS.get(picks.bias, _as_they_are)
     correction1, correction2 = divisors(c1 if corrects_m else one, c2 if corrects_v else one, one)
     root2 = altered(a, "root2", a.sqrt(correction2))
+    step = altered(a, "step", lr / correction1)
+    hat_step = altered(a, "step", lr * root2 / correction1)
     old, new = look_ahead(a, hyper, picks, beta1, c1, t)
     rho, rectifier = (one, one) if picks.rectification is Rectification.NONE else rectification(a, settings["one_minus_beta2"], power2, t)
     if picks.rectification is Rectification.UNROOTED:
         rectifier = rectifier * rectifier
-    step = altered(a, "step", lr / correction1)
-    hat_step = altered(a, "step", lr * root2 / correction1)
     decay_lr = lr if hyper.decay_lr is None else a.scalar(hyper.decay_lr)
     decay = DECAY_RATE[picks.decay_rate](settings["weight_decay"], decay_lr, hat_step)
     of_step = {
@@ -183,7 +183,7 @@ class _Products:
         known = _known_products(self)
         while len(known) <= min(t, vanishes):
             known.append(self.multiplied(known[-1], len(known)))
-        return known[t] if t <= vanishes else self.a.from_zero_to(known[vanishes])
+        return known[max(t, 0)] if t <= vanishes else self.a.from_zero_to(known[vanishes])
 
 
 @lru_cache(maxsize=64)
