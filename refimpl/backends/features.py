@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from ..case import MASTER, Case
 from ..dialects import Parameter, dialects
 from ..gradients import gradient_form
+from ..reference import scheduled
 
 
 def _has_form(form: str) -> Callable[[Case], bool]:
@@ -35,6 +36,20 @@ def _sets(role: str, idle: float) -> Callable[[Case], bool]:
     return lambda case: any(role in parameter.roles and value != idle for parameter, value in _hypers(case))
 
 
+def _decays_without_switch(case: Case) -> bool:
+    """Whether a weight decay is what the dialect has without a switch: a claim may be of the decoupled decay alone."""
+    if case.dialect not in dialects("full"):
+        return False
+    parameters = dialects("full")[case.dialect].parameters
+    decays = [name for name, parameter in parameters.items() if "weight_decay" in parameter.roles]
+    switches = [name for name, parameter in parameters.items() if "decay" in parameter.when_true]
+    return any(
+        any(hyper.get(name, 0) != 0 for name in decays) and not any(hyper.get(name) for name in switches)
+        for hypers in scheduled(case)
+        for hyper in hypers
+    )
+
+
 FEATURES: dict[str, Callable[[Case], bool]] = {
     "rows": _has_form("rows"),
     "elements": _has_form("elements"),
@@ -47,7 +62,7 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "nesterov": _switches("direction"),
     "centralization": _switches("centralization"),
     "decoupled_weight_decay": _switches("decay"),
-    "weight_decay": _sets("weight_decay", 0),
+    "weight_decay": _decays_without_switch,
     "loss_scale": _sets("loss_scale", 1),
     "grad_scale": lambda case: any(step.grad_scale != 1.0 for step in case.steps),
     "found_inf": lambda case: any(step.found_inf for step in case.steps),
@@ -58,9 +73,9 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
 """Feature to whether a case needs it.
 
 rows, elements, dense: a gradient of this form; groups: more than one group; schedule: a hyper-parameter that changes between
-steps; resume: a start from moments or a step count; grad_scale, found_inf, reload: a
-step that has these (see Step); mixed: arrays of one parameter in different dtypes; master: a copy of a parameter
-in a wider dtype; the others: the switch is on, or the number is not idle, somewhere.
+steps; resume: a start from moments or a step count; weight_decay: one that no switch has made decoupled; grad_scale, found_inf,
+reload: a step that has these (see Step); mixed: arrays of one parameter in different dtypes; master: a copy of a parameter in a wider
+dtype; the others: the switch is on, or the number is not idle, somewhere.
 """
 
 

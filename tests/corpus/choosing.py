@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from refimpl.case import Golden
+from refimpl.case import THEMES_FOR_FEW, Golden
 
 from .running import Judged
 from .table import Row
@@ -27,7 +27,11 @@ def by_turns(goldens: Sequence[Golden], number: int, key: Callable[[Golden], Any
 
 
 def mattering(row: Row, goldens: Sequence[Golden], asked: int, others: int, dearest: int) -> list[Golden]:
-    """So many of the cases that the row asks for and of the others. dearest: the largest cost of a case that the row does not ask for."""
+    """So many of the cases that the row asks for and of the others. dearest: the largest cost of a case that the row does not ask for.
+
+    The themes of what few implementations have are left out: no row claims it.
+    """
+    goldens = [golden for golden in goldens if golden.case.theme not in THEMES_FOR_FEW]
     cheap = [golden for golden in goldens if cost(golden) <= dearest]
     if row.cases == ("*",):
         return by_turns(cheap, asked)
