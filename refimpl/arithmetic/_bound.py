@@ -93,7 +93,11 @@ class Bound:
             # which is at most |x| + e. Floats of one format are multiples of its smallest: without flushing a sum never underflows.
             added = added + np.where(magnitude - 2 * e < rounding.flush, np.minimum(rounding.flush, magnitude), 0.0)
         if self.has_zeros() or other.has_zeros():
-            added = np.where(self.is_zero() | other.is_zero(), 0.0, added)  # a sum with an exact zero is exact
+            # A sum with an exact zero is exact. A scalar that the format does not hold may still be wide, and is then rounded here,
+            # which among the subnormals is off by the smallest of them.
+            wide = other.x.size == 1 and other.e.any()
+            zero = self.is_zero()
+            added = np.where(other.is_zero(), 0.0, np.where(zero, added + rounding.underflow if wide else 0.0, added))
         e += added
         return settled(x, e, rounding, in_range)
 

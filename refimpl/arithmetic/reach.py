@@ -141,7 +141,10 @@ class Set:
         down = _either(self.may_be_negative() & positive, self.may_be_positive() & negative)
         plus = _either(self.plus & positive, self.minus & negative, by_zero & up)
         minus = _either(self.minus & positive, self.plus & negative, by_zero & down)
-        safe = [where(by_zero, self.system.numbers.of(np.ones(other.shape)), end) for end in (other.lo, other.hi)]
+        # An end that is zero gives no finite quotient; those of the other end are the smallest in magnitude.
+        ones = self.system.numbers.of(np.ones(other.shape))
+        nonzero = [where(end.m == 0, opposite, end) for end, opposite in ((other.lo, other.hi), (other.hi, other.lo))]
+        safe = [where(end.m == 0, ones, end) for end in nonzero]
         ends = [a / b for a in (self.lo, self.hi) for b in safe]
         lo, hi = reduce(smaller, ends), reduce(larger, ends)
         unbounded = self.system.numbers.of(np.full(np.broadcast_shapes(self.shape, other.shape), np.inf))
