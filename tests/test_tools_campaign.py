@@ -23,7 +23,7 @@ def campaign(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(__import__("sys").modules, "campaign", module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "BATCH", 5)  # one case per dialect
+    monkeypatch.setattr(module, "BATCH", len(dialects()))  # one case per dialect
     monkeypatch.setattr(module, "SIZES", (module.Size(4, 16, 2),))
     monkeypatch.setattr(module.multiprocessing, "get_context", lambda method: _InThisProcess)
     return module

@@ -14,15 +14,17 @@ from .roundings import INFLATE, Rounding, leading_power
 class Bound:
     """A tensor (x, e): x of shape (rows, width) in double, e of shape (classes, rows, width), or (1, 1) where it was a scalar.
 
-    factor: the size of a scalar that is a power of two in every computation; is_one: whether it is a constant 1, not a result.
+    factor: the size of a scalar that is a power of two in every computation; is_one: whether it is a constant 1, not a result;
+    is_scalar: whether it is a scalar that met the tensors.
     made: cached results of operations on this tensor, since the forms of a stage share half of all operations; changes: how often
     rows were assigned to, which invalidates the cached results.
     """
 
-    __slots__ = ("changes", "e", "factor", "is_one", "made", "rounding", "x")
+    __slots__ = ("changes", "e", "factor", "is_one", "is_scalar", "made", "rounding", "x")
 
     def __init__(self, x: Array, e: Array, rounding: Rounding, factor: float | None = None, is_one: bool = False) -> None:
         self.x, self.e, self.rounding, self.factor, self.is_one = x, e, rounding, factor, is_one
+        self.is_scalar = False
         self.made: dict[tuple[str, int], tuple[Bound | None, int, Bound]] = {}
         self.changes = 0
 
@@ -95,7 +97,7 @@ class Bound:
         if self.has_zeros() or other.has_zeros():
             # A sum with an exact zero is exact. A scalar that the format does not hold may still be wide, and is then rounded here,
             # which among the subnormals is off by the smallest of them.
-            wide = other.x.size == 1 and other.e.any()
+            wide = other.is_scalar and other.e.any()
             zero = self.is_zero()
             added = np.where(other.is_zero(), 0.0, np.where(zero, added + rounding.underflow if wide else 0.0, added))
         e += added

@@ -76,7 +76,7 @@ class Bounded:
             e = (known, known, *e[2:])
         errors = np.array(tuple(accumulate(e, max))).reshape(-1, 1, 1)
         met = settled(np.full((1, 1), x), errors, self.tensors, abs(x) + 2 * max(e) <= self.format.max)
-        met.factor, met.is_one = scalar.factor(), scalar.raw == 1
+        met.factor, met.is_one, met.is_scalar = scalar.factor(), scalar.raw == 1, True
         return met
 
     def load(self, array: Array) -> Number:
