@@ -51,7 +51,7 @@ def test_every_dialect_and_class_has_a_row_and_the_file_holds_the_same(
     campaign: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "campaign.json"
-    assert campaign.main(["--element-steps", "1", "--seed", "2", "--json", str(report)]) == 0
+    assert campaign.main(["--element-steps", "1", "--seed", "7", "--json", str(report)]) == 0
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
     rows = [(name, numerics_class) for name in dialects() for numerics_class in CLASSES]
