@@ -6,7 +6,7 @@ for `refimpl_case` (it runs once per vector) and `refimpl_judge`. Nothing of ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .backends import BackendRun
+    from .backends import BackendRun, Capabilities
     from .backends.outcome import Outcome
     from .case import Golden
     from .judging.verdict import CaseVerdict, Report
@@ -107,7 +107,8 @@ class Vectors:
         dialects = self.config.getoption("refimpl_dialect") or list(claimed)
         group = Group.from_parent(session, name="refimpl", nodeid="refimpl")
         items += [
-            VectorItem.from_parent(group, name=golden.case.id, golden=golden, vectors=self) for golden in _read(self.config, dialects)
+            VectorItem.from_parent(group, name=golden.case.id, golden=golden, vectors=self)
+            for golden in _read(self.config, dialects, claims=claimed)
         ]
 
     def pytest_unconfigure(self) -> None:
@@ -181,7 +182,13 @@ def _directory(config: pytest.Config) -> Path:
     return Path(named) if named else here()
 
 
-def _read(config: pytest.Config, dialects: list[str] | None = None, cases: list[str] | None = None) -> list[Golden]:
+def _read(
+    config: pytest.Config,
+    dialects: list[str] | None = None,
+    cases: list[str] | None = None,
+    claims: Mapping[str, Capabilities] | None = None,
+) -> list[Golden]:
+    from .checking.claimed import claimed_by_name, without_unclaimed
     from .dialects import dialect
     from .vectors import read_manifest
     from .vectors.selection import select
@@ -192,7 +199,9 @@ def _read(config: pytest.Config, dialects: list[str] | None = None, cases: list[
     _told(lambda: [dialect(name) for name in asked])  # a misspelt name would silently select nothing
     selected = [name for name in asked if name in there]
     globs = cases or config.getoption("refimpl_case")
-    return list(_told(lambda: select(directory, selected, globs)).goldens) if selected else []
+    if not selected:
+        return []
+    return list(without_unclaimed(_told(lambda: select(directory, selected, globs)), globs, claimed_by_name(claims or {})).goldens)
 
 
 def _told(make: Callable[[], Any]) -> Any:
@@ -229,7 +238,7 @@ def _conclude(
         pytest.skip(verdict.reason)
     report: Report = Report("", "", "", required, "", (verdict,), environment=environment)
     causes = diagnose([golden], [outcome], [verdict], required)
-    names = [" with ".join(cause.deviations) for cause in causes] + [other for cause in causes for other in cause.also]
+    names = [cause.name for cause in causes] + [other for cause in causes for other in cause.also]
     told = [f"  the numbers are those of: {', '.join(names)}"] if names else []
     known = waiver is not None and (not waiver.deviation or waiver.deviation in names)
     raise (KnownFailure if known else VectorFailure)("\n".join([*failure(verdict, report), *told]))

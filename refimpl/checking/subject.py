@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..backends import BackendRun, Capabilities, judge_program, read_results, run_backend
-from ..backends.features import CLAIMED_BY_NAME, dtypes_of, needed_features
+from ..backends import BackendRun, judge_program, read_results, run_backend
 from ..backends.outcome import Outcome
-from ..case import THEMES_FOR_FEW, Case, Golden
+from ..case import Golden
 from ..common.cli import say
 from ..errors import RefimplError, UsageError, did_you_mean
 from ..vectors import Vectors, read_manifest, read_vectors, write_inputs
 from ..vectors.selection import ReadAhead, select
+from .claimed import claimed_by_name, without_unclaimed
 from .options import PER_CASE, PER_PROGRAM
 
 
@@ -45,7 +45,7 @@ def judged(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[
     elif options.results is not None:
         written = {f"{file.parent.name}/{file.stem}" for file in options.results.glob("*/*.npz")}
         vectors = _selected(options, options.dialect, last_failed)
-        vectors = _without_unclaimed(vectors, options, lambda case, need: case.id.rpartition("/")[0] in written)
+        vectors = without_unclaimed(vectors, options.case, lambda theme, need: theme in written)
         yield Judged(f"results in {options.results}", "", vectors, read_results(options.results, vectors))
     else:  # a list of the vectors of any dialect
         yield Judged("", "", _selected(options, options.dialect, last_failed), ())
@@ -73,7 +73,7 @@ def _backend(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterato
     read = _read_ahead(options)
     with run_backend(options.backend, goldens, options.device, dict(options.option), timeout, options.jobs, options.python) as run:
         vectors = _claimed(options, run.name, tuple(run.dialects), last_failed, read)
-        vectors = _without_unclaimed(vectors, options, lambda case, need: need in _words(run.dialects[case.dialect]))
+        vectors = without_unclaimed(vectors, options.case, claimed_by_name(run.dialects))
         goldens += vectors
         yield Judged(run.name, run.version, vectors, run, run=run)
 
@@ -104,24 +104,8 @@ def _claimed(
     return _selected(options, wanted, last_failed, read) if wanted else Vectors(())
 
 
-def _words(capabilities: Capabilities) -> tuple[str, ...]:
-    return (*capabilities.dtypes, *capabilities.features)
-
-
-def _without_unclaimed(vectors: Vectors, options: argparse.Namespace, is_claimed: Callable[[Case, str], bool]) -> Vectors:
-    """The vectors without those that need something of CLAIMED_BY_NAME that is neither claimed nor asked for by their theme."""
-    if any(theme in glob for glob in options.case for theme in THEMES_FOR_FEW):
-        return vectors
-
-    def is_for_all(case: Case) -> bool:
-        return all(is_claimed(case, need) for need in (*needed_features(case), *dtypes_of(case)) if need in CLAIMED_BY_NAME)
-
-    kept = tuple(golden for golden in vectors if is_for_all(golden.case))
-    return Vectors(kept, tuple((id, reason) for id, reason in vectors.unreadable if id.split("/")[-2] not in THEMES_FOR_FEW))
-
-
 def _program(options: argparse.Namespace, last_failed: Sequence[str]) -> Iterator[Judged]:
-    vectors = _without_unclaimed(_selected(options, options.dialect, last_failed), options, lambda case, need: False)
+    vectors = without_unclaimed(_selected(options, options.dialect, last_failed), options.case, claimed_by_name({}))
     if options.list:
         yield Judged(options.program, "", vectors, ())
         return
