@@ -92,7 +92,7 @@ def test_a_failing_case_has_the_same_causes_alone_and_among_all(row: Row, core: 
 
 def names(cause: Diagnosis) -> set[str]:
     """The name of a cause, and those of the others that give the same numbers."""
-    return {" with ".join(cause.deviations), *cause.also}
+    return {cause.name, *cause.also}
 
 
 def test_every_fault_of_the_evidence_is_a_row() -> None:

@@ -117,7 +117,7 @@ def _run_route(peer: Peer, route: str, environment: Environment, options: argpar
         vectors = make_vectors(dialect, WORK / "vectors")
         report = reports[dialect] = run_route(peer, route, dialect, environment, vectors)
         counts = ", ".join(f"{report.count(status)} {status.value}" for status in Status if report.count(status))
-        causes = ", ".join(" with ".join(cause.deviations) for cause in report.diagnoses)
+        causes = ", ".join(cause.name for cause in report.diagnoses)
         print(to_text(report, verbose=True) if options.verbose else f"{peer.id} {route} {dialect}: {counts}; attained {report.attained}")
         if causes and not options.verbose:
             print(f"  {causes}")

@@ -125,7 +125,7 @@ def _theme(verdicts: Sequence[CaseVerdict], report: Report) -> dict[str, Any]:
     ids = {verdict.case_id for verdict in verdicts if verdict.status is Status.FAILED}
     causes = Tally[str]()
     for diagnosis in report.diagnoses:  # a cause that holds under two conditions is two diagnoses of one name
-        causes[_cause(diagnosis)] += len(ids.intersection(diagnosis.cases))
+        causes[diagnosis.name] += len(ids.intersection(diagnosis.cases))
     causes["rounding"] = sum(entry.status is Status.FAILED and entry.attained is not None for entry in verdicts)
     attained = {array: _attained([entry.attained for entry in arrays if entry.array == array]) for array in ARRAYS}
     furthest = {array: ratio for array in ARRAYS if (ratio := worst(arrays, array, report.required)) is not None}
@@ -147,14 +147,10 @@ def _rounded(ratio: float) -> float:
     return float(f"{ratio:.3g}")
 
 
-def _cause(diagnosis: Diagnosis) -> str:
-    return " with ".join(diagnosis.deviations)
-
-
 def _deviation(diagnosis: Diagnosis, by_id: Mapping[str, CaseVerdict]) -> dict[str, Any]:
     """A named cause, and the case that shows it: the first of those that it explains."""
     return {
-        "id": _cause(diagnosis),
+        "id": diagnosis.name,
         "about": diagnosis.about,
         "cases": len(diagnosis.cases),
         "first": list(diagnosis.cases[:FIRST]),

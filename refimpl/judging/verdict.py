@@ -79,6 +79,10 @@ class Diagnosis:
     also: tuple[str, ...] = ()
     family: str = "picks"
 
+    @property
+    def name(self) -> str:
+        return " with ".join(self.deviations)
+
 
 @dataclass(frozen=True)
 class CaseVerdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..common.text import counted, printable
 from ..judging.verdict import CaseVerdict, Report, Status
-from .conclusion import FAILURES, cause_name, conclude, count, grouped
+from .conclusion import FAILURES, conclude, count, grouped
 from .mismatch import place_and_facts
 
 SHOWN = 10
@@ -46,7 +46,7 @@ def _summary(report: Report, failures: list[CaseVerdict]) -> str:
     for name, verdicts in grouped(report.verdicts, "dialect").items():
         lines.append(_row(name, *(str(count(verdicts, status)) for status in Status)))
     for diagnosis in report.diagnoses:
-        cause = f"{cause_name(diagnosis)}: {diagnosis.about} ({counted(len(diagnosis.cases), 'failure')})"
+        cause = f"{diagnosis.name}: {diagnosis.about} ({counted(len(diagnosis.cases), 'failure')})"
         lines += ["", f"**Cause** {_cell(cause)}"]
     if failures:
         lines += ["", "| failing case | first outside its bound |", "|---|---|"]

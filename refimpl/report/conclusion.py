@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..case import ARRAYS
 from ..common.text import counted, listed
 from ..errors import HARNESS_FAILED, NOT_CONFORMANT, OK
-from ..judging.verdict import OF_RUNS, CaseVerdict, Diagnosis, Report, Status
+from ..judging.verdict import OF_RUNS, CaseVerdict, Report, Status
 
 FAILURES = (Status.FAILED, Status.ERROR)
 
@@ -28,10 +28,6 @@ def grouped(verdicts: Iterable[CaseVerdict], by: str) -> dict[str, list[CaseVerd
 def count(verdicts: Iterable[CaseVerdict], *statuses: Status) -> int:
     """How many of the verdicts have one of these statuses."""
     return sum(verdict.status in statuses for verdict in verdicts)
-
-
-def cause_name(diagnosis: Diagnosis) -> str:
-    return " with ".join(diagnosis.deviations)
 
 
 @dataclass(frozen=True)
@@ -187,7 +183,7 @@ def _causes(report: Report) -> Iterator[str]:
     explained = {case for diagnosis in of_numbers for case in diagnosis.cases}
     failures = {verdict.case_id for verdict in report.verdicts if verdict.is_numeric_failure and not verdict.attained} | explained
     named = len(explained) >= ENOUGH * len(failures)
-    causes = [cause_name(diagnosis) for diagnosis in [*of_runs, *(of_numbers if named else [])]]
+    causes = [diagnosis.name for diagnosis in [*of_runs, *(of_numbers if named else [])]]
     if causes:
         yield f"cause: {listed(list(dict.fromkeys(causes)))}"
     if failures and not named:

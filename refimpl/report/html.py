@@ -16,7 +16,7 @@ from ..common.html import environment, page, read
 from ..dialects import Deviation, deviations, dialects
 from ..judging.verdict import CaseVerdict, Diagnosis, Mismatch, Profile, Report, Status
 from ._plots import over_elements, over_steps
-from .conclusion import FAILURES, cause_name, conclude, count, grouped
+from .conclusion import FAILURES, conclude, count, grouped
 from .mismatch import explain_command, place, rerun_command, worst
 
 TONE = {0: "good", 1: "bad", 3: "fair"}
@@ -118,7 +118,7 @@ class Cause:
 def _cause(number: int, diagnosis: Diagnosis) -> Cause:
     known = tuple(deviations()[id] for id in diagnosis.deviations if id in deviations())
     changes = tuple(change for deviation in known for change in _changes(deviation, diagnosis))
-    return Cause(f"cause-{number}", cause_name(diagnosis), diagnosis, known, changes)
+    return Cause(f"cause-{number}", diagnosis.name, diagnosis, known, changes)
 
 
 def _changes(deviation: Deviation, diagnosis: Diagnosis) -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..case import ALWAYS_KEPT, ARRAYS
 from ..common.text import WIDTH, counted, first_few, joined, paragraph, printable, ratio
 from ..judging.verdict import CaseVerdict, Diagnosis, Report, Status
-from .conclusion import FAILURES, cause_name, conclude, count, grouped
+from .conclusion import FAILURES, conclude, count, grouped
 from .mismatch import explain_command, facts, place, rerun_command, worst
 
 SHOWN = 5
@@ -111,7 +111,7 @@ def evidence(verdicts: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosis], le
 
 
 def _cause(diagnosis: Diagnosis) -> Iterator[str]:
-    yield from paragraph(f"CAUSE {cause_name(diagnosis)}: {diagnosis.about}", "", "  ")
+    yield from paragraph(f"CAUSE {diagnosis.name}: {diagnosis.about}", "", "  ")
     yield from paragraph(f"explains {counted(len(diagnosis.cases), 'failure')}: {first_few(diagnosis.cases)}", "  ", "    ")
     if diagnosis.also:
         yield from paragraph(f"these cases cannot tell it from {first_few(diagnosis.also)}", "  ", "    ")

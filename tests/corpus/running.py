@@ -95,7 +95,7 @@ def naming(judged: Judged, answer: Answer, diagnoses: Sequence[Diagnosis]) -> Na
     """The last line compared with the row's answer. A cause that the answer does not allow is WRONG, however small its part."""
     failing = {verdict.case_id for verdict in judged.failing}
     explained = {case for diagnosis in diagnoses for case in diagnosis.cases}
-    causes = tuple(" with ".join(diagnosis.deviations) for diagnosis in diagnoses)
+    causes = tuple(diagnosis.name for diagnosis in diagnoses)
     if len(explained & failing) < NAMED_SHARE * len(failing):
         reasons = " ".join(verdict.reason for verdict in judged.failing)
         return Naming("right" if answer.none or (answer.reason and re.search(answer.reason, reasons)) else "none", ())
