@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from .gradients import Array, Gradients
+from .gradients import Array, Gradients, values_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,21 +86,15 @@ class Case:
 
     @cached_property
     def computed_in(self) -> str:
-        """The widest format of any array: what a step computes in, or wider."""
-        return "float32" if self.dtypes == set(HALF) else min(self.dtypes, key=WIDEST_FIRST.index)
+        """The widest format of any array of the first parameter: what a step computes in, or wider."""
+        formats = self.formats(self.params[0]) if self.params else {self.dtype}
+        return "float32" if formats == set(HALF) else min(formats, key=WIDEST_FIRST.index)
 
-    @cached_property
-    def dtypes(self) -> set[str]:
-        """The formats of all arrays: the state, master copies and gradients."""
-        return {self.dtype, *(dtype for param in self.params for dtype in param.dtypes.values()), *self._gradient_dtypes()}
-
-    def _gradient_dtypes(self) -> Iterator[str]:
-        gradients = (gradient for step in self.steps for gradient in step.gradients.values() if gradient is not None)
-        for gradient in gradients:
-            values = getattr(gradient, "values", getattr(gradient, "data", gradient)) if not isinstance(gradient, np.ndarray) else gradient
-            dtype = str(getattr(values, "dtype", ""))
-            if dtype in WIDEST_FIRST:
-                yield dtype
+    def formats(self, param: Param) -> set[str]:
+        """The dtypes of the arrays of a parameter: its state, a master copy and its gradients."""
+        gradients = (step.gradients.get(param.name) for step in self.steps)
+        dtypes = {str(values_of(gradient).dtype) for gradient in gradients if gradient is not None}
+        return {str(param.value.dtype), *param.dtypes.values(), *(dtypes & set(WIDEST_FIRST))}
 
 
 @dataclass(frozen=True, eq=False)

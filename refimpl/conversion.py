@@ -266,9 +266,14 @@ LONGEST = 2_000_000
 """Products in float32 are looked up to about this many: those of a beta of 0.9999 vanish after 900,000."""
 
 
-def _momentum_product(t: int, numbers: Hyper) -> float:
-    momenta = (numbers.beta1 * (1.0 - 0.5 * 0.96 ** (k * numbers.momentum_decay)) for k in range(1, t + 1))
-    return float(math.prod(momenta))
+def momentum_product(beta1: float, momentum_decay: float, t: int) -> float:
+    """NAdam's mu(1)...mu(t), where mu(k) = beta1 (1 - 0.96^(k momentum_decay)/2), in double."""
+    product = 1.0
+    for k in range(1, t + 1):
+        product *= beta1 * (1.0 - 0.5 * 0.96 ** (k * momentum_decay))
+        if product == 0.0:  # it stays so, and t may be in the millions
+            break
+    return product
 
 
 OF_COUNT: Mapping[str, Callable[[int, Hyper], float]] = {
@@ -277,7 +282,7 @@ OF_COUNT: Mapping[str, Callable[[int, Hyper], float]] = {
     "beta2^t": lambda t, numbers: numbers.beta2**t,
     "beta1^(t+1)": lambda t, numbers: numbers.beta1 ** (t + 1),
     "beta2^(t+1)": lambda t, numbers: numbers.beta2 ** (t + 1),
-    "mu(1)...mu(t)": _momentum_product,
+    "mu(1)...mu(t)": lambda t, numbers: momentum_product(numbers.beta1, numbers.momentum_decay, t),
     "0.96^t": lambda t, numbers: 0.96**t,
     "t beta2^t/(1-beta2^t)": lambda t, numbers: t * numbers.beta2**t / (1.0 - numbers.beta2**t) if t else 1.0,
 }

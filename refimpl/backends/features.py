@@ -67,7 +67,7 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "grad_scale": lambda case: any(step.grad_scale != 1.0 for step in case.steps),
     "found_inf": lambda case: any(step.found_inf for step in case.steps),
     "reload": lambda case: any(step.reload for step in case.steps),
-    "mixed": lambda case: len(case.dtypes) > 1,
+    "mixed": lambda case: any(len(case.formats(param)) > 1 for param in case.params),
     "master": lambda case: any(MASTER in param.dtypes for param in case.params),
 }
 """Feature to whether a case needs it.

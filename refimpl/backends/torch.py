@@ -15,6 +15,7 @@ import torch
 
 from ..arithmetic import FORMATS, numpy_dtype
 from ..case import Case, Param, Step
+from ..conversion import momentum_product
 from ..errors import Unsupported, UsageError
 from ..gradients import Array, Gradient, gradient_form
 from ..reference import kept_arrays
@@ -85,7 +86,8 @@ class TorchRun:
         if not isinstance(self._optimizer, torch.optim.SparseAdam):
             state["step"] = torch.tensor(float(param.step), dtype=torch.float32, device=self._device if group.get("fused") else "cpu")
         if isinstance(self._optimizer, torch.optim.NAdam):
-            state["mu_product"] = torch.tensor(momentum_product(group, param.step), dtype=torch.float32)
+            product = momentum_product(group["betas"][0], group["momentum_decay"], param.step)
+            state["mu_product"] = torch.tensor(product, dtype=torch.float32)
         for name in self._kept[param.name][1:]:
             moment = getattr(param, name)
             state[self._own_names.get(name, name)] = torch.zeros_like(tensor) if moment is None else _tensor(moment, self._device)
@@ -128,16 +130,6 @@ class TorchRun:
         param = self._params[name]
         tensor = param if array == "param" else self._optimizer.state.get(param, {}).get(self._own_names.get(array, array))
         return np.zeros(tuple(param.shape), self._dtypes[name]) if tensor is None else _numpy(tensor)
-
-
-def momentum_product(group: Mapping[str, Any], steps: int) -> float:
-    """The product of NAdam's momenta after so many steps with the settings of a group, as torch.optim.NAdam computes each."""
-    product = 1.0
-    for t in range(1, steps + 1):
-        product *= group["betas"][0] * (1.0 - 0.5 * 0.96 ** (t * group["momentum_decay"]))
-        if product == 0.0:
-            break
-    return product
 
 
 def _tensor(array: Array, device: str) -> Tensor:

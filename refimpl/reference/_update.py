@@ -40,7 +40,7 @@ from .forms import (
     admissible,
 )
 from .gradient import merge, prepare
-from .scalars import SCHEDULED, Scalars
+from .scalars import LOOK_AHEAD, SCHEDULED, Scalars
 
 
 @dataclass
@@ -264,7 +264,7 @@ def direction(a: Arithmetic, m_old: Number, m: Number, g: Number, picks: Picks, 
     """What the step moves along: m, or a look ahead."""
     if picks.direction is Direction.NESTEROV:
         return moving_average(a, m, g, s, forms)
-    if picks.direction is Direction.NADAM or picks.direction in SCHEDULED:
+    if picks.direction in LOOK_AHEAD:
         return m * s.nesterov_old + g * s.nesterov_new
     return _mistakes.DIRECTION[picks.direction](m_old, m, g) if picks.direction in _mistakes.DIRECTION else m
 

@@ -91,14 +91,14 @@ def scalars(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Scalars:
     if t == 0 and picks.clock is Clock.T_MINUS_1_OR_NONE:
         c1 = c2 = one
     # NAdam's terms carry their own corrections of m, and a maximum over v_hat has been corrected already.
-    corrects_m = picks.bias not in (Bias.NONE, Bias.SECOND) and picks.direction not in (Direction.NADAM, *SCHEDULED)
+    corrects_m = picks.bias not in (Bias.NONE, Bias.SECOND) and picks.direction not in LOOK_AHEAD
     corrects_v = picks.bias not in (Bias.NONE, Bias.FIRST) and picks.amsgrad is not Amsgrad.MAX_V_HAT
     divisors = _mistakes.CORRECTIONS.get(picks.bias, _as_they_are)
     correction1, correction2 = divisors(c1 if corrects_m else one, c2 if corrects_v else one, one)
     root2 = altered(a, "root2", a.sqrt(correction2))
     step = altered(a, "step", lr / correction1)
     hat_step = altered(a, "step", lr * root2 / correction1)
-    old, new = look_ahead(a, hyper, picks, beta1, c1, t)
+    old, new = look_ahead(a, hyper, picks, beta1, c1, t) if picks.direction in LOOK_AHEAD else (one, one)
     rho, rectifier = (one, one) if picks.rectification is Rectification.NONE else rectification(a, settings["one_minus_beta2"], power2, t)
     if picks.rectification is Rectification.UNROOTED:
         rectifier = rectifier * rectifier
@@ -140,6 +140,9 @@ def look_ahead(a: Arithmetic, hyper: Hyper, picks: Picks, beta1: Number, c1: Num
 SCHEDULED = {Direction.NADAM_SCHEDULED: 0, **_mistakes.SCHEDULED}
 """Directions whose momentum changes from step to step, and how far the step that it is computed for is from t."""
 
+LOOK_AHEAD = (Direction.NADAM, *SCHEDULED)
+"""Directions in which m and g have corrections of their own."""
+
 VANISHED = -400
 """Below 2 to this power, a product of momenta is only followed as a number from 0 to b1^t: 1 - P is 1 in every format."""
 
@@ -156,8 +159,7 @@ def momentum_product(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Numbe
     past = past[-t:] if t else []
     begun = t - len(past)
     in_float32 = picks.precision is Precision.PRODUCT_FLOAT32
-    settings = before
-    product = _Products(a, *settings, SCHEDULED[picks.direction], in_float32).up_to(begun)
+    product = _Products(a, *before, SCHEDULED[picks.direction], in_float32).up_to(begun)
     for k, settings in enumerate(past, start=begun + 1):
         product = _Products(a, *settings, SCHEDULED[picks.direction], in_float32).multiplied(product, k)
     return product

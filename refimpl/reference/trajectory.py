@@ -13,7 +13,7 @@ from ..arithmetic import Arithmetic
 from ..case import ALWAYS_KEPT, ARRAYS, MASTER, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
 from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Skip, Touch, centralizes
-from ..gradients import Array, Gradient, Occurrences, RowGradient, is_element_gradient, occurrences, row_layout
+from ..gradients import Array, Gradient, Occurrences, is_element_gradient, occurrences, row_layout
 from ._update import FIELDS, State, step_parameter
 from .counters import counts_call
 from .forms import ONE, Forms
@@ -33,7 +33,6 @@ class Track:
     steps: int
     row_steps: Array
     last_touch: Array = field(repr=False)
-    first_momentum: tuple[tuple[float, float]] = ((0.0, 0.0),)
     past_momenta: tuple[tuple[float, float], ...] = ()
 
     def shown(self, a: Arithmetic) -> State:
@@ -55,7 +54,7 @@ def trajectory(
     tracks = {param.name: _start(param, a, case, picks[param.group]) for param in case.params}
     for track in tracks.values():  # NAdam's steps before a resume had the settings that the group starts with
         hyper = table.resolve(case.groups[track.param.group].hyper, deviations)[0]
-        track.first_momentum = ((hyper.beta1, hyper.momentum_decay),)
+        track.past_momenta = ((hyper.beta1, hyper.momentum_decay),)
     calls = shared = case.params[0].step if _keeps_step(picks) and case.params else 0
     history: list[Sequence[Resolved]] = []
     before: list[dict[str, Any]] = []
@@ -75,8 +74,6 @@ def trajectory(
             if skip is Skip.NOT_COUNTED:
                 yield {name: track.shown(a) for name, track in tracks.items()}
                 continue
-            if skip is Skip.ZEROS:
-                step = _with_zeros(step)
             calls += any(counts_call(pick, step) for _, pick in resolved)
             gradients = {name: _laid_out(track, step.gradients[name]) for name, track in tracks.items() if _is_given(step, name)}
             for group in {tracks[name].param.group for name in gradients}:
@@ -85,6 +82,8 @@ def trajectory(
                 _count(tracks[name], gradient, resolved[tracks[name].param.group][1])
             if skip is Skip.COUNTED:
                 gradients = {}
+            if skip is Skip.ZEROS:
+                gradients = {name: replace(gradient, values=np.zeros_like(gradient.values)) for name, gradient in gradients.items()}
             for name, gradient in gradients.items():
                 track = tracks[name]
                 shared += 1
@@ -103,18 +102,6 @@ def trajectory(
                     if owner in tracks and owner != name:  # the moments of the other are its own again
                         track.state = _sharing(track.state, own, hooks)
             yield {name: track.shown(a) for name, track in tracks.items()}
-
-
-def _with_zeros(step: Step) -> Step:
-    return replace(step, gradients={name: _zeros(gradient) for name, gradient in step.gradients.items()})
-
-
-def _zeros(gradient: Any) -> Any:
-    if gradient is None:
-        return None
-    if isinstance(gradient, RowGradient):
-        return replace(gradient, values=np.zeros_like(gradient.values))
-    return gradient * 0 if is_element_gradient(gradient) else np.zeros_like(gradient)
 
 
 def _is_given(step: Step, name: str) -> bool:
@@ -241,7 +228,7 @@ def _step(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: 
     shape = track.param.value.shape
     centralize = centralizes(shape)
     if picks.direction in SCHEDULED:
-        track.past_momenta = (*(track.past_momenta or track.first_momentum), (hyper.beta1, hyper.momentum_decay))
+        track.past_momenta = (*track.past_momenta, (hyper.beta1, hyper.momentum_decay))
         if len(set(track.past_momenta)) > 1:
             hyper = replace(hyper, past_momenta=track.past_momenta)
     if picks.touch in CAUGHT_UP and not given.dense:
