@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.example_libraries import optimizers
 from peer_backend import is_resumed, peer_factory
-from refusals import has_one_group, start, takes_dense, takes_every_gradient
+from refusals import has_one_group, shared_count, start, takes_dense, takes_every_gradient
 
 from refimpl.backends import Unsupported
 
@@ -35,10 +35,7 @@ class AdamRun:
             self._resume(case)
 
     def _resume(self, case):
-        steps = {param.step for param in case.params}
-        if len(steps) > 1:
-            raise Unsupported("one step count for all parameters")
-        self.count = steps.pop()
+        self.count = shared_count(case)
         self.held = optimizers.pack_optimizer_state({param.name: optimizers.JoinPoint(self._start(param)) for param in case.params})
 
     def _start(self, param):

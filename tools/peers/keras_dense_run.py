@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 from peer_backend import changes, is_resumed
-from refusals import copied, has_one_group, takes_dense
+from refusals import copied, has_one_group, shared_count, takes_dense
 
 from refimpl.backends import Unsupported
 from refimpl.case import ARRAYS
@@ -35,10 +35,7 @@ class KerasDenseRun:
         return dict(zip(self.params, zip(self.optimizer._momentums, self.optimizer._velocities, *maximum)))
 
     def _resume(self, case):
-        steps = {param.step for param in case.params}
-        if len(steps) > 1:
-            raise Unsupported("one step count for all parameters")
-        self.optimizer.iterations.assign(steps.pop())
+        self.optimizer.iterations.assign(shared_count(case))
         for param in case.params:
             for moment, start in zip(self._moments()[param.name], (param.exp_avg, param.exp_avg_sq, param.max_exp_avg_sq)):
                 if start is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 from peer_backend import changes, forms, is_resumed
+from refusals import has_one_group, shared_count
 
 from refimpl.backends import Unsupported
 from refimpl.case import ARRAYS
@@ -15,8 +16,7 @@ class KerasRun:
     """One optimizer and its variables by name; it has one set of hyper-parameters, and one step count."""
 
     def __init__(self, case):
-        if len(case.groups) > 1:
-            raise Unsupported("an optimizer has one set of hyper-parameters, no groups")
+        has_one_group(case)
         if "amsgrad" in changes(case):
             raise Unsupported("amsgrad cannot change once the optimizer is made")
         if "elements" in forms(case):
@@ -38,10 +38,7 @@ class KerasRun:
         return dict(zip(self.params, zip(self.optimizer._momentums, self.optimizer._velocities, *maximum)))
 
     def _resume(self, case):
-        steps = {param.step for param in case.params}
-        if len(steps) > 1:
-            raise Unsupported("one step count for all parameters")
-        self.optimizer.iterations.assign(steps.pop())
+        self.optimizer.iterations.assign(shared_count(case))
         moments = self.moments()
         for param in case.params:
             for moment, start in zip(moments[param.name], (param.exp_avg, param.exp_avg_sq, param.max_exp_avg_sq)):

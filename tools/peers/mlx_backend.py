@@ -6,10 +6,9 @@ import mlx.core as mx
 import mlx.optimizers
 import numpy as np
 from peer_backend import is_resumed, peer_factory
-from refusals import copied, start, takes_dense
+from refusals import copied, shared_count, start, takes_dense
 
 from refimpl.arithmetic import numpy_dtype
-from refimpl.backends import Unsupported
 
 mx.set_default_device(mx.cpu)
 
@@ -35,11 +34,9 @@ class AdamRun:
             self._resume(case)
 
     def _resume(self, case):
-        steps = {param.step for param in case.params}
-        if len(steps) > 1:
-            raise Unsupported("one step count for all parameters")
+        count = shared_count(case)
         for optimizer in self.own:
-            optimizer.state["step"] = mx.array(min(steps), mx.uint64)
+            optimizer.state["step"] = mx.array(count, mx.uint64)
         for param in case.params:
             held = self.own[param.group].state[param.name]
             held.update({own: _array(start(param, array)) for array, own in MOMENTS.items()})

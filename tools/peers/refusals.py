@@ -25,6 +25,14 @@ def has_one_group(case):
         raise Unsupported("an optimizer has one set of hyper-parameters, no groups")
 
 
+def shared_count(case):
+    """The steps before a resume, of which these optimizers have one count."""
+    steps = {param.step for param in case.params}
+    if len(steps) > 1:
+        raise Unsupported("one step count for all parameters")
+    return steps.pop()
+
+
 def changes_only(case, names, words="cannot change once the optimizer is made"):
     """names: the hyper-parameters that can change."""
     fixed = changes(case) - set(names)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from peer_backend import is_resumed, peer_factory
-from refusals import copied, has_one_group, start, takes_dense, takes_every_gradient
+from refusals import copied, has_one_group, shared_count, start, takes_dense, takes_every_gradient
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer
-
-from refimpl.backends import Unsupported
 
 
 class AdamRun:
@@ -22,10 +20,7 @@ class AdamRun:
             self._resume(case)
 
     def _resume(self, case):
-        steps = {param.step for param in case.params}
-        if len(steps) > 1:
-            raise Unsupported("one step count for all parameters")
-        self.optimizer.t = steps.pop()
+        self.optimizer.t = shared_count(case)
         self.optimizer.ms = [start(param, "exp_avg") for param in case.params]
         self.optimizer.vs = [start(param, "exp_avg_sq") for param in case.params]
 
