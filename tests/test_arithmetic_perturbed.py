@@ -135,6 +135,13 @@ def test_scalars_of_the_exact_classes_are_double_and_those_of_the_tensor_classes
     assert {once, first} <= {rest("tensor-faithful", seed) for seed in range(40)}
 
 
+@pytest.mark.parametrize("numerics_class", CLASSES)
+def test_a_scalar_times_a_power_of_two_is_converted_to_nearest(numerics_class: str) -> None:
+    a = Perturbed("float32", numerics_class, np.random.default_rng(6), lanes=400)
+    scaled = (a.scalar(0.018203747219859234) * a.scalar(4.0)).read()
+    assert set(scaled.astype(np.float64)) <= {4 * 0.018203747219859234, 4 * float(np.float32(0.018203747219859234))}
+
+
 def test_each_lane_has_a_scalar_of_its_own() -> None:
     a = adversary("float32", "tensor-faithful", lanes=64)
     weight = a.meet(a.scalar(1.0) - a.power(a.scalar(0.999), 7))

@@ -37,7 +37,10 @@ HABITS = {
 
 _NEARLY_ONE = 1 - 2.0**-9  # extended precision leaves a 53-bit integer at least 10 bits of fraction, so nothing carries over
 
-BRACKET: tuple[Callable[[Array, np.random.Generator], Array], ...] = (
+Rule = Callable[[Array, np.random.Generator], Array]
+"""How a multiple of the ulp becomes an integer."""
+
+BRACKET: tuple[Rule, ...] = (
     lambda scaled, rng: np.rint(scaled),
     lambda scaled, rng: np.floor(scaled),
     lambda scaled, rng: np.floor(scaled + _NEARLY_ONE),
@@ -74,7 +77,7 @@ _ROUND = {0: _to_nearest, 1: _faithfully}
 _ROUND_DIV = {0: _to_nearest, 1: _within_1_ulp, 2: _within_2_ulp}
 
 
-def rounded(x: Array, format: Format, rule: Callable[[Array, np.random.Generator], Array], rng: np.random.Generator) -> Array:
+def rounded(x: Array, format: Format, rule: Rule, rng: np.random.Generator) -> Array:
     """x as numbers of a format, by a rule that rounds multiples of the ulp to integers; beyond its largest number, infinity."""
     exponent = np.maximum(np.frexp(x)[1] - 1, format.min_exponent) - (format.precision - 1)
     y = np.ldexp(rule(np.ldexp(x, -exponent), rng), exponent)
@@ -103,6 +106,10 @@ class _Operators:
         return self._operate(np.sqrt, self)
 
 
+def _is_power_of_two(x: Array) -> bool:
+    return bool((np.abs(np.frexp(x)[0]) == 0.5).all())
+
+
 class Scalars(_Operators):
     """Independent samples of one scalar, shape (lanes,). is_hyper: whether it is a hyper-parameter, not yet rounded to any format."""
 
@@ -110,7 +117,10 @@ class Scalars(_Operators):
         self.x, self.system, self.is_hyper = x, system, is_hyper
 
     def _operate(self, operation: Callable[..., Array], *operands: Scalars) -> Scalars:
-        return self.system.scalar_result(operation(*(operand.read() for operand in operands)), operation)
+        factors = [operand.read() for operand in operands]
+        # A product with a power of two is exact: only its conversion to the format rounds it, which is to nearest in every class.
+        scales = operation is np.multiply and any(map(_is_power_of_two, factors))
+        return self.system.scalar_result(operation(*factors), _to_nearest if scales else self.system.rule(operation))
 
     def __truediv__(self, other: Scalars) -> Scalars:
         return self if other.is_one() else super().__truediv__(other)
@@ -177,10 +187,10 @@ class Perturbed:
     def power(self, base: Number, exponent: int, factor: Number | None = None) -> Number:
         """By pow, or for short runs as a running product."""
         if factor is not None:
-            whole = self.scalar_result(np.longdouble(exponent) * factor.read(), np.multiply)
-            return self.scalar_result(base.read() ** whole.read(), np.divide)
+            whole = self.scalar_result(np.longdouble(exponent) * factor.read(), self.rule(np.multiply))
+            return self.scalar_result(base.read() ** whole.read(), self.rule(np.divide))
         if exponent > LONGEST_PRODUCT or self.rng.random() < 0.5:
-            return self.scalar_result(base.read() ** np.longdouble(exponent), np.divide)
+            return self.scalar_result(base.read() ** np.longdouble(exponent), self.rule(np.divide))
         product, factor = Scalars(np.ones(self.lanes, np.longdouble), self), Scalars(base.read(), self)
         for _ in range(exponent):
             product = product * factor
@@ -201,12 +211,12 @@ class Perturbed:
             return above() if is_above.all() else below()
         return Tensor(np.where(is_above.reshape(1, -1), above().x, below().x), self)
 
-    def scalar_result(self, x: Array, operation: Callable[..., Array]) -> Scalars:
-        """Rounded faithfully to double, or not at all; where the class admits it, to the format instead."""
+    def scalar_result(self, x: Array, rule: Rule) -> Scalars:
+        """Rounded faithfully to double, or not at all; where the class admits it, to the format instead, by the rule."""
         exact = self.mixed(x, rounded(x, FORMATS["float64"], _faithfully, self.rng))
         if not self.habits.tensor_scalars:
             return Scalars(exact, self)
-        return Scalars(self.mixed(exact, self.rounded(x, operation)), self)
+        return Scalars(self.mixed(exact, self.flushed(rounded(x, self.format, rule, self.rng))), self)
 
     def meet(self, scalar: Number) -> Number:
         """Converted to the format, which rounds to nearest in every class, or left wide."""
@@ -289,9 +299,10 @@ class Perturbed:
         return self.mixed(x, y, self.unrounded / 2) if fate < 0.5 else y
 
     def rounded(self, x: Array, operation: Callable[..., Array]) -> Array:
-        inexact = operation in (np.divide, np.sqrt)
-        rule = _ROUND_DIV[self.habits.ulps_div] if inexact else _ROUND[self.habits.ulps]
-        return self.flushed(rounded(x, self.format, rule, self.rng))
+        return self.flushed(rounded(x, self.format, self.rule(operation), self.rng))
+
+    def rule(self, operation: Callable[..., Array]) -> Rule:
+        return _ROUND_DIV[self.habits.ulps_div] if operation in (np.divide, np.sqrt) else _ROUND[self.habits.ulps]
 
     def flushed(self, x: Array) -> Array:
         """Numbers below the smallest normal set to zero: all, some or none of them."""
