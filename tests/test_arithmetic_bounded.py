@@ -388,3 +388,11 @@ def test_a_change_of_joined_alternatives_does_not_reach_what_is_remembered_of_th
     joined = a.join([x * y, z * constant(a, 1.0)])
     joined[np.array([0])] = a.load(np.array([[0.0, 0.0]]))
     assert (x * y).x.tolist() == [[15.0, 4.0]]
+
+
+def test_a_sum_of_a_subnormal_and_a_scalar_that_the_format_does_not_hold_may_go_to_either_neighbour() -> None:
+    a, smallest, eps = Bounded("float16"), FORMATS["float16"].smallest, 133.8 * FORMATS["float16"].smallest
+    total = a.load(np.array([[smallest]])) + a.meet(a.scalar(eps))
+    for k, numerics_class in enumerate(CLASSES):
+        neighbours = (135 * smallest,) if numerics_class == "exact-ieee" else (134 * smallest, 135 * smallest)
+        assert all(abs(neighbour - (smallest + eps)) <= total.e[k, 0, 0] for neighbour in neighbours)

@@ -94,12 +94,12 @@ class Bound:
             # Some computed sum may be subnormal. What is flushed is at most the smallest normal, and then off by the exact sum,
             # which is at most |x| + e. Floats of one format are multiples of its smallest: without flushing a sum never underflows.
             added = added + np.where(magnitude - 2 * e < rounding.flush, np.minimum(rounding.flush, magnitude), 0.0)
-        if self.has_zeros() or other.has_zeros():
-            # A sum with an exact zero is exact. A scalar that the format does not hold may still be wide, and is then rounded here,
-            # which among the subnormals is off by the smallest of them.
-            wide = other.is_scalar and other.e.any()
-            zero = self.is_zero()
-            added = np.where(other.is_zero(), 0.0, np.where(zero, added + rounding.underflow if wide else 0.0, added))
+        # A scalar that the format does not hold may still be wide, and is then no multiple of the smallest.
+        wide = bool(other.is_scalar and other.e.any())
+        if wide and not holds(smallest >= rounding.tiny):
+            added = added + np.where(magnitude - 2 * e < rounding.tiny, rounding.underflow, 0.0)
+        if self.has_zeros() or other.has_zeros():  # a sum with an exact zero is exact, unless it rounds a wide scalar
+            added = np.where(other.is_zero() | (self.is_zero() & (not wide)), 0.0, added)
         e += added
         return settled(x, e, rounding, in_range)
 

@@ -32,13 +32,14 @@ class Rounding:
     """What one operation may add, per class, as arrays that broadcast against a bound.
 
     relative: of + - *, relative_div: of division and root, both times the power of two of the result; underflow: of a product;
-    flush: of a sum, 0 where nothing is flushed; overflow: the largest finite number.
+    flush: of a sum, 0 where nothing is flushed; tiny: the smallest normal number; overflow: the largest finite one.
     """
 
     relative: Array
     relative_div: Array
     underflow: Array
     flush: Array
+    tiny: float
     overflow: float
 
 
@@ -50,6 +51,7 @@ def tensor_rounding(format: Format) -> Rounding:
         relative_div=_per_class(u, 2 * u, 2 * u, 4 * u),
         underflow=_per_class(*[format.smallest] * 3, format.tiny),
         flush=_per_class(0.0, 0.0, 0.0, format.tiny),
+        tiny=format.tiny,
         overflow=format.max,
     )
 

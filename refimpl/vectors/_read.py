@@ -40,13 +40,14 @@ class Vectors(Sequence[Golden]):
         return len(self.goldens)
 
 
-def read_vectors(directory: Path, dialects: Sequence[str] = (), case_globs: Sequence[str] = (), expects: bool = True) -> Vectors:
+def read_vectors(directory: str | Path, dialects: Sequence[str] = (), case_globs: Sequence[str] = (), expects: bool = True) -> Vectors:
     """The cases of a directory, in the order of its themes. Empty filters select everything.
 
     dialects: names; case_globs: patterns for `DIALECT/THEME/SLUG`, where `*` also crosses slashes. A theme of which nothing is
     selected is not unpacked. expects: whether the cases must have expectations; False reads the inputs of a program.
     Raises UsageError for a dialect that the directory does not hold, and VectorError for anything broken.
     """
+    directory = Path(directory)
     manifest = read_manifest(directory)
     if manifest.expectations is not expects:
         raise VectorError(directory / NAME, "expectations", *EXPECTATIONS[expects])
