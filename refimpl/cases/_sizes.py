@@ -169,10 +169,10 @@ def _far_apart(builder: CaseBuilder) -> Golden:
     for k, distance in enumerate(FAR_APART):
         indices[2 * k + distance + 2 * k * (distance == 1)] = indices[2 * k + 2 * k * (distance == 1)]
     gradient = row_gradient(indices, patterned(source, (n, 1)), (n, 1))
-    about = f"Two occurrences of a row {_listed(FAR_APART)} places apart: both count, whichever lanes or blocks they fall into."
+    about = f"Two occurrences of a row {_listed(FAR_APART)} places apart: both count, whichever lanes or blocks process them."
     return builder.golden("far-apart", about, [Param("w", patterned(source, (n, 1)))], [{"w": gradient}], builder.hyper(**VISIBLE_EPS))
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    words = [f"{n:,}" for n in numbers]
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    *earlier, last = [f"{n:,}" for n in numbers]
+    return f"{', '.join(earlier)} and {last}" if earlier else last
