@@ -16,7 +16,6 @@ from refimpl.diff._document import to_text
 from refimpl.diff._html import to_html
 from refimpl.diff._measured import measured_cases
 from refimpl.diff._page import page, short_page
-from refimpl.diff._words import words
 
 SPARSE, LAZY, DEFAULT = "torch.SparseAdam", "mindspore.LazyAdam", "mindspore.LazyAdam.default-target"
 COLUMNS, LINES = 100, 24
@@ -82,7 +81,7 @@ def test_the_program_after_makes_the_real_optimizer_with_the_settings_of_a(a: st
 def test_programs_are_python(name: str) -> None:
     made = change(beside("torch.AdamW", name))
     compile(f"{made.before}\n{made.after}\n", "box", "exec")
-    if dialect(name).framework in words()["constructors"]:
+    if dialect(name).usage.constructor:
         assert "optimizer = " in made.after
         assert f"{dialect(name).class_name}(" in made.after or name == "sklearn.Adam"  # MLPClassifier makes it
 

@@ -93,7 +93,12 @@ OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
     (("amsgrad", "weight_decay"), "amsgrad-and-decay", {"amsgrad": True, "weight_decay": 0.1}, "amsgrad with weight decay."),
     (("amsgrad", "maximize"), "amsgrad-maximize", {"amsgrad": True, "maximize": True}, "amsgrad with maximize."),
     (("use_amsgrad",), "amsgrad", {"use_amsgrad": True}, "amsgrad divides by the largest v so far."),
-    (("use_amsgrad", "loss_scale"), "amsgrad-loss-scale", {"use_amsgrad": True, "loss_scale": 16.0}, "amsgrad takes the largest v of the unscaled gradients."),
+    (
+        ("use_amsgrad", "loss_scale"),
+        "amsgrad-loss-scale",
+        {"use_amsgrad": True, "loss_scale": 16.0},
+        "amsgrad takes the largest v of the unscaled gradients.",
+    ),
 )
 
 

@@ -108,7 +108,13 @@ def touched(builder: CaseBuilder) -> Iterator[Golden]:
         builder, "counts", "1, 2, 3, 5, 7, 8, 9, 15, 16, 17 rows at a time: the tail of a loop over rows.", _counts(builder), shape=(19, 1)
     )
     hyper = builder.hyper(**VISIBLE_EPS)
-    yield _table(builder, "visible-eps", "Rows that are touched again after steps without a gradient; eps is large enough to change the result.", [[4, 0], [2], [0, 2], [4]], hyper=hyper)
+    yield _table(
+        builder,
+        "visible-eps",
+        "Rows that are touched again after steps without a gradient; eps is large enough to change the result.",
+        [[4, 0], [2], [0, 2], [4]],
+        hyper=hyper,
+    )
     yield _stored_zeros(builder)
     yield _one_column_zero(builder)
     yield _zero_at_an_end(builder)
