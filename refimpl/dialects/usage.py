@@ -61,7 +61,7 @@ class Usage:
     def parse(cls, framework: Mapping[str, Any], own: Mapping[str, Any], where: str) -> Usage:
         """The usage of a dialect: what its own row says, else its framework. Raises UsageError for a key that is not known or missing."""
         row = {**framework, **{key: own[key] for key in USAGE if key in own}}
-        parts = {key: _made(kind, row[key], f"{where}: {key}") for key, kind in KINDS.items() if key in row}
+        parts: dict[str, Any] = {key: _made(kind, row[key], f"{where}: {key}") for key, kind in KINDS.items() if key in row}
         return _made(cls, {**row, **parts}, where)
 
 
