@@ -72,7 +72,7 @@ def test_an_exact_sum_stays_exact_and_zero_stays_zero() -> None:
         assert not (a.load(np.zeros((50, 1))) / a.load(np.ones((50, 1)))).x.any()
 
 
-def test_a_wide_result_lives_until_it_is_stored() -> None:
+def test_a_result_stays_wide_until_it_is_stored() -> None:
     a = adversary("float32", "exact-ieee", unrounded=2.0)
     square = a.load(np.array([[1 + 2.0**-20]])) * a.load(np.array([[1 + 2.0**-20]]))
     assert square.x[0, 0] == (1 + 2.0**-20) ** 2
@@ -142,7 +142,7 @@ def test_a_scalar_times_a_power_of_two_is_converted_to_nearest(numerics_class: s
     assert set(scaled.astype(np.float64)) <= {4 * 0.018203747219859234, 4 * float(np.float32(0.018203747219859234))}
 
 
-def test_each_lane_has_a_scalar_of_its_own() -> None:
+def test_each_lane_has_its_own_scalar() -> None:
     a = adversary("float32", "tensor-faithful", lanes=64)
     weight = a.meet(a.scalar(1.0) - a.power(a.scalar(0.999), 7))
     assert weight.shape == (1, 64)

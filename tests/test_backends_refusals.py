@@ -173,7 +173,7 @@ def test_a_mistake_of_the_program_refuses_nothing_even_where_it_comes_in_time(er
     assert f"a {error.__name__} in start refuses nothing" in judged.reason
 
 
-def test_a_backend_that_reads_its_answer_in_the_id_is_told_by_the_control() -> None:
+def test_a_backend_that_refuses_by_the_id_also_refuses_the_control() -> None:
     def start(self: Toy, made: Case) -> ToyRun:
         if "/made/" in made.id:
             raise ValueError("as expected")

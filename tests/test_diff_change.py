@@ -86,14 +86,14 @@ def test_programs_are_python(name: str) -> None:
         assert f"{dialect(name).class_name}(" in made.after or name == "sklearn.Adam"  # MLPClassifier makes it
 
 
-def test_the_trap_of_lazy_adam_is_its_target() -> None:
+def test_the_pitfall_of_lazy_adam_is_its_target() -> None:
     made = change(beside("torch.Adam", LAZY))
     assert 'optimizer.target = "CPU"' in made.after
     assert "does not sum repeated rows" in made.trap
     assert "optimizer.target" not in change(beside("torch.Adam", DEFAULT)).after
 
 
-def test_other_traps_are_the_stage_that_differs_most() -> None:
+def test_without_a_pitfall_the_stage_that_differs_most_is_named() -> None:
     trap = change(beside(SPARSE, "keras.Adam", "touched")).trap
     assert trap.startswith("which rows a sparse gradient updates: ")
     assert f" bounds in {SPARSE}/touched/" in trap
