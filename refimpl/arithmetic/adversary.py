@@ -1,7 +1,7 @@
 """Adversary: an admissible computation whose every rounding pushes one result the same way, to see how loose a bound is.
 
 A first pass computes without roundings and keeps, for each result, the derivative of the target with respect to it (reverse
-accumulation). A second pass makes the same operations again, and rounds each in the direction that moves the target as it is told,
+accumulation). A second pass makes the same operations again, and rounds each in the direction that moves the target as it is asked for,
 as far as the class admits: to nearest, or not at all where that would push back; to the neighbour on that side; an ulp beyond.
 To first order no computation with these formulas gets farther from the exact result.
 """

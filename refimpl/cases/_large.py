@@ -20,7 +20,7 @@ COLLIDING = tuple(range(5, 17))
 
 def large(builder: CaseBuilder) -> Iterator[Golden]:
     if builder.dialect.suite != "core":
-        return  # coverage.yaml asks nothing of the dialects of peers
+        return  # coverage.yaml requires nothing of the dialects of peers
     if builder.takes("rows"):
         yield _many_rows(builder)
         yield _colliding(builder)

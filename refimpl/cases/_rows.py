@@ -227,7 +227,7 @@ def _elements(
     for n in counts:
         flat = source.rows(n, int(np.prod(shape)))
         flat = np.concatenate([flat, flat[: n // 2]]) if repeat else flat
-        coords: Any = tuple(axis.astype(np.int64) for axis in np.unravel_index(flat, shape))  # scipy-stubs knows two axes only
+        coords: Any = tuple(axis.astype(np.int64) for axis in np.unravel_index(flat, shape))  # scipy-stubs has types for two axes only
         gradients.append({"w": coo_array((source.normal((len(flat),), 1.0, dtype), coords), shape=shape)})
     name = slug if dtype == "float32" else f"{slug}-{dtype}"
     hyper = builder.hyper() if slug == "matrix" else builder.hyper(**VISIBLE_EPS)

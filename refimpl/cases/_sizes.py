@@ -27,7 +27,7 @@ MOST_OFTEN = 70
 
 def sizes(builder: CaseBuilder) -> Iterator[Golden]:
     if builder.dialect.suite != "core":
-        return  # coverage.yaml asks nothing of the dialects of peers
+        return  # coverage.yaml requires nothing of the dialects of peers
     if is_abridged(builder.dialect.name):
         yield from _abridged(builder)
         return

@@ -82,9 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("-x", "--fail-fast", action="store_true", help="stop at the first case that fails")
     how.add_argument("-j", "--jobs", type=_jobs, default=1, metavar="N", help="workers at once; auto: one per core (default: 1)")
     how.add_argument("--python", metavar="PYTHON", help="run the backend in another environment, which has NumPy and PyYAML")
-    how.add_argument("--device", metavar="D", help="handed to the backend's factory: cpu, cuda, npu:0 ...")
+    how.add_argument("--device", metavar="D", help="passed to the backend's factory: cpu, cuda, npu:0 ...")
     how.add_argument(
-        "--option", action="append", default=[], type=_option, metavar="KEY=VALUE", help="handed to the factory (may be repeated)"
+        "--option", action="append", default=[], type=_option, metavar="KEY=VALUE", help="passed to the factory (may be repeated)"
     )
     how.add_argument(
         "--require",

@@ -1,4 +1,4 @@
-"""What an explanation says, as data: for the terminal, for `--json`, for the guide, and for whoever wants the numbers."""
+"""What an explanation says, as data: for the terminal, for `--json`, for the guide, and for a program that reads the numbers."""
 
 from __future__ import annotations
 

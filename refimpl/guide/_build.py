@@ -82,7 +82,7 @@ class _Build:
             self.words_ahead = next((plain(ahead) for ahead in tokens[index + 1 : index + 3] if ahead.type == "inline"), "")
             try:
                 made.extend(self._token(token))
-            except Wrong as wrong:  # every chapter tells all that does not hold, not only the first
+            except Wrong as wrong:  # every chapter reports all that does not hold, not only the first
                 self._fail(wrong.line or _line(token), str(wrong))
                 if isinstance(wrong, SnippetFailed):
                     break  # what follows would fail for the same reason
@@ -108,7 +108,7 @@ class _Build:
             yield token
 
     def _settle(self, line: int, is_equation: bool = False) -> None:
-        """Before a block begins: what the one before it still owes."""
+        """Before a block begins: what is still missing from the one before it."""
         if self.printed and self.printed[0].strip():
             self._fail(self.printed[1], f"the snippet printed {self.printed[0]!r}; show it in a fence `text output`")
         self.printed = None

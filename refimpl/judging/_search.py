@@ -267,7 +267,7 @@ class Search:
 
 
 def _misses_what_all_have(finding: Finding) -> bool:
-    """Whether every explained case has an empty gradient, and the hypothesis does not speak of it."""
+    """Whether every explained case has an empty gradient, and the hypothesis is not about that."""
     if "empty" in finding.hypothesis.id:
         return False
     return all(any("empty" in own for own in features(judged.golden).values()) for judged in finding.explained)

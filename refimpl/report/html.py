@@ -34,8 +34,8 @@ ORDER = (Status.FAILED, Status.ERROR, Status.WAIVED, Status.PASSED, Status.UNSUP
 WORDS = {
     "exact-ieee": "scalars in double, rounded once where they meet the tensor; every operation correctly rounded",
     "exact-faithful": "scalars in double, rounded once; every operation within 1 ulp",
-    "tensor-faithful": "scalars rounded to the tensor's dtype first; every operation within 1 ulp: what conformance asks of a CPU",
-    "tensor-approx": "as before; division and square root within 2 ulp, subnormals may be flushed: what it asks of an accelerator",
+    "tensor-faithful": "scalars rounded to the tensor's dtype first; every operation within 1 ulp: what conformance requires of a CPU",
+    "tensor-approx": "as before; division and square root within 2 ulp, subnormals may be flushed: what it requires of an accelerator",
 }
 """What each numerics class allows, tightest first."""
 
