@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..case import Golden, Param
+from ..common.text import listed
 from ..gradients import Array
 from ._patterns import patterned, patterned_by_row, scattered
 from .build import VISIBLE_EPS, CaseBuilder, row_gradient
@@ -174,5 +175,4 @@ def _far_apart(builder: CaseBuilder) -> Golden:
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    *earlier, last = [f"{n:,}" for n in numbers]
-    return f"{', '.join(earlier)} and {last}" if earlier else last
+    return listed([f"{n:,}" for n in numbers])
