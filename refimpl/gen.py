@@ -22,7 +22,7 @@ from .common.cli import guarded, say
 from .common.progress import watched
 from .dialects import dialect, dialects
 from .errors import NOT_CONFORMANT, OK, UsageError
-from .vectors import PackedTheme, compare_directories, pack_theme, read_vectors, refuse_foreign, roundtrip, write_themes
+from .vectors import PackedTheme, compare_directories, pack_theme, read_vectors, refuse_other_contents, roundtrip, write_themes
 
 EXAMPLES = """examples:
   python -m refimpl.gen                                  the core suite into vectors/
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.check:
         _refuse_empty(options.out)
     else:
-        refuse_foreign(options.out, {f"{name}/{theme}" for name, theme, _ in works})
+        refuse_other_contents(options.out, {f"{name}/{theme}" for name, theme, _ in works})
     into = None if options.check else options.out
     with terminated_in_order():
         computed = watched(_computed(works, options.jobs, into), len(works), sys.stderr, what="themes")

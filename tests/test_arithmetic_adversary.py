@@ -7,7 +7,7 @@ import pytest
 
 from refimpl.arithmetic import CLASSES, FORMATS, Bounded
 from refimpl.arithmetic.adversary import Adversary
-from refimpl.arithmetic.perturbed import HABITS
+from refimpl.arithmetic.perturbed import ROUNDINGS
 
 NUMBERS = np.random.default_rng(3).normal(size=(200, 2))
 
@@ -80,7 +80,7 @@ def test_an_exact_quotient_is_changed_by_as_many_ulps_as_the_class_admits() -> N
     for numerics_class in CLASSES:
         a = Adversary("float32", numerics_class, directions={node: np.ones((1, 1), np.int8) for node in range(8)})
         quotient = (a.load(np.array([[3.0]])) / a.load(np.array([[2.0]]))).x[0, 0]
-        assert quotient == 1.5 + HABITS[numerics_class].ulps_div * 2 * FORMATS["float32"].u
+        assert quotient == 1.5 + ROUNDINGS[numerics_class].ulps_div * 2 * FORMATS["float32"].u
 
 
 def test_occurrences_are_summed_to_the_largest_partial_sums() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refimpl.arithmetic import CLASSES, FORMATS, numpy_dtype
-from refimpl.arithmetic.perturbed import HABITS, Perturbed
+from refimpl.arithmetic.perturbed import ROUNDINGS, Perturbed
 
 DTYPES = list(FORMATS)
 
@@ -50,7 +50,7 @@ OPERATIONS = {"product": (operator.mul, "ulps"), "quotient": (operator.truediv, 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_is_off_by_as_many_ulps_as_the_class_admits_and_no_more(name: str, numerics_class: str) -> None:
     operation, field = OPERATIONS[name]
-    ulps = max(getattr(HABITS[numerics_class], field), 0.5)
+    ulps = max(getattr(ROUNDINGS[numerics_class], field), 0.5)
     x, y = numbers("float32"), 1 + np.abs(np.sin(np.arange(4000.0)[:, None])).astype(np.float32).astype(np.float64)
     exact = operation(x, y)
     normal = np.minimum(np.abs(x), np.abs(exact)) > FORMATS["float32"].tiny
@@ -104,7 +104,7 @@ def test_only_the_loosest_class_flushes_results_and_inputs() -> None:
         some = [adversary("float32", numerics_class, seed) for seed in range(9)]
         kept = np.concatenate([(a.load(x) + a.load(x)).x for a in some])
         flushed = int((kept == 0).sum())
-        assert (flushed > 0) == HABITS[numerics_class].flushes
+        assert (flushed > 0) == ROUNDINGS[numerics_class].flushes
         assert flushed < kept.size
     sums = [adversary("float32", "tensor-approx", seed) for seed in range(20)]
     assert any(0 < (a.load(x) + a.load(np.full((200, 1), tiny))).x.min() == tiny for a in sums)  # an input that was taken for zero

@@ -46,11 +46,11 @@ def test_every_case_of_the_set_that_must_be_refused_has_its_place_and_a_control_
     for refused in made:
         assert bad_step(refused) is not None, refused.id
         assert bad_step(control(refused).case) is None, refused.id
-        assert control(refused).mended, refused.id
+        assert control(refused).corrected, refused.id
 
 
 @pytest.mark.parametrize(
-    ("made", "mended"),
+    ("made", "corrected"),
     [
         (BAD_LR, "lr = 0.001"),
         (BAD_LATER, "lr = 0.001"),
@@ -60,9 +60,9 @@ def test_every_case_of_the_set_that_must_be_refused_has_its_place_and_a_control_
         (case({"w": rows([0]), "u": rows([0])}), "no gradient of 'u' in step 1"),
     ],
 )
-def test_a_control_is_the_same_case_with_what_is_wrong_mended(made: Case, mended: str) -> None:
+def test_a_control_is_the_same_case_with_what_is_wrong_mended(made: Case, corrected: str) -> None:
     proper = control(made)
-    assert proper.mended == mended
+    assert proper.corrected == corrected
     assert (proper.case.id, proper.case.about, len(proper.case.steps)) == (made.id, made.about, len(made.steps))
     assert execute(factory(), golden(proper.case)).end is End.STATES
 

@@ -47,7 +47,7 @@ def letters() -> Figure:
     return made
 
 
-def rest() -> Figure:
+def untouched() -> Figure:
     """A row that is untouched for ten steps, under three choices of what happens to it."""
     picks = {"stored rows only": "stored", "all rows": "all", "catches up when touched": "catch_up"}
     runs = alternatives("touch", picks, problems.TOUCHED_TWICE, lr=0.1)
@@ -112,7 +112,7 @@ def unscale() -> Figure:
 
 def decay() -> Figure:
     """A row whose gradients are zero: what is left of it is what the decay leaves."""
-    panel = Panel(problems.resting_decay(), "The parameter p", settings={"ylim": (0.3, 1.05)})
+    panel = Panel(problems.decay_alone(), "The parameter p", settings={"ylim": (0.3, 1.05)})
     return curves(panel, xlabel="steps made, each with a stored gradient of 0", height=2.7, loc="lower left")
 
 
@@ -215,7 +215,7 @@ def bound() -> Figure:
 FIGURES = {
     draw.__name__: draw
     for draw in (
-        *(descent, letters, rest, duplicates, objective, centralization, unscale, decay, decay_rows),
+        *(descent, letters, untouched, duplicates, objective, centralization, unscale, decay, decay_rows),
         *(late_row, clock, bias, powers, eps, direction, amsgrad, schedule, resume, bound),
     )
 }
