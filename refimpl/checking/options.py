@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..arithmetic import CLASSES
 from ..backends import BUILTIN
-from ..common.cli import output_file, version
+from ..common.cli import command_parser, output_file, version
 from ..vectors.places import here
 
 EXAMPLES = """examples:
@@ -59,11 +59,10 @@ FOR_A_BACKEND = ("option", "python", "jobs", "nearest")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.check",
-        description="Judge an implementation against golden vectors, and name the cause where it fails.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "check",
+        "Judge an implementation against golden vectors, and name the cause where it fails.",
+        EXAMPLES,
     )
     parser.add_argument("--version", action="version", version=f"refimpl {version()}")
     what = parser.add_argument_group("what to judge (one of these)")

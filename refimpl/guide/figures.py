@@ -80,8 +80,7 @@ def duplicates() -> Figure:
 def objective() -> Figure:
     """One gradient, both signs of the objective."""
     runs = alternatives("objective", {"minimize": "minimize", "maximize": "maximize"}, ONES * 20, start=1.0, lr=0.05)
-    panel = Panel(_paths(runs), "The parameter p")
-    return curves(panel, xlabel="steps made, each with a gradient of 1", height=2.3)
+    return curves(Panel(_paths(runs), "The parameter p"), xlabel="steps made, each with a gradient of 1", height=2.3)
 
 
 def centralization() -> Figure:
@@ -139,8 +138,7 @@ def clock() -> Figure:
     """A clock that is wrong by one."""
     picks = {"t": "t", "t + 1": "t_plus_1", "2 t": "twice_t", "t - 1, uncorrected at first": "t_minus_1_or_none"}
     runs = alternatives("clock", picks, ONES * 30, lr=1.0)
-    panel = Panel(_lengths(runs), LENGTH)
-    return curves(panel, xlabel="step, each with a gradient of 1", height=2.4)
+    return curves(Panel(_lengths(runs), LENGTH), xlabel="step, each with a gradient of 1", height=2.4)
 
 
 def bias() -> Figure:
@@ -193,8 +191,7 @@ def schedule() -> Figure:
 
 def resume() -> Figure:
     """A training that goes on from a saved state, with a part of the state lost."""
-    panel = Panel(problems.resumed(), "The parameter p", x=200)
-    return curves(panel, xlabel="steps made; saved and loaded after step 200", height=2.8)
+    return curves(Panel(problems.resumed(), "The parameter p", x=200), xlabel="steps made; saved and loaded after step 200", height=2.8)
 
 
 def bound() -> Figure:

@@ -109,7 +109,6 @@ class Cause:
     """
 
     anchor: str
-    name: str
     diagnosis: Diagnosis
     deviations: tuple[Deviation, ...]
     changes: tuple[tuple[str, str, str], ...]
@@ -118,7 +117,7 @@ class Cause:
 def _cause(number: int, diagnosis: Diagnosis) -> Cause:
     known = tuple(deviations()[id] for id in diagnosis.deviations if id in deviations())
     changes = tuple(change for deviation in known for change in _changes(deviation, diagnosis))
-    return Cause(f"cause-{number}", diagnosis.name, diagnosis, known, changes)
+    return Cause(f"cause-{number}", diagnosis, known, changes)
 
 
 def _changes(deviation: Deviation, diagnosis: Diagnosis) -> Iterator[tuple[str, str, str]]:
@@ -187,7 +186,7 @@ class Entry:
         """What the list says beside the id: the cause, what went wrong, or what is attained."""
         reason = self.verdict.waiver or self.verdict.reason
         first = reason.splitlines()[0] if reason and self.verdict.status is not Status.PASSED else ""
-        return self.cause.name if self.cause else textwrap.shorten(first, NOTE, placeholder=" ...") or self.attained
+        return self.cause.diagnosis.name if self.cause else textwrap.shorten(first, NOTE, placeholder=" ...") or self.attained
 
 
 def _entries(report: Report, causes: Sequence[Cause]) -> Iterator[Entry]:
