@@ -27,7 +27,7 @@ commands:
 {chr(10).join(f"  {name:<8} {line}" for name, line in COMMANDS.items())}
 
 options:
-  -h, --help  this text; `refimpl COMMAND --help` tells more
+  -h, --help  this text; `refimpl COMMAND --help` says more
   --version   the version of refimpl
 
 examples:

@@ -238,7 +238,7 @@ SMALLEST, ROUNDING = (float(x) for x in (np.finfo(np.float32).smallest_normal, n
 
 
 def _has_vanished(power: float, beta: float) -> bool:
-    """Whether a power has lost its digits: the correction is 1 from there on, but the steps cannot be told."""
+    """Whether a power has lost its digits: the correction is 1 from there on, but the steps cannot be computed."""
     return 0 <= power < SMALLEST or beta == 0
 
 

@@ -18,11 +18,11 @@ from .backends.processes import end_with_parent, terminated_in_order
 from .case import Golden
 from .cases import SUITES, drafts
 from .cases.claims import candidates
-from .common.cli import guarded, say
+from .common.cli import command_parser, guarded, say
 from .common.progress import watched
 from .dialects import dialect, dialects
 from .errors import NOT_CONFORMANT, OK, UsageError
-from .vectors import PackedTheme, compare_directories, pack_theme, read_vectors, refuse_foreign, roundtrip, write_themes
+from .vectors import PackedTheme, compare_directories, pack_theme, read_vectors, refuse_other_contents, roundtrip, write_themes
 
 EXAMPLES = """examples:
   python -m refimpl.gen                                  the core suite into vectors/
@@ -44,11 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.gen",
-        description="Write golden vectors: inputs, exact results, and per element how far a correct implementation may be from them.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "gen",
+        "Write golden vectors: inputs, exact results, and per element how far a correct implementation may be from them.",
+        EXAMPLES,
     )
     parser.add_argument("--out", type=Path, default=Path("vectors"), metavar="DIR", help="where the vectors lie (default: vectors)")
     parser.add_argument(
@@ -79,7 +78,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.check:
         _refuse_empty(options.out)
     else:
-        refuse_foreign(options.out, {f"{name}/{theme}" for name, theme, _ in works})
+        refuse_other_contents(options.out, {f"{name}/{theme}" for name, theme, _ in works})
     into = None if options.check else options.out
     with terminated_in_order():
         computed = watched(_computed(works, options.jobs, into), len(works), sys.stderr, what="themes")

@@ -30,8 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--refimpl-vectors", metavar="DIR", help="golden vectors (default: ./vectors, or those that refimpl brings)")
     add("--refimpl-dialect", metavar="NAME", action="append", default=[], help="only this dialect (may be repeated)")
     add("--refimpl-case", metavar="GLOB", action="append", default=[], help="only cases whose id matches (may be repeated)")
-    add("--refimpl-device", metavar="D", help="handed to the backend's factory")
-    add("--refimpl-option", metavar="KEY=VALUE", action="append", default=[], help="handed to the factory (may be repeated)")
+    add("--refimpl-device", metavar="D", help="passed to the backend's factory")
+    add("--refimpl-option", metavar="KEY=VALUE", action="append", default=[], help="passed to the factory (may be repeated)")
     add("--refimpl-require", metavar="CLASS", help="the numerics class to satisfy (default: as `refimpl check`)")
     add("--refimpl-waivers", metavar="FILE", help="known failures, as `refimpl check --waivers` takes them")
     add("--refimpl-timeout", metavar="S", type=float, default=60.0, help="seconds per case (default: 60)")
@@ -99,11 +99,11 @@ class Vectors:
         from .judging.waivers import read_waivers
 
         file = self.config.getoption("refimpl_waivers")
-        return _told(lambda: read_waivers(Path(file))) if file else ()
+        return _or_usage_error(lambda: read_waivers(Path(file))) if file else ()
 
     @pytest.hookimpl(tryfirst=True)  # before -k and similar options select
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        claimed = _told(lambda: self.run).dialects
+        claimed = _or_usage_error(lambda: self.run).dialects
         dialects = self.config.getoption("refimpl_dialect") or list(claimed)
         group = Group.from_parent(session, name="refimpl", nodeid="refimpl")
         items += [
@@ -194,17 +194,19 @@ def _read(
     from .vectors.selection import select
 
     directory = _directory(config)
-    there = _told(lambda: read_manifest(directory)).dialects
+    there = _or_usage_error(lambda: read_manifest(directory)).dialects
     asked = config.getoption("refimpl_dialect") or dialects or list(there)
-    _told(lambda: [dialect(name) for name in asked])  # a misspelt name would silently select nothing
+    _or_usage_error(lambda: [dialect(name) for name in asked])  # a misspelt name would silently select nothing
     selected = [name for name in asked if name in there]
     globs = cases or config.getoption("refimpl_case")
     if not selected:
         return []
-    return list(without_unclaimed(_told(lambda: select(directory, selected, globs)), globs, claimed_by_name(claims or {})).goldens)
+    return list(
+        without_unclaimed(_or_usage_error(lambda: select(directory, selected, globs)), globs, claimed_by_name(claims or {})).goldens
+    )
 
 
-def _told(make: Callable[[], Any]) -> Any:
+def _or_usage_error(make: Callable[[], Any]) -> Any:
     """The result of a call; a RefimplError becomes a usage error of pytest with the message and the hint."""
     from .errors import RefimplError
 

@@ -7,7 +7,7 @@ import pytest
 
 from refimpl.arithmetic import CLASSES, FORMATS, Bounded
 from refimpl.arithmetic.adversary import Adversary
-from refimpl.arithmetic.perturbed import HABITS
+from refimpl.arithmetic.perturbed import ROUNDINGS
 
 NUMBERS = np.random.default_rng(3).normal(size=(200, 2))
 
@@ -29,7 +29,7 @@ def pushed(numerics_class: str, way: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("numerics_class", CLASSES)
-def test_it_reaches_far_and_stays_inside(numerics_class: str) -> None:
+def test_the_adversary_uses_more_than_half_of_the_bound_and_stays_inside(numerics_class: str) -> None:
     bound = expression(Bounded("float32"), NUMBERS).e[CLASSES.index(numerics_class)]
     for way in (1.0, -1.0):
         got, exact = pushed(numerics_class, way)
@@ -39,7 +39,7 @@ def test_it_reaches_far_and_stays_inside(numerics_class: str) -> None:
 
 
 @pytest.mark.parametrize("numerics_class", CLASSES)
-def test_it_pushes_the_way_it_is_told(numerics_class: str) -> None:
+def test_results_are_rounded_in_the_direction_that_is_asked_for(numerics_class: str) -> None:
     up, exact = pushed(numerics_class, 1.0)
     down, _ = pushed(numerics_class, -1.0)
     assert np.mean((up - exact) - (down - exact) > 0) > 0.9
@@ -71,16 +71,16 @@ def test_rows_that_are_taken_and_put_back_keep_their_derivatives() -> None:
     assert signs[taken.node].ravel().tolist() == [0, -1]
 
 
-def test_an_exact_sum_is_not_pushed() -> None:
+def test_an_exact_sum_is_not_changed() -> None:
     a = Adversary("float32", "tensor-faithful", directions={node: np.ones((1, 1), np.int8) for node in range(3)})
     assert (a.load(np.array([[1.5]])) + a.load(np.array([[0.25]]))).x[0, 0] == 1.75
 
 
-def test_an_exact_quotient_is_pushed_as_many_ulps_as_the_class_admits() -> None:
+def test_an_exact_quotient_is_changed_by_as_many_ulps_as_the_class_admits() -> None:
     for numerics_class in CLASSES:
         a = Adversary("float32", numerics_class, directions={node: np.ones((1, 1), np.int8) for node in range(8)})
         quotient = (a.load(np.array([[3.0]])) / a.load(np.array([[2.0]]))).x[0, 0]
-        assert quotient == 1.5 + HABITS[numerics_class].ulps_div * 2 * FORMATS["float32"].u
+        assert quotient == 1.5 + ROUNDINGS[numerics_class].ulps_div * 2 * FORMATS["float32"].u
 
 
 def test_occurrences_are_summed_to_the_largest_partial_sums() -> None:

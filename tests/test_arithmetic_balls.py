@@ -90,14 +90,14 @@ def test_joining_numbers_that_are_not_the_same_is_refused() -> None:
         ball.join([first, second])
 
 
-def test_joining_keeps_the_first_alternative_and_asks_nothing_of_what_is_not_finite() -> None:
+def test_joining_keeps_the_first_alternative_and_does_not_compare_what_is_not_finite() -> None:
     ball = Ball()
     third = ball.load(column(1.0, 1.0)) / ball.load(column(3.0, 0.0))
     joined = ball.join([third, ball.load(column(1.0, 5.0)) / ball.load(column(3.0, 1.0))])
     assert joined is third
 
 
-def test_midpoint_and_radius_tell_where_a_ball_is() -> None:
+def test_a_ball_lies_within_its_radius_of_its_midpoint() -> None:
     third = Ball().load(column(1.0)) / Ball().load(column(3.0))
     assert midpoint(third)[0, 0] == 1 / 3
     assert 0 < radius(third)[0, 0] < 1e-60

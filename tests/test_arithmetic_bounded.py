@@ -339,7 +339,7 @@ def test_formulations_of_which_one_is_infinite_have_no_bound() -> None:
         assert np.isinf(joined.e).all()
 
 
-def test_a_formulation_that_hides_an_overflow_is_noticed() -> None:
+def test_an_overflow_in_one_formulation_alone_is_detected() -> None:
     a = Bounded("float32")
     v, correction, m = constant(a, 3e38), constant(a, 1e-3), constant(a, 1e18)
     folded = m / (a.sqrt(v) / a.sqrt(correction))
@@ -360,7 +360,7 @@ def test_the_sum_of_so_many_numbers_that_their_roundings_grow_is_charged_for_tha
     assert total.e[0, 0, 0] > n - 256
 
 
-def test_a_moving_average_forgets_its_error() -> None:
+def test_the_error_of_a_moving_average_decays() -> None:
     a = Bounded("float32")
     m, weight = constant(a, 0.7), a.meet(a.scalar(1.0) - a.scalar(0.9))
     for _ in range(2000):
@@ -368,7 +368,7 @@ def test_a_moving_average_forgets_its_error() -> None:
     assert m.e[0, 0, 0] < 40 * FORMATS["float32"].u
 
 
-def test_what_is_remembered_of_a_tensor_does_not_outlive_a_change_of_it() -> None:
+def test_cached_results_of_a_tensor_are_dropped_when_it_changes() -> None:
     a = Bounded("float32")
     x, y = a.load(np.array([[1.0, 2.0]])), a.load(np.array([[3.0, 5.0]]))
     assert (x * y) is (x * y)
@@ -382,7 +382,7 @@ def test_what_is_remembered_of_a_tensor_does_not_outlive_a_change_of_it() -> Non
     assert (x * y).x.tolist() == [[3.5, 10.0]]
 
 
-def test_a_change_of_joined_alternatives_does_not_reach_what_is_remembered_of_the_first() -> None:
+def test_a_change_of_joined_alternatives_leaves_the_cached_results_of_the_first() -> None:
     a = Bounded("float32")
     x, y, z = (a.load(np.array([[number, 2.0]])) for number in (3.0, 5.0, 15.0))
     joined = a.join([x * y, z * constant(a, 1.0)])

@@ -44,7 +44,7 @@ def test_tensor_scalars_are_rounded_first_and_computed_in_the_dtype() -> None:
     assert difference != np.float32(1 - 0.999**3)
 
 
-def test_the_order_of_a_sum_shows() -> None:
+def test_the_order_of_a_sum_changes_its_rounding() -> None:
     values, slot = np.array([[1.0], [1e8], [-1e8], [5.0]]), np.array([1, 1, 1, 0])
     forward, backward = Float("float32"), Float("float32", reverse=True)
     np.testing.assert_array_equal(forward.sum_rows(forward.load(values), slot, 2), [[5.0], [0.0]])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refimpl.arithmetic import CLASSES, FORMATS, numpy_dtype
-from refimpl.arithmetic.perturbed import HABITS, Perturbed
+from refimpl.arithmetic.perturbed import ROUNDINGS, Perturbed
 
 DTYPES = list(FORMATS)
 
@@ -50,7 +50,7 @@ OPERATIONS = {"product": (operator.mul, "ulps"), "quotient": (operator.truediv, 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_is_off_by_as_many_ulps_as_the_class_admits_and_no_more(name: str, numerics_class: str) -> None:
     operation, field = OPERATIONS[name]
-    ulps = max(getattr(HABITS[numerics_class], field), 0.5)
+    ulps = max(getattr(ROUNDINGS[numerics_class], field), 0.5)
     x, y = numbers("float32"), 1 + np.abs(np.sin(np.arange(4000.0)[:, None])).astype(np.float32).astype(np.float64)
     exact = operation(x, y)
     normal = np.minimum(np.abs(x), np.abs(exact)) > FORMATS["float32"].tiny
@@ -72,7 +72,7 @@ def test_an_exact_sum_stays_exact_and_zero_stays_zero() -> None:
         assert not (a.load(np.zeros((50, 1))) / a.load(np.ones((50, 1)))).x.any()
 
 
-def test_a_wide_result_lives_until_it_is_stored() -> None:
+def test_a_result_stays_wide_until_it_is_stored() -> None:
     a = adversary("float32", "exact-ieee", unrounded=2.0)
     square = a.load(np.array([[1 + 2.0**-20]])) * a.load(np.array([[1 + 2.0**-20]]))
     assert square.x[0, 0] == (1 + 2.0**-20) ** 2
@@ -104,7 +104,7 @@ def test_only_the_loosest_class_flushes_results_and_inputs() -> None:
         some = [adversary("float32", numerics_class, seed) for seed in range(9)]
         kept = np.concatenate([(a.load(x) + a.load(x)).x for a in some])
         flushed = int((kept == 0).sum())
-        assert (flushed > 0) == HABITS[numerics_class].flushes
+        assert (flushed > 0) == ROUNDINGS[numerics_class].flushes
         assert flushed < kept.size
     sums = [adversary("float32", "tensor-approx", seed) for seed in range(20)]
     assert any(0 < (a.load(x) + a.load(np.full((200, 1), tiny))).x.min() == tiny for a in sums)  # an input that was taken for zero
@@ -142,7 +142,7 @@ def test_a_scalar_times_a_power_of_two_is_converted_to_nearest(numerics_class: s
     assert set(scaled.astype(np.float64)) <= {4 * 0.018203747219859234, 4 * float(np.float32(0.018203747219859234))}
 
 
-def test_each_lane_has_a_scalar_of_its_own() -> None:
+def test_each_lane_has_its_own_scalar() -> None:
     a = adversary("float32", "tensor-faithful", lanes=64)
     weight = a.meet(a.scalar(1.0) - a.power(a.scalar(0.999), 7))
     assert weight.shape == (1, 64)

@@ -113,7 +113,7 @@ def test_a_sum_may_overflow_on_its_way() -> None:
     assert kinds_of(total) == ["finite + - nan"]
 
 
-def test_division_by_what_may_be_zero_may_be_anything_of_the_sign() -> None:
+def test_division_by_what_may_be_zero_may_be_any_number_of_the_sign() -> None:
     a = Reach("float32")
     nearly = a.sqrt(single(1e-30) * single(1e-30))
     assert kinds_of(single(1.0) / nearly) == ["finite +"]

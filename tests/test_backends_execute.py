@@ -193,7 +193,7 @@ def test_the_caller_of_execute_keeps_its_arrays_whatever_the_backend_does() -> N
     np.testing.assert_array_equal(made.steps[0].gradients["w"].values, kept[1])
 
 
-def test_an_error_is_told_with_the_call_and_the_frames_of_the_backend() -> None:
+def test_an_error_is_reported_with_the_call_and_the_frames_of_the_backend() -> None:
     def explode(self: Toy, run: ToyRun, step: Any) -> None:
         raise ValueError("no such thing")
 
@@ -205,7 +205,7 @@ def test_an_error_is_told_with_the_call_and_the_frames_of_the_backend() -> None:
     assert "_go" not in outcome.message
 
 
-def test_an_error_of_state_is_told_as_one_of_state() -> None:
+def test_an_error_of_state_is_reported_as_one_of_state() -> None:
     outcome = run(toy(state=lambda self, run: 1 / 0), case(rows([0])))
     assert outcome.end is End.RAISED
     assert outcome.message.startswith("ZeroDivisionError: division by zero (in state after step 1)")
@@ -215,7 +215,7 @@ def unsupported(self: Toy, *_: Any) -> None:
     raise Unsupported("no elements here")
 
 
-def test_unsupported_in_start_is_told_with_its_reason() -> None:
+def test_unsupported_in_start_is_reported_with_its_reason() -> None:
     outcome = run(toy(start=unsupported), case(rows([0])))
     assert (outcome.end, outcome.message) == (End.UNSUPPORTED, "no elements here")
 
@@ -227,7 +227,7 @@ def test_unsupported_after_start_breaks_the_protocol(when: str, where: str) -> N
     assert outcome.message == f"raised Unsupported {where}, and only start may: no elements here"
 
 
-def test_a_backend_is_handed_no_answer_of_any_kind() -> None:
+def test_a_backend_gets_no_expectation_in_any_form() -> None:
     def start(self: Toy, made: Case) -> None:
         seen.append(made)
         raise Unsupported("seen")
@@ -260,14 +260,14 @@ def test_an_expected_error_that_leaves_everything_as_it_was_is_a_refusal() -> No
     assert (outcome.end, outcome.message.splitlines()[0], outcome.changed) == (End.RAISED, "IndexError: row 9 of 4 (in step 2)", ())
 
 
-def test_an_error_is_told_with_its_call_its_step_and_every_name_of_its_type() -> None:
+def test_an_error_is_reported_with_its_call_its_step_and_every_name_of_its_type() -> None:
     raised = run(refusing_second_step(), REFUSED).raised
     assert (raised.call, raised.step, raised.kinds) == ("step", 2, ("IndexError", "LookupError", "Exception"))
     raised = run(toy(start=lambda self, made: 1 / 0), REFUSED).raised
     assert (raised.call, raised.step, raised.kinds[0]) == ("start", 0, "ZeroDivisionError")
 
 
-def test_a_state_is_compared_around_any_error_since_a_backend_is_not_told_which_is_expected() -> None:
+def test_a_state_is_compared_around_every_error_and_not_only_around_expected_ones() -> None:
     def half_done(run: ToyRun) -> None:
         run.tables["w"][3, 2] = 7
 
@@ -288,7 +288,7 @@ def test_the_state_of_a_long_or_large_case_is_not_copied_before_each_step(made: 
     assert calls == [len(made.steps)]
 
 
-def test_a_state_that_cannot_be_shown_before_the_first_step_leaves_the_case_be() -> None:
+def test_a_state_that_cannot_be_shown_before_the_first_step_does_not_fail_the_case() -> None:
     def state(self: Toy, run: ToyRun) -> Any:
         return {"w": {"param": run.tables["w"]}} if run.calls else 1 / 0
 
@@ -347,7 +347,7 @@ def arrays_of(made: Case) -> Iterator[np.ndarray]:
             yield from (gradient.data, *gradient.coords)
 
 
-def test_the_layouts_lie_in_memory_as_they_say() -> None:
+def test_each_layout_has_its_strides_in_memory() -> None:
     strided, fortran, read_only = (list(arrays_of(handed_out(LAID_OUT, layout))) for layout in ("strided", "fortran", "read-only"))
     assert all(array.strides[-1] == 2 * array.itemsize for array in strided)
     assert all(array.flags.f_contiguous for array in fortran)

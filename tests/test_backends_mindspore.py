@@ -49,7 +49,7 @@ class TestInstalled:
             ),
         ],
     )
-    def test_what_it_cannot_do_is_told_before_anything_is_compiled(self, made: Case, reason: str) -> None:
+    def test_what_it_cannot_do_is_unsupported_before_anything_is_compiled(self, made: Case, reason: str) -> None:
         from refimpl.backends.mindspore import factory
 
         with pytest.raises(Unsupported, match=reason):

@@ -131,7 +131,7 @@ def test_a_text_stands_for_an_end(tmp_path: Path, member: str, end: End) -> None
     assert (outcome.end, outcome.message) == (end, "not today")
 
 
-def test_what_is_wrong_with_one_case_leaves_the_others_be(tmp_path: Path) -> None:
+def test_what_is_wrong_with_one_case_does_not_change_the_others(tmp_path: Path) -> None:
     file = tmp_path / "torch.SparseAdam" / "made.npz"
     file.parent.mkdir()
     members: dict[str, Any] = {"one/param.w": STATE, "two/param.w": STATE[:1], "tree/param.w": STATE}
@@ -147,7 +147,7 @@ def test_a_theme_without_a_file_has_no_result(tmp_path: Path) -> None:
     assert outcome.message.startswith("wrote no result: there is no ")
 
 
-def test_a_broken_file_is_told_for_each_of_its_cases(tmp_path: Path) -> None:
+def test_a_broken_file_is_reported_for_each_of_its_cases(tmp_path: Path) -> None:
     file = tmp_path / "torch.SparseAdam" / "made.npz"
     file.parent.mkdir()
     file.write_bytes(b"PK, and nothing more")
@@ -254,7 +254,7 @@ def judged(tmp_path: Path, text: str) -> ProgramRun:
 
 
 @pytest.mark.parametrize(("failing", "failure"), FAILURES.items())
-def test_a_program_that_fails_midway_costs_only_what_it_has_not_written(tmp_path: Path, failing: str, failure: str) -> None:
+def test_a_program_that_fails_midway_fails_only_the_cases_that_it_has_not_written(tmp_path: Path, failing: str, failure: str) -> None:
     run = judged(tmp_path, f"shutil.copy(ready, folder)\n{failing}")
     first, second = run.outcomes
     assert first.end is End.STATES
@@ -263,7 +263,7 @@ def test_a_program_that_fails_midway_costs_only_what_it_has_not_written(tmp_path
     assert run.failure == f"the program {failure}"
 
 
-def test_half_a_file_costs_its_own_cases(tmp_path: Path) -> None:
+def test_half_a_file_fails_its_own_cases_alone(tmp_path: Path) -> None:
     half = "shutil.copy(ready, folder)\nopen(folder + '/next.npz', 'wb').write(open(ready, 'rb').read()[:200])\nos.abort()"
     first, second = judged(tmp_path, half).outcomes
     assert first.end is End.STATES

@@ -127,5 +127,5 @@ def test_a_switch_that_a_schedule_turns_on_is_needed() -> None:
     assert "maximize" in needed_features(case(rows([0]), changes={1: [{"maximize": True}]}))
 
 
-def test_values_that_the_dialect_refuses_do_not_stop_the_question() -> None:
+def test_needed_features_are_found_also_where_the_dialect_refuses_a_value() -> None:
     assert needed_features(case(rows([0]), groups=({"lr": "fast", "betas": 3, "speed": 1},), error="lr")) == ("rows",)

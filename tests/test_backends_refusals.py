@@ -46,11 +46,11 @@ def test_every_case_of_the_set_that_must_be_refused_has_its_place_and_a_control_
     for refused in made:
         assert bad_step(refused) is not None, refused.id
         assert bad_step(control(refused).case) is None, refused.id
-        assert control(refused).mended, refused.id
+        assert control(refused).corrected, refused.id
 
 
 @pytest.mark.parametrize(
-    ("made", "mended"),
+    ("made", "corrected"),
     [
         (BAD_LR, "lr = 0.001"),
         (BAD_LATER, "lr = 0.001"),
@@ -60,9 +60,9 @@ def test_every_case_of_the_set_that_must_be_refused_has_its_place_and_a_control_
         (case({"w": rows([0]), "u": rows([0])}), "no gradient of 'u' in step 1"),
     ],
 )
-def test_a_control_is_the_same_case_with_what_is_wrong_mended(made: Case, mended: str) -> None:
+def test_a_control_is_the_same_case_with_what_is_wrong_mended(made: Case, corrected: str) -> None:
     proper = control(made)
-    assert proper.mended == mended
+    assert proper.corrected == corrected
     assert (proper.case.id, proper.case.about, len(proper.case.steps)) == (made.id, made.about, len(made.steps))
     assert execute(factory(), golden(proper.case)).end is End.STATES
 
@@ -173,7 +173,7 @@ def test_a_mistake_of_the_program_refuses_nothing_even_where_it_comes_in_time(er
     assert f"a {error.__name__} in start refuses nothing" in judged.reason
 
 
-def test_a_backend_that_reads_its_answer_in_the_id_is_told_by_the_control() -> None:
+def test_a_backend_that_refuses_by_the_id_also_refuses_the_control() -> None:
     def start(self: Toy, made: Case) -> ToyRun:
         if "/made/" in made.id:
             raise ValueError("as expected")

@@ -102,14 +102,14 @@ def test_a_run_can_be_repeated() -> None:
     assert [outcome.end for outcome in (*run, *run)] == [End.STATES, End.STATES]
 
 
-def test_the_worker_is_gone_after_the_last_outcome() -> None:
+def test_the_worker_has_ended_after_the_last_outcome() -> None:
     run = run_backend("toy_backends:process_id", goldens("a"))
     assert is_alive(int(run.version))
     list(run)
     assert not is_alive(int(run.version))
 
 
-def test_the_worker_is_gone_when_the_iteration_is_left() -> None:
+def test_the_worker_has_ended_when_the_iteration_is_left() -> None:
     run = run_backend("toy_backends:process_id", goldens("a", "b"))
     iterator: Any = iter(run)
     next(iterator)
@@ -117,7 +117,7 @@ def test_the_worker_is_gone_when_the_iteration_is_left() -> None:
     assert not is_alive(int(run.version))
 
 
-def test_the_worker_is_gone_when_the_run_is_forgotten() -> None:
+def test_the_worker_has_ended_when_the_run_is_deleted() -> None:
     run = run_backend("toy_backends:process_id", goldens("a"))
     worker = int(run.version)
     del run
@@ -125,7 +125,7 @@ def test_the_worker_is_gone_when_the_run_is_forgotten() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own promise, asked for with prctl")
-def test_the_worker_dies_with_its_parent() -> None:
+def test_the_worker_ends_when_its_parent_ends() -> None:
     program = textwrap.dedent("""
         import os
         from refimpl.backends._runner import run_backend
@@ -163,14 +163,14 @@ def test_an_option_that_the_factory_does_not_take_is_bad_input() -> None:
         run_backend("toy_backends:raises", [], device="cuda")
 
 
-def test_a_factory_that_raises_is_told_with_its_traceback() -> None:
+def test_a_factory_that_raises_is_reported_with_its_traceback() -> None:
     with pytest.raises(HarnessError, match=r"(?s)toy_backends:raises raised.*no luck") as caught:
         run_backend("toy_backends:raises", [])
     assert caught.value.exit_code == HARNESS_FAILED
     assert 'raise RuntimeError("no luck")' in caught.value.message
 
 
-def test_a_module_that_raises_is_told_with_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_raises_is_reported_with_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.py").write_text("1 / 0\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(HarnessError, match=r"(?s)importing broken raised.*ZeroDivisionError"):
@@ -191,7 +191,7 @@ def test_a_module_in_the_current_directory_is_found(tmp_path: Path, monkeypatch:
         assert run.name == "toy cpu plain"
 
 
-def test_a_worker_that_always_dies_at_the_start_is_given_up_after_five_attempts() -> None:
+def test_a_worker_that_always_ends_at_the_start_is_given_up_after_five_attempts() -> None:
     with pytest.raises(HarnessError, match=r"exit status 7 \(attempt 5\)"):
         run_backend("toy_backends:dies", [])
 

@@ -115,7 +115,7 @@ def test_adam_lies_within_the_bound_in_every_variant(name: str, variant: str) ->
     assert worst_ratio(DENSE[name], outcome.states) <= 1
 
 
-def test_the_bound_tells_wrong_numbers() -> None:
+def test_wrong_numbers_are_outside_the_bound() -> None:
     states = execute(factory(), golden(SPARSE["duplicates"])).states
     states["w"]["param"][1, 2] += np.float32(1e-5)
     assert worst_ratio(SPARSE["duplicates"], states) > 1

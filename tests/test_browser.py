@@ -53,12 +53,12 @@ def test_a_page_that_is_not_quiet_fails(show: Show, document: str, said: str) ->
     "markup",
     ["<script>document.title = 'hit'</script>", "<img src=data:x onerror=\"document.title = 'hit'\">", "<base href=https://example.org/>"],
 )
-def test_the_policy_stops_what_got_into_a_page(show: Show, markup: str) -> None:
+def test_the_content_security_policy_blocks_what_was_injected_into_a_page(show: Show, markup: str) -> None:
     with pytest.raises(AssertionError, match="Content Security Policy"), show(page("A title", Markup(markup))) as shown:
         assert shown.title() == "A title"
 
 
-def test_fits_tells_a_page_that_scrolls_sideways(show: Show) -> None:
+def test_fits_detects_a_page_that_scrolls_sideways(show: Show) -> None:
     with show(page("A title", Markup("<p>short</p>")), size=PHONE) as shown:
         assert fits(shown)
     with show(page("A title", Markup("<p style='width: 500px'>wide</p>")), size=PHONE) as shown:

@@ -63,7 +63,7 @@ def test_a_page_is_quiet_and_fits_its_window(
         assert page.locator("h1").count() == 1
 
 
-def test_one_can_read_from_the_first_page_to_the_last(chromium: Browser, built: tuple[int, Path]) -> None:
+def test_each_page_leads_to_the_next_from_the_first_to_the_last(chromium: Browser, built: tuple[int, Path]) -> None:
     with opened(chromium, built[1] / "index.html", PHONE) as page:
         for name in PAGES[1:]:
             page.locator("a[rel=next]").last.click()

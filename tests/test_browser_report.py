@@ -70,7 +70,7 @@ def test_a_failing_case_is_reached_and_opened_by_the_keyboard(chromium: Browser,
         assert page.evaluate("document.activeElement.textContent") == "Copy"
 
 
-def test_without_its_script_the_page_still_tells_everything(chromium: Browser, file: Path) -> None:
+def test_without_its_script_the_page_still_shows_everything(chromium: Browser, file: Path) -> None:
     with opened(chromium, file, java_script_enabled=False) as page:
         assert page.locator("#list > li").count() == 1200
         second = page.locator("#list > li").nth(1)

@@ -67,7 +67,7 @@ def test_more_parameters_are_stepped_than_a_batch_of_eight_holds(name: str) -> N
     assert max(len(golden.case.params) for golden in EVERY[name] if golden.case.theme == "counters") > 8
 
 
-def test_a_row_rests_for_one_to_five_steps() -> None:
+def test_a_row_is_untouched_for_one_to_five_steps() -> None:
     (gaps,) = [golden.case for golden in EVERY["torch.SparseAdam"] if golden.case.id.endswith("touched/gaps")]
     steps = [t for t, gradient in enumerate(row_gradients(gaps)) if 2 in gradient.indices]
     assert set(np.diff(steps) - 1) >= {1, 2, 3, 4}

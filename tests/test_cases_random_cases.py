@@ -41,7 +41,7 @@ def test_the_same_generator_gives_the_same_case() -> None:
     np.testing.assert_array_equal(first.params[0].value, second.params[0].value)
 
 
-def test_what_the_property_needs_occurs() -> None:
+def test_random_cases_have_the_options_that_the_property_is_about() -> None:
     cases = [random_case(np.random.default_rng(seed), "mindspore.LazyAdam") for seed in range(80)]
     hypers: list[Mapping[str, Any]] = [case.groups[0].hyper for case in cases]
     gradients = [step.gradients["w"] for case in cases for step in case.steps if isinstance(step.gradients["w"], RowGradient)]

@@ -34,7 +34,7 @@ def test_a_case_is_as_large_as_its_name_says(slug: str, measure: str, sizes: set
     assert MEASURES[measure](case("torch.SparseAdam", slug)) == sizes
 
 
-def test_an_offset_that_is_cut_to_20_bits_falls_on_another_row() -> None:
+def test_an_offset_that_is_cut_to_20_bits_is_that_of_another_row() -> None:
     large = case("mindspore.LazyAdam", "offsets-beyond-2-to-20")
     gradient = large.steps[0].gradients["w"]
     rows, width = large.params[0].value.shape
@@ -44,7 +44,7 @@ def test_an_offset_that_is_cut_to_20_bits_falls_on_another_row() -> None:
     assert np.isin(gradient.indices * width, cut).any()
 
 
-def test_tails_of_every_block_size_are_seen() -> None:
+def test_elements_behind_the_last_whole_block_are_judged_for_every_block_size() -> None:
     """A count that no block size divides, for each of them; and one more than a whole number of blocks, for the usual ones."""
     counts = {
         n

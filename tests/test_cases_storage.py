@@ -73,14 +73,14 @@ def test_the_reference_passes_in_every_format(goldens: list[Golden]) -> None:
     assert causes == []
 
 
-def test_a_backend_without_the_master_copy_is_told_so(goldens: list[Golden]) -> None:
+def test_a_backend_without_the_master_copy_is_named_as_such(goldens: list[Golden]) -> None:
     statuses, causes = judged(goldens, lambda dtypes: {array: dtype for array, dtype in dtypes.items() if array != MASTER})
     failed = {slug for slug, status in statuses.items() if status is Status.FAILED}
     assert failed == {"bfloat16-master", "float16-master"}
     assert causes == ["master-ignored"]
 
 
-def test_a_backend_whose_moments_follow_the_parameter_is_told_so(goldens: list[Golden]) -> None:
+def test_a_backend_whose_moments_follow_the_parameter_is_named_as_such(goldens: list[Golden]) -> None:
     statuses, causes = judged(goldens, lambda dtypes: {array: dtype for array, dtype in dtypes.items() if array == MASTER})
     failed = {slug for slug, status in statuses.items() if status is Status.FAILED}
     assert failed >= {"bfloat16-wide-moments", "bfloat16-master", "float16-master"}

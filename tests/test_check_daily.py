@@ -39,7 +39,7 @@ def run(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     return command
 
 
-def test_failures_are_told_on_standard_error_as_they_come(run: Run) -> None:
+def test_failures_are_printed_on_standard_error_as_they_come(run: Run) -> None:
     code, _, err = run("reference", *SPARSE, *LAST_WINS)
     told = [line for line in err.splitlines() if line.startswith("FAILED ")]
     assert code == 1
@@ -136,7 +136,7 @@ def test_annotations_for_github_name_the_case_and_the_summary_is_appended(
     assert "**Cause** duplicates-last-wins" in summary
 
 
-def test_the_nearest_dialect_is_told_with_what_is_done_otherwise(run: Run) -> None:
+def test_the_nearest_dialect_is_named_with_what_is_done_otherwise(run: Run) -> None:
     code, out, _ = run("reference", *SPARSE, *LAST_WINS, "--nearest")
     assert code == 0
     table = out.splitlines()[3:]
@@ -165,7 +165,7 @@ def test_a_python_that_is_none_is_bad_input(run: Run, python: str, said: str) ->
     assert said in err
 
 
-def test_an_environment_without_numpy_is_told_what_to_install(run: Run, tmp_path: Path) -> None:
+def test_an_environment_without_numpy_is_refused_with_what_to_install(run: Run, tmp_path: Path) -> None:
     venv.create(tmp_path / "bare", with_pip=False)
     python = str(tmp_path / "bare" / "bin" / "python")
     code, _, err = run("reference", "--python", python)
@@ -229,7 +229,7 @@ def test_a_number_of_workers_that_is_none_is_wrong_usage(run: Run, jobs: str) ->
     assert ended.value.code == 2
 
 
-def test_without_vectors_here_those_that_refimpl_brings_are_judged(tmp_path: Path) -> None:
+def test_without_vectors_in_the_directory_the_packaged_ones_are_judged(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "refimpl.check", "--list", *SPARSE, "--case", PAIR], cwd=tmp_path, capture_output=True, text=True, check=True
     )

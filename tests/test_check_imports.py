@@ -34,7 +34,7 @@ def run(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, cwd=directory)
 
 
-def test_with_everything_else_hidden_a_wrong_result_still_gets_its_cause(tmp_path: Path) -> None:
+def test_with_every_other_package_missing_a_wrong_result_still_gets_its_cause(tmp_path: Path) -> None:
     small_vectors.write(tmp_path / "vectors", "torch.SparseAdam/duplicates/pair")
     made = run(DEVIATE, tmp_path)
     assert made.returncode == 0, made.stderr

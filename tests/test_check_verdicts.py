@@ -123,7 +123,7 @@ def test_a_claim_or_an_option_that_is_misspelt_exits_with_2(run: Run, option: st
     assert hint in printed
 
 
-def test_no_answer_is_found_in_the_process_of_a_backend(run: Run) -> None:
+def test_the_process_of_a_backend_holds_no_expectation(run: Run) -> None:
     assert run("toy_backends:searching")[0] == 0
 
 
@@ -131,7 +131,7 @@ def causes(document: dict[str, Any]) -> dict[str, list[str]]:
     return {name: cause["cases"] for cause in document["causes"] for name in cause["deviations"]}
 
 
-def test_results_that_differ_from_run_to_run_are_told(run: Run) -> None:
+def test_results_that_differ_from_run_to_run_are_reported(run: Run) -> None:
     code, _, document, printed = run("toy_backends:restless")
     assert code == 1
     assert document["rerun"] == {"case_id": "torch.SparseAdam/basics/one-step", "alone_passes": False, "deterministic": False}
@@ -139,7 +139,7 @@ def test_results_that_differ_from_run_to_run_are_told(run: Run) -> None:
     assert "the same calls do not give the same results" in printed
 
 
-def test_a_failure_that_comes_only_after_other_cases_is_told(run: Run) -> None:
+def test_a_failure_that_comes_only_after_other_cases_is_reported(run: Run) -> None:
     code, _, document, _ = run("toy_backends:forgetful", "--case", "*/basics/*", "--case", "*/duplicates/*")
     assert code == 1
     assert (document["rerun"]["alone_passes"], document["rerun"]["deterministic"]) == (True, True)
@@ -154,7 +154,7 @@ def test_a_failure_that_does_not_come_again_after_the_same_cases_is_not_blamed_o
     assert "not-deterministic" in causes(document)
 
 
-def test_a_failure_that_is_always_the_same_is_no_matter_of_runs(run: Run) -> None:
+def test_a_failure_that_is_the_same_in_every_run_is_not_called_nondeterministic(run: Run) -> None:
     _, _, document, _ = run("reference", "--option", "deviations=duplicates-last-wins")
     assert (document["rerun"]["alone_passes"], document["rerun"]["deterministic"]) == (False, True)
     assert causes(document).keys().isdisjoint({"not-deterministic", "only-after-other-cases"})
@@ -184,7 +184,7 @@ def inspecting(directory: Path, status: int = 0) -> list[str]:
 
 
 @pytest.mark.parametrize("status", [0, 5])
-def test_a_program_is_handed_its_cases_without_answers_and_nothing_is_left_behind(run: Run, tmp_path: Path, status: int) -> None:
+def test_a_program_gets_its_cases_without_expectations_and_nothing_is_left_behind(run: Run, tmp_path: Path, status: int) -> None:
     run(*inspecting(tmp_path, status), "--case", "*/refused/*", "--case", "*/basics/one-step")
     handed = (tmp_path / "handed").read_text()
     inputs, results = handed.splitlines()[0].split()

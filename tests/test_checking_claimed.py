@@ -49,7 +49,7 @@ def test_a_pattern_with_the_name_of_a_theme_asks_for_the_cases_that_it_matches()
     assert themes(None, [f"{NAME}/*", "*/half/ordinary-*"]) == {"basics": BASICS, "half": 2}
 
 
-def test_a_case_that_cannot_be_read_is_told_to_those_who_claim_what_it_needs() -> None:
+def test_a_case_that_cannot_be_read_is_unsupported_for_those_who_claim_what_it_needs() -> None:
     unreadable = ((f"{NAME}/half/ordinary-bfloat16", "needs ml_dtypes"), (f"{NAME}/elements/pair", "needs scipy"))
     vectors = Vectors((), unreadable)
     assert without_unclaimed(vectors, (), claimed_by_name({})).unreadable == unreadable[1:]

@@ -19,12 +19,13 @@ TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
 FILES = {
     "Add a dialect": 1,
     "Add a deviation": 1,
+    "Add an alternative": 3,
     "Add a hypothesis": 2,
     "Add a theme": 2,
     "Add a backend": 0,
     "Add a peer": 2,
 }
-"""Section to how many files of the repository it touches, beside the vectors."""
+"""Section to how many files of the repository it touches, apart from the vectors."""
 
 
 def section(title: str) -> str:

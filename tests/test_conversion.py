@@ -49,7 +49,7 @@ def test_the_example_of_the_docstring_is_right() -> None:
 @pytest.mark.parametrize("second", ["SQUARES", "INFINITY"])
 @settings(deadline=None, max_examples=15)
 @given(data=st.data(), t=st.integers(0, 4000), betas=st.tuples(st.floats(0.1, 0.99), st.floats(0.99, 0.9999)))
-def test_there_and_back_is_the_same_state(second: str, data: Any, t: int, betas: tuple[float, float]) -> None:
+def test_a_state_converted_there_and_back_is_the_same(second: str, data: Any, t: int, betas: tuple[float, float]) -> None:
     names = family(second)
     a, b = data.draw(st.sampled_from(names)), data.draw(st.sampled_from(names))
     start = "torch.Adam" if second == "SQUARES" else "torch.Adamax"
@@ -77,7 +77,7 @@ def names_of(name: str, role: str) -> list[str]:
 
 @pytest.mark.parametrize("beta", [0.5, 0.9, 0.99, 0.999, 0.9999])
 @pytest.mark.parametrize("n", [1, 2, 7, 100, 3000, 30_000, 80_000])
-def test_the_exponent_of_a_power_is_told_however_it_was_rounded(beta: float, n: int) -> None:
+def test_the_exponent_of_a_power_is_found_however_the_power_was_rounded(beta: float, n: int) -> None:
     if beta**n > 1e-37:
         assert exponent_of(beta**n, beta) == n
         assert exponent_of(float(np.float32(beta**n)), beta) == n
@@ -267,7 +267,7 @@ def test_a_parameter_without_a_gradient_has_no_state_on_either_side() -> None:
     assert "0 for u" in refusal({"w": state_of(3), "u": {}}, "torch.Adam", "keras.Adam")
 
 
-def test_powers_after_a_change_of_the_betas_tell_no_count_but_may_be_copied() -> None:
+def test_powers_after_a_change_of_the_betas_give_no_count_but_may_be_copied() -> None:
     after = {"w": {"moment1": np.zeros(2), "moment2": np.zeros(2), "beta1_power": 0.9 * 0.8, "beta2_power": 0.999**2}}
     message = refusal(after, "mindspore.Adam", "torch.Adam")
     assert "beta1^t = 0.72" in message
@@ -276,12 +276,12 @@ def test_powers_after_a_change_of_the_betas_tell_no_count_but_may_be_copied() ->
     assert conversion.convert(after, "mindspore.Adam", "mindspore.LazyAdam")["w"]["beta1_power"] == 0.9 * 0.8
 
 
-def test_powers_that_contradict_each_other_tell_no_count() -> None:
+def test_powers_that_contradict_each_other_give_no_count() -> None:
     state = {"w": {"moment1": np.zeros(2), "moment2": np.zeros(2), "beta1_power": 0.9**2, "beta2_power": 0.999**3}}
     assert "no number of steps gives" in refusal(state, "mindspore.Adam", "torch.Adam")
 
 
-def test_a_power_that_has_vanished_leaves_the_other_to_tell() -> None:
+def test_where_one_power_is_zero_the_count_comes_from_the_other() -> None:
     state = {"w": mindspore_like(np.zeros(2), np.zeros(2), 1200)}
     assert state["w"]["beta1_power"] < 1e-37
     assert conversion.convert(state, "mindspore.Adam", "torch.Adam")["w"]["step"] == 1200
@@ -297,7 +297,7 @@ def test_a_power_that_began_at_beta_is_one_ahead_of_one_that_began_at_1() -> Non
     assert "no number of steps gives" in refusal(before_any, "paddle.Adam", "torch.Adam")
 
 
-def test_an_optimizer_that_counts_nothing_needs_to_be_told() -> None:
+def test_the_steps_of_an_optimizer_without_a_count_are_an_argument() -> None:
     state = {"w": {"moments1": np.zeros(2), "moments2": np.zeros(2)}}
     assert "does not count its steps" in refusal(state, UNCOUNTED, "torch.AdamW")
     assert conversion.convert(state, UNCOUNTED, "torch.AdamW", count=9)["w"]["step"] == 9

@@ -50,7 +50,7 @@ def test_a_deviation_is_caught_by_some_case_if_it_changes_any(name: str, core: d
 
 # A division by zero gives nan, and a nan that matches a nan is evidence of nothing: no number shows this deviation.
 @pytest.mark.parametrize("id", [id for id in deviations() if id != "divides-by-beta1"])
-def test_a_backend_with_the_deviation_fails_and_is_told_its_name(id: str, core: dict[str, list[Golden]]) -> None:
+def test_a_backend_with_the_deviation_fails_and_the_deviation_is_named(id: str, core: dict[str, list[Golden]]) -> None:
     name = next(name for name in dialects() if catching(id, core[name]))
     vectors = catching(id, core[name])
     # A counter that starts at 0 gives only nan where it is not resumed, and a nan is evidence of nothing.

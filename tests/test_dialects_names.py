@@ -18,10 +18,10 @@ from refimpl.dialects.names import near_dialects
         ("SparseAdam", "torch.SparseAdam or dgl.SparseAdam"),
     ],
 )
-def test_a_name_as_users_write_it_is_led_to_its_dialect(written: str, meant: str) -> None:
+def test_a_name_as_users_write_it_gets_its_dialect_suggested(written: str, meant: str) -> None:
     assert near_dialects(written, dialects("full")) == f"did you mean {meant}?"
 
 
-def test_a_misspelt_name_is_led_to_the_nearest_and_a_foreign_one_nowhere() -> None:
+def test_a_misspelt_name_gets_the_nearest_suggested_and_an_unrelated_one_nothing() -> None:
     assert near_dialects("torch.SparesAdam", dialects("full")).startswith("did you mean torch.SparseAdam")
     assert near_dialects("zzz", dialects("full")) == ""

@@ -16,7 +16,6 @@ from refimpl.diff._document import to_text
 from refimpl.diff._html import to_html
 from refimpl.diff._measured import measured_cases
 from refimpl.diff._page import page, short_page
-from refimpl.diff._words import words
 
 SPARSE, LAZY, DEFAULT = "torch.SparseAdam", "mindspore.LazyAdam", "mindspore.LazyAdam.default-target"
 COLUMNS, LINES = 100, 24
@@ -82,19 +81,19 @@ def test_the_program_after_makes_the_real_optimizer_with_the_settings_of_a(a: st
 def test_programs_are_python(name: str) -> None:
     made = change(beside("torch.AdamW", name))
     compile(f"{made.before}\n{made.after}\n", "box", "exec")
-    if dialect(name).framework in words()["constructors"]:
+    if dialect(name).usage.constructor:
         assert "optimizer = " in made.after
         assert f"{dialect(name).class_name}(" in made.after or name == "sklearn.Adam"  # MLPClassifier makes it
 
 
-def test_the_trap_of_lazy_adam_is_its_target() -> None:
+def test_the_pitfall_of_lazy_adam_is_its_target() -> None:
     made = change(beside("torch.Adam", LAZY))
     assert 'optimizer.target = "CPU"' in made.after
     assert "does not sum repeated rows" in made.trap
     assert "optimizer.target" not in change(beside("torch.Adam", DEFAULT)).after
 
 
-def test_other_traps_are_the_stage_that_differs_most() -> None:
+def test_without_a_pitfall_the_stage_that_differs_most_is_named() -> None:
     trap = change(beside(SPARSE, "keras.Adam", "touched")).trap
     assert trap.startswith("which rows a sparse gradient updates: ")
     assert f" bounds in {SPARSE}/touched/" in trap

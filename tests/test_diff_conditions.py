@@ -52,7 +52,7 @@ def test_what_is_refused_is_on_neither_side(decays: list[Measured]) -> None:
     assert condition(decays, outcomes) is None
 
 
-def test_a_recipe_that_holds_where_no_row_with_moments_is_left_out_says_so_and_both_sides_bear_it_out() -> None:
+def test_a_recipe_that_holds_where_no_row_with_moments_is_left_out_says_so_and_both_sides_confirm_it() -> None:
     cases = measured_cases(dialect("torch.SparseAdam"), None, ("touched", "duplicates", "basics"))
     comparison = compared(dialect("torch.SparseAdam"), dialect("torch.Adam"), cases)
     assert in_words(comparison.condition) == ("a gradient that leaves out a row or element that has moments",)

@@ -78,7 +78,7 @@ def test_a_formula_gives_its_value_when_its_numbers_are_put_in() -> None:
         assert float(line.value.exact) == line.value.nearest
 
 
-def test_occurrences_of_a_row_are_told_apart(core: dict[str, list[Golden]]) -> None:
+def test_occurrences_of_a_row_have_lines_of_their_own(core: dict[str, list[Golden]]) -> None:
     summed = explain(golden_of(core, "torch.SparseAdam/duplicates/pair").case)
     assert line(summed, "g").formula == "g[0] + g[2]"
     apart = explain(golden_of(core, "mindspore.LazyAdam.default-target/duplicates/pair").case)
@@ -86,7 +86,7 @@ def test_occurrences_of_a_row_are_told_apart(core: dict[str, list[Golden]]) -> N
     assert [line.formula for line in apart.lines if line.name == "p"] == ["p - change[0]", "p - change[2]"]
 
 
-def test_a_row_that_rests_says_why_and_has_no_lines() -> None:
+def test_an_untouched_row_says_why_and_has_no_lines() -> None:
     explanation = explain(case_of(Numbers(["1", "empty"], dialect="torch.SparseAdam")), step=2)
     assert explanation.lines == ()
     assert any("not touched" in sentence for sentence in explanation.touched)
@@ -106,7 +106,7 @@ def test_what_the_dialect_refuses_is_explained_as_a_refusal(core: dict[str, list
     assert explanation.lines == ()
 
 
-def test_a_deviation_parts_at_the_line_of_its_stage(core: dict[str, list[Golden]]) -> None:
+def test_a_deviation_first_differs_at_the_line_of_its_stage(core: dict[str, list[Golden]]) -> None:
     case = golden_of(core, "torch.SparseAdam/duplicates/pair").case
     mine = explain(case, step=1)
     counterpart = against(case, mine, "duplicates-last-wins")
@@ -125,7 +125,7 @@ def test_another_dialect_gets_the_same_numbers_under_its_own_names(core: dict[st
     assert "learning_rate" in counterpart.case.groups[0].hyper
 
 
-def test_where_they_parted_before_the_step_is_told(core: dict[str, list[Golden]]) -> None:
+def test_an_earlier_step_at_which_they_first_differ_is_named(core: dict[str, list[Golden]]) -> None:
     case = golden_of(core, "torch.SparseAdam/duplicates/pair").case
     assert against(case, explain(case, step=2), "mindspore.LazyAdam.default-target").since == 1
 

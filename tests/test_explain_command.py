@@ -30,7 +30,7 @@ def test_without_arguments_a_row_that_occurs_twice_is_worked_through(
     assert out.endswith("The vectors hold the same p, m and v, to the last digit.\n")
 
 
-def test_the_umbrella_command_knows_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_refimpl_explain_runs_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert refimpl(["explain", "--grad", "1"]) == 0
     assert "p = p - change" in capsys.readouterr().out
 

@@ -17,7 +17,7 @@ def test_numbers_become_the_update_that_a_learner_would_write() -> None:
     assert explanation.state["param"].nearest == pytest.approx(p, rel=1e-13)
 
 
-def test_occurrences_and_rests_are_written_with_commas_and_words() -> None:
+def test_occurrences_and_untouched_rows_are_written_with_commas_and_words() -> None:
     case = case_of(Numbers(["1,2", "empty", "none"], dialect="torch.SparseAdam"))
     assert case.steps[0].gradients["w"].values.tolist() == [[1.0], [2.0]]
     assert len(case.steps[1].gradients["w"].indices) == 0

@@ -20,7 +20,7 @@ def pair(core: dict[str, list[Golden]]) -> Case:
     return next(golden.case for golden in core["torch.SparseAdam"] if golden.case.slug == "pair")
 
 
-def test_the_history_begins_with_the_start_and_has_gaps_where_a_row_rests() -> None:
+def test_the_history_begins_with_the_start_and_has_gaps_where_a_row_is_untouched() -> None:
     history = plot.history(numbers(), "w")
     assert history["param"].shape == (4, 1)
     assert history["param"][0, 0] == 1.0
@@ -30,7 +30,7 @@ def test_the_history_begins_with_the_start_and_has_gaps_where_a_row_rests() -> N
     assert history["size"][3, 0] == pytest.approx(by_hand, rel=1e-6)
 
 
-def test_the_row_that_rests_most_stands_beside_the_one_that_is_explained(core: dict[str, list[Golden]]) -> None:
+def test_the_row_that_is_untouched_most_often_is_drawn_beside_the_one_that_is_explained(core: dict[str, list[Golden]]) -> None:
     history = plot.history(pair(core), "w")
     other = plot.untouched(history, 4 * 3, 3)
     assert other is not None

@@ -45,7 +45,7 @@ def test_of_many_occurrences_the_first_and_the_last_are_shown() -> None:
     assert f"... {MANY} more like this" in text
 
 
-def test_a_row_that_rests_keeps_what_it_has() -> None:
+def test_an_untouched_row_is_printed_with_its_state() -> None:
     text = to_text(explain(case_of(Numbers(["1", "empty"], dialect="torch.SparseAdam")), step=2), "tensor-faithful")
     assert text.endswith("So p, m and v are what they were.\n")
 
@@ -66,13 +66,13 @@ def test_the_largest_v_that_leaves_the_range_is_named_at_the_end() -> None:
     assert "; v_max = " in " ".join(text.split())
 
 
-def test_two_that_agree_are_said_to_be_the_same(core: dict[str, list[Golden]]) -> None:
+def test_two_that_agree_are_reported_as_the_same(core: dict[str, list[Golden]]) -> None:
     text = side_by_side(core, "mindspore.LazyAdam")
     assert text.endswith("They are the same, line by line.\n")
     assert ">" not in text
 
 
-def test_the_line_where_two_part_is_marked_once(core: dict[str, list[Golden]]) -> None:
+def test_the_first_line_at_which_two_differ_is_marked_once(core: dict[str, list[Golden]]) -> None:
     text = side_by_side(core, "eps-inside-root", step=1)
     (marked,) = [line for line in text.splitlines() if line.startswith(">")]
     assert marked.split()[1] == "change"
@@ -80,7 +80,7 @@ def test_the_line_where_two_part_is_marked_once(core: dict[str, list[Golden]]) -
     assert "  m: the same" in text
 
 
-def test_where_they_parted_earlier_the_step_is_named(core: dict[str, list[Golden]]) -> None:
+def test_an_earlier_step_at_which_two_first_differ_is_printed(core: dict[str, list[Golden]]) -> None:
     assert "They parted before, at step 1: --step 1 shows where." in side_by_side(core, "eps-inside-root", step=2)
 
 

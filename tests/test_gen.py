@@ -57,7 +57,7 @@ WORKS = [
 ]
 
 
-def test_check_tells_a_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_a_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gen.main(["--out", str(tmp_path), *ONE_THEME])
     path = tmp_path / "torch.SparseAdam" / "duplicates.yaml"
     path.write_text(path.read_text().replace("another between", "none between"))

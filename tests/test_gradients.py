@@ -30,7 +30,7 @@ def test_coo_keeps_every_stored_value_and_the_others_one_per_touched_element() -
 
 
 @pytest.mark.parametrize("form", ["to_coo", "to_bsr", "to_csr"])
-def test_there_and_back_touches_the_same_rows_with_the_same_sums(form: str) -> None:
+def test_a_gradient_converted_there_and_back_touches_the_same_rows_with_the_same_sums(form: str) -> None:
     back = RowGradient.from_scipy(getattr(DUPLICATES, form)())
     assert back.shape == (5, 2)
     assert back.indices.tolist() == [0, 3]

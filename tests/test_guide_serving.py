@@ -52,7 +52,7 @@ def test_the_pages_are_built_and_served_to_this_machine(text: Path, monkeypatch:
     assert "<title>Index</title>" in fetched[0]
 
 
-def test_a_port_that_is_taken_is_said_before_anything_is_built(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_that_is_taken_is_refused_before_anything_is_built(text: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

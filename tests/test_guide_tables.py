@@ -11,21 +11,21 @@ def row(table: str, choice: str) -> list[str]:
     return [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", row_html)]
 
 
-def test_who_chooses_what_comes_from_the_tables_of_dialects() -> None:
+def test_an_alternative_is_listed_with_its_dialects_and_its_deviation() -> None:
     _, who, reported = row(choices("merge"), "each from the old state, updates added, last moments win")
     assert who == "mindspore.LazyAdam.default-target"
     assert reported == "duplicates-from-old-state"
 
 
-def test_an_option_stands_with_the_choice_that_it_makes() -> None:
+def test_an_option_is_listed_with_the_alternative_that_it_picks() -> None:
     assert "mindspore.LazyAdam with use_nesterov" in row(choices("direction"), "b1 m + (1-b1) g")[1]
 
 
-def test_an_option_that_is_on_by_default_stands_where_it_is_turned_off() -> None:
+def test_an_option_that_is_on_by_default_is_listed_where_it_is_off() -> None:
     assert "mxnet.Adam without lazy_update" in row(choices("touch"), "all rows, as if the gradient were dense")[1]
 
 
-def test_a_dialect_of_dense_gradients_has_no_say_about_rows() -> None:
+def test_a_dialect_of_dense_gradients_is_not_listed_for_alternatives_of_rows() -> None:
     assert "torch.Adam" not in choices("merge")
 
 
@@ -34,7 +34,7 @@ def test_every_dialect_and_every_deviation_is_listed() -> None:
     assert all(f">{id}</code>" in known_deviations() for id in deviations())
 
 
-def test_parameters_stand_side_by_side() -> None:
+def test_parameters_of_one_role_are_in_one_line() -> None:
     assert row(parameters("torch.SparseAdam", "mindspore.LazyAdam"), "<code>beta1</code>") == [
         "beta1",
         "betas = 0.9, accepted: [0, 1)",

@@ -7,7 +7,7 @@ ENTRIES = [*gradients.entries(), *gradients.memory_entries(), *states.entries()]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)
-def test_a_call_does_as_it_promises(entry: Entry) -> None:
+def test_a_hostile_call_is_refused_or_computes_what_its_documentation_says(entry: Entry) -> None:
     entry.run()
 
 

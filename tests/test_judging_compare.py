@@ -115,6 +115,6 @@ def test_each_end_of_a_run_has_its_status(error: str | None, end: End, status: S
     assert judge(golden(error), replace(states(), end=end, message="why"), "tensor-approx").status is status
 
 
-def test_an_expected_error_that_left_traces_fails() -> None:
+def test_an_expected_error_that_changed_an_array_fails() -> None:
     outcome = Outcome("d/t/s", End.RAISED, message="ValueError", changed=("param of 'w' changed",))
     assert judge(golden("dense-gradient"), outcome, "tensor-approx").status is Status.FAILED

@@ -21,12 +21,12 @@ def test_what_holds_of_a_case_is_said_in_words(core: Core) -> None:
     assert {"gradients by rows", "arrays in Fortran order", "float32"} <= holding(case)
 
 
-def test_one_condition_that_tells_the_cases_apart_is_told(core: Core) -> None:
+def test_one_condition_that_separates_the_cases_is_named(core: Core) -> None:
     inside = judged(core, "elements/matrix", "elements/gaps")
     assert condition_of(inside, judged(core, "basics/five-steps", "layouts/fortran")) == "gradients by element"
 
 
-def test_alternatives_are_told_where_the_cases_do_not_tell_which(core: Core) -> None:
+def test_alternatives_are_named_where_the_cases_do_not_decide(core: Core) -> None:
     told = condition_of(judged(core, "options/maximize"), judged(core, "resumed/after-9", "schedules/lr"))
     assert told == "maximize"
     told = condition_of(judged(core, "schedules/maximize"), judged(core, "basics/five-steps"))

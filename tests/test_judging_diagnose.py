@@ -154,7 +154,7 @@ class NarrowRun:
         return {"w": {"param": self.p, "exp_avg": self.m, "exp_avg_sq": self.v}}
 
 
-def test_a_number_that_the_cases_leave_open_is_told_as_a_range(core: Core) -> None:
+def test_a_number_that_the_cases_leave_open_is_given_as_a_range(core: Core) -> None:
     goldens = some(core, "sizes/far-apart")
     wrong = hypothesis("distant-occurrences-lost", "1,000 or more away")
     (cause,) = causes(goldens, [computed(wrong, golden) for golden in goldens])

@@ -27,7 +27,7 @@ def test_a_profile_holds_the_largest_ratio_of_each_step_and_of_each_element(core
         assert profile.worst.ratio == ratio.max() > 1
 
 
-def test_a_large_array_is_told_in_a_bounded_number_of_entries(core: dict[str, list[Golden]]) -> None:
+def test_a_large_array_has_a_profile_of_a_bounded_number_of_entries(core: dict[str, list[Golden]]) -> None:
     golden, outcome = wrong(core, "training/embedding")
     for profile in profiles(golden, outcome, CLASS):
         size = int(np.prod(profile.shape))

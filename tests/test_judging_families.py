@@ -78,7 +78,7 @@ def test_a_clock_concerns_the_cases_that_count_so_far(core: Core) -> None:
         ("is larger than 2 and no multiple of it", [5, 7, 1], [5, 1]),
     ],
 )
-def test_occurrences_are_lost_or_moved_as_the_words_say(words: str, rows: list[int], left: list[int]) -> None:
+def test_occurrences_are_lost_or_moved_as_the_hypothesis_says(words: str, rows: list[int], left: list[int]) -> None:
     from refimpl.case import Case, Group, Param, Step
 
     values = np.arange(1.0, len(rows) + 1).reshape(-1, 1)
@@ -131,7 +131,7 @@ def test_a_gradient_of_zeros_may_count_as_missing_and_an_empty_one_too(core: Cor
         assert after > before
 
 
-def test_repeated_rows_alone_are_summed_in_a_narrow_format_where_the_words_say_so(core: Core) -> None:
+def test_repeated_rows_alone_are_summed_in_a_narrow_format_where_the_hypothesis_says_so(core: Core) -> None:
     (golden,) = some(core, "duplicates/pair")
     plan = hypothesis("sums-in-float16", "all others are left").plan(golden.case, TABLE)
     assert plan is not None

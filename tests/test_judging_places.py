@@ -16,7 +16,7 @@ def seen(wrong: list[bool], **coordinates: list[int]) -> Seen:
     return Seen({name: arrays.get(name, same) for name in names}, np.array(wrong))
 
 
-def test_columns_from_some_number_on() -> None:
+def test_a_fault_in_the_columns_from_n_on_is_located() -> None:
     place = place_of([seen([False, False, True, True], column=[0, 63, 64, 70], width=[71] * 4)])
     assert place is not None
     assert (place.id, place.words) == ("columns-after-N", "columns from 64 on")
@@ -41,7 +41,7 @@ def test_parameters_with_gradients_by_rows_come_before_their_number() -> None:
 
 
 @pytest.mark.parametrize("block", [4, 16, 128])
-def test_tails_of_blocks(block: int) -> None:
+def test_a_fault_in_the_columns_behind_the_last_whole_block_is_located(block: int) -> None:
     widths = [block - 1, block, block + 1, 2 * block + 3]
     cases = [
         seen([column >= width - width % block for column in range(width)], column=list(range(width)), width=[width] * width)
@@ -52,7 +52,7 @@ def test_tails_of_blocks(block: int) -> None:
     assert (place.id, place.words) == ("column-tails", f"the last columns, where the width is no multiple of {block}")
 
 
-def test_row_zero() -> None:
+def test_a_fault_in_row_zero_is_located() -> None:
     place = place_of([seen([True, True, False, False], row=[0, 0, 1, 2], rank=[0, 0, 1, 2])])
     assert place is not None
     assert place.id in ("row-zero", "first-row")
@@ -61,6 +61,6 @@ def test_row_zero() -> None:
     assert place.id == "row-zero"
 
 
-def test_there_is_no_place_where_everything_is_wrong_or_nothing_tells_it() -> None:
+def test_no_place_is_named_where_everything_is_wrong_or_no_place_fits() -> None:
     assert place_of([seen([True, True], column=[0, 1])]) is None
     assert place_of([seen([True, False, True, False], element=[0, 1, 2, 3], size=[4] * 4)]) is None

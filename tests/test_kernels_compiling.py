@@ -43,7 +43,7 @@ def test_a_product_and_a_sum_are_rounded_apart() -> None:
     assert both(above_one, above_one, np.float32(-1)) == np.float32(2**-11)  # fused, 2^-11 + 2^-24 would be left
 
 
-def test_without_a_place_for_a_cache_a_kernel_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_cache_can_be_written_a_kernel_is_compiled_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
     real = numba.njit
 
     def njit(

@@ -16,7 +16,7 @@ def named(picks: Picks, t: int = 1, dtype: Any = np.float64) -> dict[str, float]
     return dict(zip(Scalars._fields, scalars(HYPER, picks, t, np.dtype(dtype)).tolist()))
 
 
-def test_they_are_computed_in_double_and_rounded_once() -> None:
+def test_scalars_are_computed_in_double_and_rounded_once() -> None:
     single, double = (scalars(HYPER, PICKS, 7, np.dtype(dtype)) for dtype in (np.float32, np.float64))
     assert single.dtype == np.float32
     np.testing.assert_array_equal(single, double.astype(np.float32))
@@ -40,7 +40,7 @@ def test_the_first_step_has_the_size_of_the_learning_rate() -> None:
         ({"decay": Decay.DECOUPLED_ALL}, {"decay": 0, "late_decay": 0, "keep": 0.975}),
     ],
 )
-def test_each_pick_is_a_number(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_each_pick_sets_its_scalars(changes: dict[str, Any], expected: dict[str, Any]) -> None:
     numbers = named(replace(PICKS, **changes))
     assert {name: numbers[name] for name in expected} == expected
 

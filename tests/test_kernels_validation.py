@@ -85,7 +85,7 @@ def test_a_memory_mapped_table_that_was_opened_to_be_read_is_refused(tmp_path: P
 
 
 @pytest.mark.parametrize("gradient", [rows(), rows([]), np.ones((4, 3)), elements(([3], [2]), [1.0])])
-def test_what_fits_is_let_through(gradient: Any) -> None:
+def test_arguments_that_fit_are_accepted(gradient: Any) -> None:
     state = table()
     kernels.check(**state, gradient=gradient)
     assert all((array == 1).all() for array in state.values())

@@ -96,7 +96,7 @@ def test_refused_in_the_words_of_the_real_one(case: str) -> None:
     assert str(caught.value) == message
 
 
-def test_ungrouped_repeats_and_foreign_orders_are_refused() -> None:
+def test_a_parameter_given_twice_and_an_order_with_another_parameter_are_refused() -> None:
     for params, message in (
         ([W, W], "already exists. Please set a unique name"),
         ([("a", W), ("a", V)], "its name 'a' already exists"),

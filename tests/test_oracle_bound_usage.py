@@ -58,12 +58,12 @@ def halved(rounding: Rounding) -> Rounding:
     return replace(rounding, relative=rounding.relative / 2, relative_div=rounding.relative_div / 2)
 
 
-def test_bounds_that_charge_half_a_rounding_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_that_charge_half_a_rounding_are_exceeded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_module, "tensor_rounding", lambda kept: halved(tensor_rounding(kept)))
     assert worst("torch.SparseAdam", 3) > 1.3
 
 
-def test_bounds_that_forget_the_order_of_a_sum_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_without_the_order_of_a_sum_are_exceeded(monkeypatch: pytest.MonkeyPatch) -> None:
     def in_order(self: Bounded, values: Bound, slot: np.ndarray, n: int) -> Bound:
         x, e = np.zeros((n, values.shape[1])), np.zeros((4, n, values.shape[1]))
         np.add.at(x, slot, values.x)
@@ -73,7 +73,7 @@ def test_bounds_that_forget_the_order_of_a_sum_are_left(monkeypatch: pytest.Monk
     assert worst("mindspore.LazyAdam", 3) > 2
 
 
-def test_bounds_that_take_tensor_scalars_for_exact_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_that_take_tensor_scalars_for_exact_are_exceeded(monkeypatch: pytest.MonkeyPatch) -> None:
     def without_error(*arguments: Any) -> Any:
         scalar = raw_scalar(*arguments)
         scalar.e = (0.0,) * len(CLASSES)
@@ -83,7 +83,7 @@ def test_bounds_that_take_tensor_scalars_for_exact_are_left(monkeypatch: pytest.
     assert worst("mindspore.Adam", 3) > 2
 
 
-def test_a_computation_in_half_the_digits_is_told_with_its_place() -> None:
+def test_a_computation_in_half_the_digits_is_reported_with_its_place() -> None:
     case = random_case(np.random.default_rng(4), "torch.Adam", Size(4, 3, 2), "float64")
     by_array = {margin.array: margin for margin in margins(case, [Computation("float32", "tensor-approx", Float("float32"), ONE)])}
     for array in ARRAYS[:3]:

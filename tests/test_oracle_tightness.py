@@ -13,7 +13,7 @@ from refimpl.oracle.tightness import usage
 
 
 @pytest.mark.parametrize("numerics_class", CLASSES)
-def test_the_bound_of_an_ordinary_case_is_used_and_not_left(numerics_class: str) -> None:
+def test_the_adversary_uses_a_large_part_of_the_bound_of_an_ordinary_case_and_stays_inside(numerics_class: str) -> None:
     case = next(draft.case for draft in drafts(dialect("torch.SparseAdam"), "basics"))
     used = usage(case, expectations(case), numerics_class, np.random.default_rng(0))
     assert set(used) == set(ARRAYS[:3])
@@ -21,7 +21,7 @@ def test_the_bound_of_an_ordinary_case_is_used_and_not_left(numerics_class: str)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_random_case_is_left(seed: int) -> None:
+def test_the_adversary_stays_inside_the_bounds_of_random_cases(seed: int) -> None:
     rng = np.random.default_rng([31, seed])
     case = random_case(rng, ["torch.SparseAdam", "torch.Adam", "mindspore.LazyAdam"][seed % 3], Size(3, 16, 2))
     expected = expectations(case)

@@ -298,7 +298,7 @@ def test_the_arrays_of_a_case_are_not_changed() -> None:
     assert gradient.indices.tolist() == [1, 1]
 
 
-def test_a_parameter_without_a_gradient_rests() -> None:
+def test_a_parameter_without_a_gradient_stays_unchanged() -> None:
     states = list(trajectory(plain((2, 2), [None, None]), Float("float32"), dialect("torch.SparseAdam")))
     assert len(states) == 2
     assert (states[-1]["w"].p == 1).all()

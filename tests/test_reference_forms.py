@@ -47,7 +47,7 @@ def test_a_form_that_is_refused_is_computed_where_it_is_asked_for_alone() -> Non
     assert admissible((Mean.LERP_FROM_NEW,), 0.9) == [Mean.LERP_FROM_NEW]
 
 
-def test_each_holds_no_form_that_is_refused() -> None:
+def test_the_admissible_forms_contain_none_that_is_refused() -> None:
     assert not {form for forms in each(0.9, 0.999) for form in (*forms.mean, *forms.square)} & set(FROM_NEW)
 
 

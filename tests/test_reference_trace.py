@@ -22,7 +22,7 @@ def case(core: dict[str, list[Golden]]) -> Case:
     return next(golden.case for golden in core["torch.SparseAdam"] if golden.case.id.endswith("duplicates/pair"))
 
 
-def test_the_reference_says_what_it_has_computed_in_order(core: dict[str, list[Golden]]) -> None:
+def test_the_trace_holds_the_results_of_the_reference_in_order(core: dict[str, list[Golden]]) -> None:
     ear = Ear()
     for _ in trajectory(replace(case(core), steps=case(core).steps[:1]), ear, dialect("torch.SparseAdam")):
         pass
@@ -30,7 +30,7 @@ def test_the_reference_says_what_it_has_computed_in_order(core: dict[str, list[G
     assert ear.events[2][1] == ["change", "d", "g", "m", "rows", "v", "v_max"]
 
 
-def test_listening_changes_no_number(core: dict[str, list[Golden]]) -> None:
+def test_tracing_changes_no_number(core: dict[str, list[Golden]]) -> None:
     *_, deaf = trajectory(case(core), Float("float32"), dialect("torch.SparseAdam"))
     *_, trace = trajectory(case(core), Ear(), dialect("torch.SparseAdam"))
     assert np.array_equal(deaf["w"].p, trace["w"].p)

@@ -31,7 +31,7 @@ def test_causes_that_explain_nine_tenths_of_the_failures_are_named_and_others_ar
     assert conclude(report(*failures)).sentence.endswith("10 of 10 cases fail; no known cause")
 
 
-def test_what_a_second_run_shows_is_told_however_little_it_explains() -> None:
+def test_what_a_second_run_shows_is_reported_however_little_it_explains() -> None:
     failures = [failed(f"off-{k}") for k in range(10)]
     once = Diagnosis(("not-deterministic",), "about", (failures[0].case_id,), family=OF_RUNS)
     assert "; cause: not-deterministic; no known cause" in conclude(report(*failures, diagnoses=(once,))).sentence

@@ -120,12 +120,12 @@ def violations(element: ElementTree.Element) -> Iterator[str]:
         yield f"{element.tag}: time"
 
 
-def test_every_report_keeps_the_rules_of_jenkins() -> None:
+def test_every_report_satisfies_the_schema_of_jenkins() -> None:
     for made in (everything(), replace(everything(), strict=True, failure="was killed", problems=("one", "two"))):
         assert list(violations(parsed(made))) == []
 
 
-def test_the_rules_of_jenkins_would_notice() -> None:
+def test_the_schema_of_jenkins_refuses_a_changed_report() -> None:
     root = parsed(everything())
     root.set("skipped", "1")
     root[0][0].set("assertions", "2")

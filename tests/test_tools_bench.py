@@ -52,7 +52,7 @@ def programmed(tmp_path: Path, text: str) -> str:
     return str(python)
 
 
-def test_the_kernel_of_another_environment_takes_part_with_the_seconds_that_it_tells(
+def test_the_kernel_of_another_environment_is_listed_with_the_seconds_that_it_prints(
     bench: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     python = programmed(tmp_path, "import sys\nprint('9.9', flush=True)\nfor _ in sys.stdin: print(7.25, flush=True)")

@@ -109,7 +109,7 @@ def test_a_route_that_there_is_not_is_named(command: Callable[..., tuple[int, st
     assert "choose from lazy, quick" in err
 
 
-def test_list_tells_what_there_is(command: Callable[..., tuple[int, str, str]]) -> None:
+def test_list_names_every_peer(command: Callable[..., tuple[int, str, str]]) -> None:
     assert "toy: Toy, kept: not run" in command("list")[1]
     command("run", "toy", lazy=OFF, quick=FINE)
     out = command("list")[1]
@@ -117,7 +117,7 @@ def test_list_tells_what_there_is(command: Callable[..., tuple[int, str, str]]) 
     assert "  quick  torch.SparseAdam: toy.quick" in out
 
 
-def test_the_program_explains_itself() -> None:
+def test_help_shows_how_to_run_every_peer() -> None:
     shown = subprocess.run([sys.executable, str(TOOLS / "peers.py"), "--help"], capture_output=True, text=True, check=True).stdout
     assert "python tools/peers.py run --all --keep-going" in shown
 
@@ -133,7 +133,7 @@ def test_the_page_and_its_json_are_what_the_results_and_tables_render_to() -> No
     assert (peers.KEPT / "matrix.json").read_text(encoding="utf-8") == matrix.to_json(made)
 
 
-def test_the_results_bear_out_every_claim_and_waiver() -> None:
+def test_the_results_confirm_every_claim_and_waiver() -> None:
     assert matrix.build(table.read_peers(), peers.KEPT).problems == []
 
 

@@ -68,7 +68,7 @@ def test_a_cause_stands_beside_its_place_in_the_source_and_one_without_is_a_prob
     assert "duplicates-last-wins is not under `readings`" in problem
 
 
-def test_what_is_seen_of_failures_without_a_name_is_told(tmp_path: Path) -> None:
+def test_the_leads_of_failures_without_a_cause_are_listed(tmp_path: Path) -> None:
     kept = result(toy(tmp_path), failed("off"), leads=("wrong: param", "wrong from step 2 on"))
     written = tmp_path / "kept"
     written.mkdir()
@@ -77,7 +77,7 @@ def test_what_is_seen_of_failures_without_a_name_is_told(tmp_path: Path) -> None
     assert "what is seen of them: wrong: param; wrong from step 2 on" in text
 
 
-def test_everything_that_is_not_a_pass_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_everything_that_is_not_a_pass_is_listed_with_its_reason(tmp_path: Path) -> None:
     peer = toy(tmp_path, absent=[{"what": "toy.Fast", "why": "needs a | GPU", "link": "https://example.org/fast"}])
     kept = result(
         peer,
@@ -98,7 +98,7 @@ def test_everything_that_is_not_a_pass_is_told_with_its_reason(tmp_path: Path) -
     assert "| [toy.Fast](https://example.org/fast) | needs a \\| GPU |" in text
 
 
-def test_numbers_that_are_not_finite_and_hostile_text_are_told_too(tmp_path: Path) -> None:
+def test_numbers_that_are_not_finite_and_hostile_text_are_listed_too(tmp_path: Path) -> None:
     peer = toy(tmp_path)
     verdicts = [verdict for verdict in everything().verdicts if verdict.dialect == "torch.SparseAdam"]
     (tmp_path / "toy.json").write_text(json.dumps(result(peer, *verdicts)))
@@ -128,7 +128,7 @@ def test_a_claim_stands_with_its_evidence(tmp_path: Path) -> None:
         (passed("else", theme="duplicates"), "on route lazy has no result; run `python tools/peers.py run toy --route lazy`"),
     ],
 )
-def test_a_claim_that_the_results_do_not_bear_out_is_a_problem(tmp_path: Path, verdict: CaseVerdict, problem: str) -> None:
+def test_a_claim_that_the_results_contradict_is_a_problem(tmp_path: Path, verdict: CaseVerdict, problem: str) -> None:
     peer = toy(tmp_path, claims=[CLAIM])
     (sentence,) = matrix.problems(peer, result(peer, verdict))
     assert sentence.startswith("toy: the claim 'duplicates are summed' (the manual of toy)")

@@ -60,7 +60,7 @@ def test_a_route_is_judged_with_its_options(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("fail", "reason"), [("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"), ("import time; time.sleep(600)", "no answer within 2 s")]
 )
-def test_a_case_that_crashes_or_hangs_costs_itself_alone(
+def test_a_case_that_crashes_or_hangs_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two_themes: Path, fail: str, reason: str
 ) -> None:
     made = ran(tmp_path, monkeypatch, two_themes, fail, timeout=2.0)

@@ -31,7 +31,7 @@ def sensitivity(monkeypatch: pytest.MonkeyPatch) -> Any:
     return sensitivity
 
 
-def test_an_error_is_noticed_from_the_size_that_is_told_on_and_not_below(sensitivity: Any, goldens: list[Golden]) -> None:
+def test_an_error_is_detected_from_the_printed_size_on_and_not_below(sensitivity: Any, goldens: list[Golden]) -> None:
     golden = goldens[0]
     for role in ("lr", "beta2"):
         for numerics_class in (CLASSES[0], CLASSES[2]):
@@ -53,7 +53,7 @@ def test_only_roles_that_the_dialect_has_and_that_are_not_zero_are_tried(sensiti
     assert list(sensitivity._roles(goldens[0].case)) == ["lr", "beta1", "beta2", "eps"]
 
 
-def test_a_looser_bound_notices_less(sensitivity: Any, goldens: list[Golden]) -> None:
+def test_a_looser_bound_detects_only_larger_errors(sensitivity: Any, goldens: list[Golden]) -> None:
     golden = goldens[0]
     plain, moved = sensitivity.exact(golden.case, "lr", 0.0), sensitivity.exact(golden.case, "lr", sensitivity.PROBE)
     estimates = [sensitivity.estimate(golden, plain, moved, numerics_class) for numerics_class in CLASSES]

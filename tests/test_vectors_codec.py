@@ -38,7 +38,7 @@ def coded(original: Golden) -> Golden:
     entry, arrays = document(original)
     members = Members("x", arrays)
     decoded = decode(entry, members, "x")
-    members.refuse_rest()
+    members.refuse_untaken()
     return decoded
 
 
@@ -318,7 +318,7 @@ def broken(change: Callable[..., object]) -> None:
     change(entry, arrays)
     members = Members("basics.npz", arrays)
     decode(entry, members, "basics.npz")
-    members.refuse_rest()
+    members.refuse_untaken()
 
 
 def put(key: str, value: Any) -> Callable[[Any, dict[str, np.ndarray]], None]:
@@ -427,7 +427,7 @@ def test_a_changed_case_is_a_case_or_refused(changes: list[tuple[tuple[Any, ...]
         schema.check({"format": 2, "dialect": "torch.SparseAdam", "theme": "basics", "cases": [entry]}, "theme", "x")
         members = Members("x", arrays)
         assert isinstance(decode(entry, members, "x"), Golden)
-        members.refuse_rest()
+        members.refuse_untaken()
 
 
 def test_a_number_that_bfloat16_does_not_have_is_refused() -> None:

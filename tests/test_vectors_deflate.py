@@ -131,7 +131,7 @@ def test_noise_is_stored_in_as_few_blocks_as_possible(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [BLOCK - 1, BLOCK, BLOCK + 1, BLOCK + FARTHEST, 3 * BLOCK - 2])
-def test_a_block_finds_what_the_one_before_holds(size: int) -> None:
+def test_a_match_may_lie_in_the_block_before(size: int) -> None:
     data = (noise(20_000) * (size // 20_000 + 1))[:size]
     stream = deflate(data)
     assert inflate(stream) == data
@@ -167,7 +167,7 @@ def test_a_code_that_the_limit_shortens_comes_back(monkeypatch: pytest.MonkeyPat
     assert len(unlimited) < len(deflate(data)) < 1.05 * len(unlimited)
 
 
-def test_the_fixed_block_is_this() -> None:
+def test_four_equal_bytes_have_the_fixed_block_of_the_rfc() -> None:
     # Worked out by hand from RFC 1951: 3 bits 011, 'a' 10010001 from the left, a match of 3 at distance 1, end of block.
     assert deflate(b"aaaa").hex() == "4b040200"
 
@@ -269,7 +269,7 @@ def test_no_choice_of_tokens_takes_fewer_bits(text: str) -> None:
 
 @given(contents, st.integers(0, 400))
 @settings(deadline=None)
-def test_tokens_say_what_the_data_are(data: bytes, start: int) -> None:
+def test_tokens_expand_to_the_data(data: bytes, start: int) -> None:
     start = min(start, len(data))
     content = bytearray(data[:start])
     for number, distance in zip(*(part.tolist() for part in tokenize(np.frombuffer(data, np.uint8), start, TOKEN_BITS, DISTANCE_BITS))):

@@ -60,7 +60,7 @@ def test_everything_that_was_written_is_read_in_order(vectors: Path) -> None:
     assert (len(got), got[0].case.slug, got.unreadable) == (4, "one", ())
 
 
-def test_a_directory_explains_itself(vectors: Path) -> None:
+def test_a_directory_of_vectors_has_its_readme_changelog_and_schemas(vectors: Path) -> None:
     assert set(files(vectors)) == {
         "MANIFEST.yaml",
         "README.md",
@@ -376,7 +376,7 @@ def test_a_write_that_fails_leaves_the_old_files_and_nothing_else(vectors: Path,
     assert files(vectors) == before
 
 
-def test_jsonschema_has_the_last_word_when_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jsonschema_validates_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusing = SimpleNamespace(iter_errors=lambda document: [jsonschema.ValidationError("refused by the standard", path=["cases", 0])])
     monkeypatch.setattr(jsonschema, "Draft202012Validator", lambda schema: refusing)
     with pytest.raises(VectorError, match=r"\$\.cases\[0\]: refused by the standard"):

@@ -41,7 +41,7 @@ def wild(slug: str) -> Golden:
     return replace(plain, expected=expected)
 
 
-def test_no_answer_is_in_the_directory(tmp_path: Path) -> None:
+def test_no_expectation_is_in_the_directory(tmp_path: Path) -> None:
     write_inputs(tmp_path / "inputs", [wild("one"), refused("three", lr=-1.0)])
     members = read_npz(tmp_path / "inputs" / "torch.SparseAdam" / "basics.npz")
     assert {name.split("/")[1].split(".")[0] for name in members} == {"param", "exp_avg", "exp_avg_sq", "grad"}

@@ -35,7 +35,7 @@ def test_each_layout_is_what_it_says() -> None:
     assert not lay_out(table, "fortran").flags.c_contiguous
 
 
-def test_between_the_elements_of_a_strided_array_lies_nothing_useful() -> None:
+def test_the_gaps_of_a_strided_array_hold_nan_or_zero() -> None:
     for array, filling in ((np.ones((2, 3)), np.nan), (np.ones(3, np.int64), 0)):
         base = lay_out(array, "strided").base
         assert base is not None

@@ -166,8 +166,8 @@ BAD_MEMBERS = {
     "huge empty shape": (headed("{'descr': '<U0', 'fortran_order': False, 'shape': (67000000, 67000000)}"), "too large"),
     "huge zero shape": (headed("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 99999999999)}"), "shape"),
     "many axes": (headed(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({'1,' * 40})}}", bytes(4)), "shape"),
-    "less data than its shape": (headed("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", bytes(8)), "asks for"),
-    "more data than its shape": (headed("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", bytes(16)), "asks for"),
+    "less data than its shape": (headed("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", bytes(8)), "requires"),
+    "more data than its shape": (headed("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", bytes(16)), "requires"),
 }
 
 

@@ -48,7 +48,7 @@ def test_the_classes_stand_in_the_order_of_the_first_axis() -> None:
     assert ", ".join(f"{k} `{name}`" for k, name in enumerate(CLASSES)) in README.replace("\n", " ")
 
 
-def test_the_place_of_a_bound_is_the_one_that_it_tells_a_reader_in_c() -> None:
+def test_the_place_of_a_bound_is_that_of_the_c_code_in_the_readme() -> None:
     plain = golden()
     bound = {name: np.random.default_rng(k).random((2, 4, 3), np.float32) for k, name in enumerate(CLASSES)}
     table = {array: replace(expectation, bound=bound) for array, expectation in plain.expected["table"].items()}

@@ -31,7 +31,7 @@ def test_roles_are_numbers_switches_or_nothing() -> None:
     assert roles_of("torch.SparseAdam")["betas"] == ["beta1", "beta2"]
 
 
-def test_a_dialect_that_nobody_knows_has_no_roles() -> None:
+def test_an_unknown_dialect_has_no_roles() -> None:
     with pytest.raises(UsageError, match=r"no dialect 'torch\.Sgd'"):
         roles_of("torch.Sgd")
 

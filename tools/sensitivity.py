@@ -38,7 +38,7 @@ FIRST_EDITION = {
 }
 """What the first edition's vectors noticed (evidence/faults-2.md, D)."""
 
-PROBE = 2.0**-80  # far below what any bound sees, far above the 256 bits that balls carry
+PROBE = 2.0**-80  # far below every bound, far above the 256 bits that balls carry
 
 CANDIDATES = 3  # so many cases, those that should notice first, are bisected for each figure
 

@@ -54,7 +54,7 @@ class Line:
     seconds: float
     about: str
     allowed: str
-    told: tuple[str, ...]
+    details: tuple[str, ...]
     reasons: tuple[str, ...]
 
     @property
@@ -122,7 +122,7 @@ def _line(work: Work) -> Line:
     row = next(row for row in (*WRONG, *RIGHT) if row.id == id)
     began = time.perf_counter()
     judged = run(row, _goldens.get(dialect, []))
-    word, causes, told = _said(row, judged, failing)
+    word, causes, details = _said(row, judged, failing)
     return Line(
         id=row.id,
         dialect=dialect,
@@ -133,7 +133,7 @@ def _line(work: Work) -> Line:
         seconds=round(time.perf_counter() - began, 2),
         about=row.about,
         allowed=str(row.answer),
-        told=told,
+        details=details,
         reasons=tuple(map(_reason, judged.failing)),
     )
 
@@ -147,7 +147,7 @@ def _said(row: Row, judged: Judged, failing: int) -> tuple[str, tuple[str, ...],
     part = with_few_failing(judged, failing, row)
     diagnoses = part.diagnoses()
     answer = naming(part, row.answer, diagnoses)
-    return answer.word, answer.causes, (*map(_told, diagnoses), *(f"lead: {lead}" for lead in part.leads(diagnoses)))
+    return answer.word, answer.causes, (*map(_described, diagnoses), *(f"lead: {lead}" for lead in part.leads(diagnoses)))
 
 
 def _reason(verdict: CaseVerdict) -> str:
@@ -158,7 +158,7 @@ def _reason(verdict: CaseVerdict) -> str:
     return f"{verdict.case_id}: {place}: {at.got!r} for {at.expected!r}, {at.ratio:.3g} bounds away"
 
 
-def _told(diagnosis: Diagnosis) -> str:
+def _described(diagnosis: Diagnosis) -> str:
     also, cases = ", ".join(diagnosis.also) or "nothing", ", ".join(diagnosis.cases[:3])
     return f"{' with '.join(diagnosis.deviations)} ({len(diagnosis.cases)}): {diagnosis.about}; also {also}; e.g. {cases}"
 
@@ -167,7 +167,7 @@ def _text(line: Line, verbose: bool) -> str:
     causes = ", ".join(line.causes) or "-"
     text = f"{line.word:8} {line.id:34} {line.dialect:34} {line.failing:4} of {line.cases:4}  {line.seconds:6.1f} s  {causes}"
     if verbose:
-        more = (line.about, f"allowed: {line.allowed}", *line.told, *line.reasons[:20])
+        more = (line.about, f"allowed: {line.allowed}", *line.details, *line.reasons[:20])
         text += "".join(f"\n    {part}" for part in more)
     return text
 

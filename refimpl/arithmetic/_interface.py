@@ -1,4 +1,4 @@
-"""The operations that the reference needs from a number system, and the floating-point formats that it knows.
+"""The operations that the reference needs from a number system, and the floating-point formats that it has.
 
 Numbers of a system support + - * / and negation, and indexing by rows. Two kinds meet in a step: *scalars* (the
 hyper-parameters and what follows from them) and *tensors* of shape (rows, width). `meet` converts a scalar to a tensor.

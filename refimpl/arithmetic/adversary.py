@@ -1,7 +1,7 @@
 """Adversary: an admissible computation whose every rounding pushes one result the same way, to see how loose a bound is.
 
 A first pass computes without roundings and keeps, for each result, the derivative of the target with respect to it (reverse
-accumulation). A second pass makes the same operations again, and rounds each in the direction that moves the target as it is told,
+accumulation). A second pass makes the same operations again, and rounds each in the direction that moves the target as it is asked for,
 as far as the class admits: to nearest, or not at all where that would push back; to the neighbour on that side; an ulp beyond.
 To first order no computation with these formulas gets farther from the exact result.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..gradients import Array
 from ._interface import FORMATS, Number
-from .perturbed import HABITS, LONGEST_PRODUCT
+from .perturbed import LONGEST_PRODUCT, ROUNDINGS
 
 Backward = Callable[[Array], Array]
 
@@ -80,7 +80,7 @@ class Adversary:
     """One pass. directions: of each operation's result, as `directions` gives them; None for the first pass, which rounds nothing."""
 
     def __init__(self, dtype: str, numerics_class: str, lanes: int = 1, directions: Mapping[int, Array] | None = None) -> None:
-        self.format, self.habits, self.lanes = FORMATS[dtype], HABITS[numerics_class], lanes
+        self.format, self.roundings, self.lanes = FORMATS[dtype], ROUNDINGS[numerics_class], lanes
         self.wide = np.dtype(np.longdouble if dtype == "float64" else np.float64)
         self._directions = directions
         self._tape: list[tuple[tuple[int, ...], Sequence[tuple[int, Backward]]]] = []
@@ -121,7 +121,7 @@ class Adversary:
 
     def _read(self, number: Numbers) -> Numbers:
         """A hyper-parameter as one operation takes it in, in `tensor` converted or not; a subnormal operand, flushed or not."""
-        if not (self.habits.flushes if number.x.ndim == 2 else number.is_hyper and self.habits.tensor_scalars):
+        if not (self.roundings.flushes if number.x.ndim == 2 else number.is_hyper and self.roundings.tensor_scalars):
             return number
         node = self.emit(number.x.shape, [(number.node, lambda adjoint: adjoint)])
         if number.x.ndim == 1:
@@ -140,11 +140,11 @@ class Adversary:
 
     def _flushed(self, x: Array, node: int) -> Array:
         small = (np.abs(x) < self.format.tiny) & (x != 0)
-        return np.where(small, self._pushed(x, np.zeros_like(x), node), x) if self.habits.flushes and small.any() else x
+        return np.where(small, self._pushed(x, np.zeros_like(x), node), x) if self.roundings.flushes and small.any() else x
 
     def _rounded_scalar(self, x: Array, node: int, inexact: bool) -> Array:
         """In double, which is as good as exact, or in `tensor` rounded to the format."""
-        return self._rounded(x, node, inexact) if self.habits.tensor_scalars else x
+        return self._rounded(x, node, inexact) if self.roundings.tensor_scalars else x
 
     def _exponent(self, x: Array) -> Array:
         return np.asarray(np.maximum(np.frexp(x)[1] - 1, self.format.min_exponent) - (self.format.precision - 1))
@@ -157,7 +157,7 @@ class Adversary:
         """A result pushed as far as the class admits."""
         if self._directions is None:
             return x
-        ulps = self.habits.ulps_div if inexact else self.habits.ulps
+        ulps = self.roundings.ulps_div if inexact else self.roundings.ulps
         direction = self._direction(node, x.shape)
         if not ulps:
             return self._pushed(x, self._to_nearest(x), node)
@@ -178,7 +178,7 @@ class Adversary:
         if factor is not None:
             y = self.scalar(float(exponent)) * factor
             return self.operate(np.power, (base, y), lambda b, y, x: (y * x / b, x * np.log(b)))
-        if not exponent or exponent > LONGEST_PRODUCT or not self.habits.tensor_scalars:
+        if not exponent or exponent > LONGEST_PRODUCT or not self.roundings.tensor_scalars:
             t = self.wide.type(exponent)
             return self.operate(
                 np.power, (base, Numbers(np.full(self.lanes, t), self.emit((self.lanes,), []), self)), lambda b, t, x: (t * x / b, 0 * b)
@@ -215,7 +215,7 @@ class Adversary:
         if self._directions is None:
             return Numbers(tensor.x, node, self)
         exact = self._to_nearest(tensor.x) == tensor.x
-        stored = np.where(exact, tensor.x, self._to_nearest(tensor.x) if not self.habits.ulps else self._rounded(tensor.x, node, False))
+        stored = np.where(exact, tensor.x, self._to_nearest(tensor.x) if not self.roundings.ulps else self._rounded(tensor.x, node, False))
         return Numbers(np.where(np.abs(stored) > self.format.max, np.copysign(np.inf, stored), stored), node, self)
 
     def sqrt(self, x: Numbers) -> Number:

@@ -19,7 +19,7 @@ from ._interface import FORMATS, Format, Number
 
 
 @dataclass(frozen=True)
-class Habits:
+class Roundings:
     """What a class admits: scalars rounded first, ulps of + - *, ulps of division and root (0: to nearest), flush to zero."""
 
     tensor_scalars: bool
@@ -28,11 +28,11 @@ class Habits:
     flushes: bool
 
 
-HABITS = {
-    "exact-ieee": Habits(False, 0, 0, False),
-    "exact-faithful": Habits(False, 1, 1, False),
-    "tensor-faithful": Habits(True, 1, 1, False),
-    "tensor-approx": Habits(True, 1, 2, True),
+ROUNDINGS = {
+    "exact-ieee": Roundings(False, 0, 0, False),
+    "exact-faithful": Roundings(False, 1, 1, False),
+    "tensor-faithful": Roundings(True, 1, 1, False),
+    "tensor-approx": Roundings(True, 1, 2, True),
 }
 
 _NEARLY_ONE = 1 - 2.0**-9  # extended precision leaves a 53-bit integer at least 10 bits of fraction, so nothing carries over
@@ -135,7 +135,7 @@ class Scalars(_Operators):
     def read(self) -> Array:
         """The samples as one operation takes them in: a given number as it is, or rounded to the format first."""
         system = self.system
-        if not self.is_hyper or not system.habits.tensor_scalars:
+        if not self.is_hyper or not system.roundings.tensor_scalars:
             return self.x
         return system.mixed(self.x, rounded(self.x, system.format, _to_nearest, system.rng))
 
@@ -177,7 +177,7 @@ class Perturbed:
     """
 
     def __init__(self, dtype: str, numerics_class: str, rng: np.random.Generator, lanes: int = 1) -> None:
-        self.format, self.habits, self.rng, self.lanes = FORMATS[dtype], HABITS[numerics_class], rng, lanes
+        self.format, self.roundings, self.rng, self.lanes = FORMATS[dtype], ROUNDINGS[numerics_class], rng, lanes
         self.wide = np.dtype(np.longdouble if dtype == "float64" else np.float64)
         self.unrounded = float(rng.choice([0.0, 0.2, 0.6]))  # the share of operations whose results stay wide
 
@@ -214,7 +214,7 @@ class Perturbed:
     def scalar_result(self, x: Array, rule: Rule) -> Scalars:
         """Rounded faithfully to double, or not at all; where the class admits it, to the format instead, by the rule."""
         exact = self.mixed(x, rounded(x, FORMATS["float64"], _faithfully, self.rng))
-        if not self.habits.tensor_scalars:
+        if not self.roundings.tensor_scalars:
             return Scalars(exact, self)
         return Scalars(self.mixed(exact, self.flushed(rounded(x, self.format, rule, self.rng))), self)
 
@@ -231,7 +231,7 @@ class Perturbed:
     def store(self, tensor: Number, dtype: str | None = None) -> Number:
         x = self.rounded(tensor.x, np.multiply)
         if dtype is not None:
-            x = rounded(x, FORMATS[dtype], _ROUND[self.habits.ulps], self.rng)
+            x = rounded(x, FORMATS[dtype], _ROUND[self.roundings.ulps], self.rng)
         return Tensor(x, self)
 
     def sqrt(self, x: Number) -> Number:
@@ -249,7 +249,7 @@ class Perturbed:
 
     def fused_rest(self, new: Number, beta: Number, one_minus_beta: Number) -> Number:
         """Where beta is the tensor's, which only `tensor` admits; a product of two doubles is exact in no wider format that there is."""
-        if not self.habits.tensor_scalars or self.format.name == "float64":
+        if not self.roundings.tensor_scalars or self.format.name == "float64":
             return new * one_minus_beta
         new_x = self.flushed(new.x)
         return Tensor(self.settled(new_x - new_x * self.flushed(beta.x), np.subtract), self)
@@ -293,20 +293,20 @@ class Perturbed:
         return self._some_left(x, self.rounded(x, operation))
 
     def _some_left(self, x: Array, y: Array) -> Array:
-        fate = self.rng.random()
-        if fate < self.unrounded / 2:
+        drawn = self.rng.random()
+        if drawn < self.unrounded / 2:
             return x
-        return self.mixed(x, y, self.unrounded / 2) if fate < 0.5 else y
+        return self.mixed(x, y, self.unrounded / 2) if drawn < 0.5 else y
 
     def rounded(self, x: Array, operation: Callable[..., Array]) -> Array:
         return self.flushed(rounded(x, self.format, self.rule(operation), self.rng))
 
     def rule(self, operation: Callable[..., Array]) -> Rule:
-        return _ROUND_DIV[self.habits.ulps_div] if operation in (np.divide, np.sqrt) else _ROUND[self.habits.ulps]
+        return _ROUND_DIV[self.roundings.ulps_div] if operation in (np.divide, np.sqrt) else _ROUND[self.roundings.ulps]
 
     def flushed(self, x: Array) -> Array:
         """Numbers below the smallest normal set to zero: all, some or none of them."""
-        if not self.habits.flushes:
+        if not self.roundings.flushes:
             return x
         small = (np.abs(x) < self.format.tiny) & (x != 0)
         if not small.any():

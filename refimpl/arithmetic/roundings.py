@@ -19,7 +19,7 @@ CLASSES = ("exact-ieee", "exact-faithful", "tensor-faithful", "tensor-approx")
 """The numerics classes, tightest first: how scalars are rounded, and how operations are."""
 
 CPU_CLASS, ACCELERATOR_CLASS = CLASSES[2:]
-"""The class that conformance asks for on a CPU, and on an accelerator."""
+"""The class that conformance requires on a CPU, and on an accelerator."""
 
 INFLATE = 1 + 1e-12  # covers double's rounding of a bound: a step makes fewer than 1000 operations on it, each off by 2**-53
 

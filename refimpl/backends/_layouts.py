@@ -1,4 +1,4 @@
-"""A case as it is handed to a backend: fresh copies of every array, laid out in memory as the golden says."""
+"""A case as it is given to a backend: fresh copies of every array, laid out in memory as the golden says."""
 
 from __future__ import annotations
 

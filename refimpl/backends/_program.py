@@ -56,7 +56,7 @@ def judge_program(command: str, vectors: Path, results: Path, goldens: Sequence[
     if not proper:
         raise HarnessError(
             f"the program {command!r} {ended.failure} and left no result",
-            "its own messages are above; a case that it cannot run is told by SLUG/unsupported",
+            "its own messages are above; a case that it cannot run is reported by SLUG/unsupported",
         )
     told = [outcome if outcome.end in PROPER else replace(outcome, message=f"{outcome.message}; {ended}") for outcome in outcomes]
     return ProgramRun(told, str(ended))

@@ -104,7 +104,7 @@ class BackendRun:
 
 
 class _JobThread(threading.Thread):
-    """A thread that runs the goldens of a job. It lives as long as the job's workers: a worker ends with the thread that started it."""
+    """A thread that runs the goldens of a job. It runs as long as the job's workers: a worker ends with the thread that started it."""
 
     def __init__(self, job: Job, ahead: bool) -> None:
         """ahead: whether to start a worker before there are goldens."""

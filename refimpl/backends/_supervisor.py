@@ -97,7 +97,7 @@ def _kill_all(child: int) -> None:
 
 
 def descendants(ancestor: int) -> Iterator[int]:
-    """The processes below one, as /proc tells them."""
+    """The processes below one, as /proc lists them."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():

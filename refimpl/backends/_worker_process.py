@@ -45,8 +45,8 @@ class WorkerProcess:
         self._messages: queue.SimpleQueue[tuple[object, int] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         # A thread exchanges the messages: it may block for as long as any process holds the other end of a pipe.
-        talking = (self.requests, self.replies, self._messages, self._answers)
-        threading.Thread(target=_talk, args=talking, daemon=True).start()
+        arguments = (self.requests, self.replies, self._messages, self._answers)
+        threading.Thread(target=_exchange, args=arguments, daemon=True).start()
         self.finalizer = weakref.finalize(self, _end_worker, self.process, self.requests, self.replies, self._messages)
 
     def ask(self, message: object, seconds: float, limit: int) -> Any:
@@ -84,7 +84,7 @@ class WorkerProcess:
         self.finalizer()
 
 
-def _talk(
+def _exchange(
     requests: BinaryIO, replies: BinaryIO, messages: queue.SimpleQueue[tuple[object, int] | None], answers: queue.SimpleQueue[Any]
 ) -> None:
     """Send each message and read its answer, until there are no more or the first that fails."""

@@ -23,7 +23,7 @@ FRAMES = 4
 
 SHORT, SMALL = 8, 65_536
 """A case of so many steps and elements at most has its state copied before each step, to be compared where that step raises."""
-# Only the judge knows which cases must be refused, so all short cases are treated alike. The copies cost little beside a step.
+# Which cases must be refused is not known here, so all short cases are treated alike. The copies cost little beside a step.
 
 
 class _RaisedError(Exception):

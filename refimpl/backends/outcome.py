@@ -40,7 +40,7 @@ class Outcome:
     states: parameter -> array -> (T, *shape) at the recorded steps (End.STATES); message: the reason otherwise;
     changed: a sentence for each array of the caller that was changed, and for each array of the state that an error changed;
     raised: when and what (End.RAISED in a worker; the results of a program do not say);
-    control: the outcome of the same case with what must be refused mended (see refusals), where it was run.
+    control: the outcome of the same case with what must be refused corrected (see refusals), where it was run.
     """
 
     case_id: str

@@ -64,28 +64,28 @@ def misplaced(case: Case, raised: Raised) -> str:
 
 @dataclass(frozen=True)
 class Control:
-    """A case with nothing wrong in it. mended: the replacements of what was wrong, in words."""
+    """A case with nothing wrong in it. corrected: the replacements of what was wrong, in words."""
 
     case: Case
-    mended: str
+    corrected: str
 
 
 def control(case: Case) -> Control:
     """The case with every setting that its dialect refuses at the default, and every gradient that it refuses replaced by a proper one."""
     table = dialect(case.dialect)
-    mended: list[str] = []
-    groups = tuple(Group(_settings(table, group.hyper, mended)) for group in case.groups)
+    corrected: list[str] = []
+    groups = tuple(Group(_settings(table, group.hyper, corrected)) for group in case.groups)
     proper = replace(case, groups=groups, error=None)
     params = {param.name: param for param in case.params}
-    steps = tuple(_step(table, params, step, number, mended) for number, step in enumerate(case.steps, start=1))
-    return Control(replace(proper, steps=steps), ", ".join(dict.fromkeys(mended)))
+    steps = tuple(_step(table, params, step, number, corrected) for number, step in enumerate(case.steps, start=1))
+    return Control(replace(proper, steps=steps), ", ".join(dict.fromkeys(corrected)))
 
 
-def _settings(table: Dialect, hyper: Mapping[str, object], mended: list[str]) -> dict[str, object]:
+def _settings(table: Dialect, hyper: Mapping[str, object], corrected: list[str]) -> dict[str, object]:
     proper: dict[str, object] = {}
     for name, value in hyper.items():
         if name not in table.parameters:
-            mended.append(f"no {name}")
+            corrected.append(f"no {name}")
             continue
         parameter = table.parameters[name]
         try:
@@ -93,26 +93,26 @@ def _settings(table: Dialect, hyper: Mapping[str, object], mended: list[str]) ->
             proper[name] = value
         except InvalidHyper:
             proper[name] = parameter.default
-            mended.append(f"{name} = {parameter.default!r}")
+            corrected.append(f"{name} = {parameter.default!r}")
     return proper
 
 
-def _step(table: Dialect, params: Mapping[str, Param], step: Step, number: int, mended: list[str]) -> Step:
-    hyper = tuple(_settings(table, change, mended) for change in step.hyper)
-    return replace(step, gradients=dict(_gradients(table, params, step, number, mended)), hyper=hyper)
+def _step(table: Dialect, params: Mapping[str, Param], step: Step, number: int, corrected: list[str]) -> Step:
+    hyper = tuple(_settings(table, change, corrected) for change in step.hyper)
+    return replace(step, gradients=dict(_gradients(table, params, step, number, corrected)), hyper=hyper)
 
 
 def _gradients(
-    table: Dialect, params: Mapping[str, Param], step: Step, number: int, mended: list[str]
+    table: Dialect, params: Mapping[str, Param], step: Step, number: int, corrected: list[str]
 ) -> Iterator[tuple[str, Gradient | None]]:
     for name, gradient in step.gradients.items():
         if name not in params:
-            mended.append(f"no gradient of {name!r} in step {number}")
+            corrected.append(f"no gradient of {name!r} in step {number}")
         elif gradient is None or _fits(table, params[name], gradient):
             yield name, gradient
         else:
             form = table.gradients[0]
-            mended.append(f"a gradient by {form} in step {number}" if form != "dense" else f"a dense gradient in step {number}")
+            corrected.append(f"a gradient by {form} in step {number}" if form != "dense" else f"a dense gradient in step {number}")
             yield name, _proper(form, params[name])
 
 

@@ -20,7 +20,7 @@ def basics(builder: CaseBuilder) -> Iterator[Golden]:
         )
         yield builder.plain(
             "shrinking",
-            "Gradients that shrink from 10 to 1e-6, so that v remembers the large ones.",
+            "Gradients that shrink from 10 to 1e-6: the squares of the large ones dominate v.",
             scale=[10.0, 1e-1, 1e-3, 1e-6],
             dtype=dtype,
         )
@@ -35,7 +35,7 @@ def basics(builder: CaseBuilder) -> Iterator[Golden]:
         )
     yield builder.plain("visible-eps", "An eps that is a part of sqrt(v) from the first step on.", builder.hyper(**VISIBLE_EPS))
     yield _constant(builder)
-    yield _zero(builder, "zero", "A gradient of 0 while v is 0 moves nothing, not by a bit; after a real gradient it lets m carry on.")
+    yield _zero(builder, "zero", "A gradient of 0 while v is 0 changes no bit of p; after a nonzero gradient, m still moves p.")
     yield _alternating(builder)
 
 
@@ -83,17 +83,17 @@ def eps(builder: CaseBuilder) -> Iterator[Golden]:
         for slug, value, scale, about in EPS:
             yield builder.plain(slug, about, builder.hyper(eps=value, lr=0.01), scale=scale, dtype=dtype)
     if builder.accepts(builder.hyper(eps=0.0)):
-        yield builder.plain("eps-zero", "eps of 0: the step is as long as the gradient is steep, and that alone.", builder.hyper(eps=0.0))
+        yield builder.plain("eps-zero", "eps of 0: the denominator is the root of v alone.", builder.hyper(eps=0.0))
 
 
 EPS = (
     ("eps-against-tiny-gradient", 1e-8, 1e-8, "eps of 1e-8 against gradients of 1e-8: where eps stands decides how far p moves."),
     ("eps-near-root", 1e-5, 1e-4, "eps near sqrt(v), so that its place and its sign show in every step."),
     ("eps-large", 1e-3, 1.0, "eps of 1e-3 with ordinary gradients."),
-    ("eps-one", 1.0, 0.5, "eps of 1: it outweighs sqrt(v)."),
+    ("eps-one", 1.0, 0.5, "eps of 1: it is the larger part of most denominators."),
     ("eps-odd", 3.3e-7, 1e-6, "An eps that is no power of ten."),
     ("eps-tiny", 1e-12, 1e-10, "eps of 1e-12 with gradients of 1e-10."),
-    ("eps-falling", 1e-6, [1.0, 1e-2, 1e-5, 1e-7], "Gradients that fall below eps while v still remembers larger ones."),
+    ("eps-falling", 1e-6, [1.0, 1e-2, 1e-5, 1e-7], "Gradients that fall below eps while v still holds the squares of larger ones."),
 )
 
 
@@ -110,12 +110,12 @@ def betas(builder: CaseBuilder) -> Iterator[Golden]:
 BETAS = (
     (0.8, 0.999, "beta1 of 0.8, the default for beta2."),
     (0.9, 0.99, "beta2 of 0.99, as for sparse features."),
-    (0.5, 0.9, "Short memories."),
+    (0.5, 0.9, "Betas far below their defaults."),
     (0.8765, 0.98765, "Betas whose digits no format holds."),
-    (0.99, 0.9999, "Long memories: 1 - beta2 loses most of its digits in float32."),
+    (0.99, 0.9999, "Betas close to 1: 1 - beta2 loses most of its digits in float32."),
     (0.95, 0.5, "beta2 below beta1."),
     (0.3, 0.2, "Betas below one half, where an interpolation may start from the new value."),
     (0.0, 0.999, "beta1 of 0: m is the gradient."),
     (0.9, 0.0, "beta2 of 0: v is the square of the gradient."),
-    (0.0, 0.0, "No memory at all: the first bias corrections are 1."),
+    (0.0, 0.0, "Betas of 0: every bias correction is 1."),
 )

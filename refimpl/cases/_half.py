@@ -20,7 +20,7 @@ def half(builder: CaseBuilder) -> Iterator[Golden]:
         hyper = builder.hyper(eps=1e-3, lr=0.01)
         yield builder.plain("ordinary", f"Three steps in {dtype}, far from its limits.", hyper, steps=3, dtype=dtype)
         odd = builder.hyper(eps=1e-3, lr=0.1, beta1=0.8, beta2=0.95)
-        yield builder.plain("odd-betas", f"Betas that {dtype} holds badly.", odd, steps=3, dtype=dtype)
+        yield builder.plain("odd-betas", f"Betas that {dtype} cannot represent exactly.", odd, steps=3, dtype=dtype)
         for step, beta2 in ((256, 0.99), (2048, 0.999)):
             yield _resumed(builder, dtype, step, beta2)
         if builder.has("weight_decay"):

@@ -20,7 +20,7 @@ COLLIDING = tuple(range(5, 17))
 
 def large(builder: CaseBuilder) -> Iterator[Golden]:
     if builder.dialect.suite != "core":
-        return  # coverage.yaml asks nothing of the dialects of peers
+        return  # coverage.yaml requires nothing of the dialects of peers
     if builder.takes("rows"):
         yield _many_rows(builder)
         yield _colliding(builder)
@@ -69,7 +69,7 @@ def _list(builder: CaseBuilder) -> Golden:
     shapes = {"first": (3,), "long": (9, 7_681), "last": (5,)}
     params = [Param(name, patterned(source, shape)) for name, shape in shapes.items()]
     gradient: dict[str, Any] = {name: patterned(source, shape, after=2) for name, shape in shapes.items()}
-    about = "A tensor of 69,129 elements in a list between small ones: chunks of it fall on the right tensor, and the last has its update."
+    about = "A tensor of 69,129 elements in a list between small ones: each chunk updates its own tensor, and none is left out."
     return builder.golden("list-of-long-and-short", about, params, [gradient], builder.hyper(**VISIBLE_EPS))
 
 
@@ -87,7 +87,7 @@ def _row_numbers(builder: CaseBuilder) -> Golden:
     source = builder.source("row-numbers")
     shape = (2**17 + 5, 1)
     rows = [2**17 + 2, 4, 2**17, 2**16, 2**17 + 4]
-    about = "Row numbers beyond 2^17: an index cut to 17 bits falls on row 0, 2 or 4."
+    about = "Row numbers beyond 2^17: an index cut to 17 bits is that of row 0, 2 or 4."
     param = Param("w", np.full(shape, 0.5, np.float32))
     gradients = [{"w": row_gradient(rows, source.normal((len(rows), 1)), shape)} for _ in range(2)]
     return builder.golden("beyond-131072", about, [param], gradients, builder.hyper(**VISIBLE_EPS), record=[2])
@@ -97,7 +97,7 @@ def _offsets(builder: CaseBuilder) -> Golden:
     source = builder.source("offsets")
     shape = (8_200, 129)
     rows = [8_199, 8_129, 0, 8_130]
-    about = "A table of more than 2^20 elements: row times width, cut to 20 bits, falls on a row near the start."
+    about = "A table of more than 2^20 elements: row times width, cut to 20 bits, is the position of a row near the start."
     param = Param("w", np.full(shape, 0.5, np.float32))
     gradient = {"w": row_gradient(rows, patterned(source, (len(rows), 129)), shape)}
     return builder.golden("offsets-beyond-2-to-20", about, [param], [gradient], builder.hyper(**VISIBLE_EPS))

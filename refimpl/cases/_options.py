@@ -50,7 +50,7 @@ OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
         "The sign is turned before the decay is added.",
     ),
     (("weight_decay",), "weight-decay", {"weight_decay": 0.1}, "Weight decay of 0.1."),
-    (("weight_decay",), "weight-decay-large", {"weight_decay": 2.5}, "Weight decay that outweighs the gradient."),
+    (("weight_decay",), "weight-decay-large", {"weight_decay": 2.5}, "Weight decay that is larger than the gradient."),
     (
         ("decoupled_weight_decay",),
         "decoupled",
@@ -93,7 +93,12 @@ OPTIONS: Sequence[tuple[tuple[str, ...], str, dict[str, Any], str]] = (
     (("amsgrad", "weight_decay"), "amsgrad-and-decay", {"amsgrad": True, "weight_decay": 0.1}, "amsgrad with weight decay."),
     (("amsgrad", "maximize"), "amsgrad-maximize", {"amsgrad": True, "maximize": True}, "amsgrad with maximize."),
     (("use_amsgrad",), "amsgrad", {"use_amsgrad": True}, "amsgrad divides by the largest v so far."),
-    (("use_amsgrad", "loss_scale"), "amsgrad-loss-scale", {"use_amsgrad": True, "loss_scale": 16.0}, "amsgrad sees the unscaled gradient."),
+    (
+        ("use_amsgrad", "loss_scale"),
+        "amsgrad-loss-scale",
+        {"use_amsgrad": True, "loss_scale": 16.0},
+        "amsgrad takes the largest v of the unscaled gradients.",
+    ),
 )
 
 

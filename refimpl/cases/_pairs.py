@@ -71,7 +71,7 @@ SETTINGS: Mapping[str, Setting] = {
 
 def pairs(builder: CaseBuilder) -> Iterator[Golden]:
     if builder.dialect.suite != "core":
-        return  # coverage.yaml asks nothing of the dialects of peers
+        return  # coverage.yaml requires nothing of the dialects of peers
     for slug, plan in plans(builder.dialect):
         yield _golden(builder, slug, plan)
 
@@ -133,7 +133,7 @@ def _differs_by_group(builder: CaseBuilder, name: str) -> bool:
 
 
 def _change(builder: CaseBuilder, plan: Plan, call: int, index: int) -> dict[str, Any]:
-    """What changes in a group before a call (from 2); the second group is a call behind, and rests at the last."""
+    """What changes in a group before a call (from 2); the second group is a call behind, and does not change at the last."""
     changes: dict[str, Any] = {}
     for claim in plan.claims:
         schedule = SETTINGS[claim].schedule

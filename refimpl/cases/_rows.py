@@ -91,7 +91,7 @@ def touched(builder: CaseBuilder) -> Iterator[Golden]:
     if not builder.takes("rows"):
         return
     for dtype in builder.dtypes("float32", "float64"):
-        yield _table(builder, "gaps", "A row that rests for 1, 2, 3, 4 and 5 steps between touches.", GAPS, dtype=dtype)
+        yield _table(builder, "gaps", "A row that is untouched for 1, 2, 3, 4 and 5 steps between its updates.", GAPS, dtype=dtype)
         yield _table(
             builder,
             "late",
@@ -108,7 +108,13 @@ def touched(builder: CaseBuilder) -> Iterator[Golden]:
         builder, "counts", "1, 2, 3, 5, 7, 8, 9, 15, 16, 17 rows at a time: the tail of a loop over rows.", _counts(builder), shape=(19, 1)
     )
     hyper = builder.hyper(**VISIBLE_EPS)
-    yield _table(builder, "visible-eps", "Rows that rest and return under an eps that shows.", [[4, 0], [2], [0, 2], [4]], hyper=hyper)
+    yield _table(
+        builder,
+        "visible-eps",
+        "Rows that are touched again after steps without a gradient; eps is large enough to change the result.",
+        [[4, 0], [2], [0, 2], [4]],
+        hyper=hyper,
+    )
     yield _stored_zeros(builder)
     yield _one_column_zero(builder)
     yield _zero_at_an_end(builder)
@@ -202,12 +208,12 @@ def elements(builder: CaseBuilder) -> Iterator[Golden]:
     if not builder.takes("elements"):
         return
     for dtype in builder.dtypes("float32", "float64"):
-        yield _elements(builder, "matrix", "Single elements of a matrix; the others rest.", (4, 3), [4, 5, 4], dtype)
+        yield _elements(builder, "matrix", "Single elements of a matrix; the others are untouched.", (4, 3), [4, 5, 4], dtype)
     yield _elements(builder, "vector", "Single elements of a vector.", (7,), [2, 3, 2])
     yield _elements(builder, "cube", "Single elements of a parameter of three dimensions.", (2, 3, 2), [4, 3, 5])
     yield _elements(builder, "duplicates", "The same element given twice is summed.", (3, 3), [4, 4], repeat=True)
     yield _elements(builder, "all", "Every element is stored.", (3, 2), [6, 6])
-    yield _elements(builder, "gaps", "Elements that rest between touches.", (3, 3), [1, 2, 1, 2, 1, 3])
+    yield _elements(builder, "gaps", "Elements that are untouched for a step or more between their updates.", (3, 3), [1, 2, 1, 2, 1, 3])
     yield _elements(builder, "empty", "A call that stores no element counts, and changes nothing else.", (3, 2), [2, 0, 2])
 
 
@@ -221,7 +227,7 @@ def _elements(
     for n in counts:
         flat = source.rows(n, int(np.prod(shape)))
         flat = np.concatenate([flat, flat[: n // 2]]) if repeat else flat
-        coords: Any = tuple(axis.astype(np.int64) for axis in np.unravel_index(flat, shape))  # scipy-stubs knows two axes only
+        coords: Any = tuple(axis.astype(np.int64) for axis in np.unravel_index(flat, shape))  # scipy-stubs has types for two axes only
         gradients.append({"w": coo_array((source.normal((len(flat),), 1.0, dtype), coords), shape=shape)})
     name = slug if dtype == "float32" else f"{slug}-{dtype}"
     hyper = builder.hyper() if slug == "matrix" else builder.hyper(**VISIBLE_EPS)

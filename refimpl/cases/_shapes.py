@@ -90,11 +90,11 @@ def ranges(builder: CaseBuilder) -> Iterator[Golden]:
 
 RANGES: Sequence[tuple[str, list[float], dict[str, Any], str]] = (
     ("visible-eps", [1e-14] * 3, {"lr": 0.1, "eps": 1e-16}, "Gradients of 1e-14 against an eps of 1e-16, which is a third of sqrt(v)."),
-    ("square-underflows", [1e-25] * 3, {"lr": 0.1}, "Gradients of 1e-25: their square is 0 in float32, eps alone governs the step."),
+    ("square-underflows", [1e-25] * 3, {"lr": 0.1}, "Gradients of 1e-25: their square is 0 in float32, and eps is the whole denominator."),
     ("small-square", [1e-18, 1e-19, 1e-20], {"lr": 0.1}, "Gradients whose squares are subnormal in float32."),
-    ("subnormal", [1e-40] * 3, {"lr": 0.1}, "Subnormal gradients: kept or flushed, p does not see them."),
+    ("subnormal", [1e-40] * 3, {"lr": 0.1}, "Subnormal gradients: kept or flushed, they do not change p."),
     ("large", [1e15, 1e14, 1e15], {"lr": 0.1}, "Gradients of 1e15, far from overflow even when squared."),
-    ("large-then-small", [1e12, 1.0, 1e-3, 1.0], {"lr": 0.1}, "One gradient of 1e12, then ordinary ones: v remembers."),
+    ("large-then-small", [1e12, 1.0, 1e-3, 1.0], {"lr": 0.1}, "One gradient of 1e12, then ordinary ones: its square dominates v."),
     (
         "square-overflows",
         [1.0, 1e25, 1.0, 1.0],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..case import Golden, Param
+from ..common.text import listed
 from ..gradients import Array
 from ._patterns import patterned, patterned_by_row, scattered
 from .build import VISIBLE_EPS, CaseBuilder, row_gradient
@@ -27,7 +28,7 @@ MOST_OFTEN = 70
 
 def sizes(builder: CaseBuilder) -> Iterator[Golden]:
     if builder.dialect.suite != "core":
-        return  # coverage.yaml asks nothing of the dialects of peers
+        return  # coverage.yaml requires nothing of the dialects of peers
     if is_abridged(builder.dialect.name):
         yield from _abridged(builder)
         return
@@ -169,10 +170,9 @@ def _far_apart(builder: CaseBuilder) -> Golden:
     for k, distance in enumerate(FAR_APART):
         indices[2 * k + distance + 2 * k * (distance == 1)] = indices[2 * k + 2 * k * (distance == 1)]
     gradient = row_gradient(indices, patterned(source, (n, 1)), (n, 1))
-    about = f"Two occurrences of a row {_listed(FAR_APART)} places apart: both count, whichever lanes or blocks they fall into."
+    about = f"Two occurrences of a row {_listed(FAR_APART)} places apart: both count, whichever lanes or blocks process them."
     return builder.golden("far-apart", about, [Param("w", patterned(source, (n, 1)))], [{"w": gradient}], builder.hyper(**VISIBLE_EPS))
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    words = [f"{n:,}" for n in numbers]
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    return listed([f"{n:,}" for n in numbers])

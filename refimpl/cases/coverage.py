@@ -1,6 +1,6 @@
 """What the vectors exercise: which features meet in them, and how large things get. Computed from the vectors, held against a table.
 
-A feature belongs to one parameter of one case; two features meet where one parameter has both. A backend that knows float32 alone must
+A feature belongs to one parameter of one case; two features meet where one parameter has both. A backend that claims float32 alone must
 not lose a pair, so only float32 parameters count, but for the pairs of float64 itself.
 """
 
@@ -70,7 +70,7 @@ def is_abridged(dialect: str) -> bool:
 
 @cache
 def requirements(dialect: str) -> Requirements:
-    """What coverage.yaml asks of a dialect."""
+    """What coverage.yaml requires of a dialect."""
     text = table()
     lacks: dict[str, str] = text["dialects"][dialect]["lacks"]
     excused = {

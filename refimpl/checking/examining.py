@@ -27,7 +27,7 @@ ACCELERATORS = ("cuda", "npu", "ascend", "gpu", "hip", "rocm", "xpu", "mps", "tp
 
 
 def default_class(device: str | None) -> str:
-    """The class that conformance asks for on a device."""
+    """The class that conformance requires on a device."""
     return ACCELERATOR_CLASS if (device or "").lower().startswith(ACCELERATORS) else CPU_CLASS
 
 

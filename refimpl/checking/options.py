@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..arithmetic import CLASSES
 from ..backends import BUILTIN
-from ..common.cli import output_file, version
+from ..common.cli import command_parser, output_file, version
 from ..vectors.places import here
 
 EXAMPLES = """examples:
@@ -59,11 +59,10 @@ FOR_A_BACKEND = ("option", "python", "jobs", "nearest")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.check",
-        description="Judge an implementation against golden vectors, and name the cause where it fails.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "check",
+        "Judge an implementation against golden vectors, and name the cause where it fails.",
+        EXAMPLES,
     )
     parser.add_argument("--version", action="version", version=f"refimpl {version()}")
     what = parser.add_argument_group("what to judge (one of these)")
@@ -82,9 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("-x", "--fail-fast", action="store_true", help="stop at the first case that fails")
     how.add_argument("-j", "--jobs", type=_jobs, default=1, metavar="N", help="workers at once; auto: one per core (default: 1)")
     how.add_argument("--python", metavar="PYTHON", help="run the backend in another environment, which has NumPy and PyYAML")
-    how.add_argument("--device", metavar="D", help="handed to the backend's factory: cpu, cuda, npu:0 ...")
+    how.add_argument("--device", metavar="D", help="passed to the backend's factory: cpu, cuda, npu:0 ...")
     how.add_argument(
-        "--option", action="append", default=[], type=_option, metavar="KEY=VALUE", help="handed to the factory (may be repeated)"
+        "--option", action="append", default=[], type=_option, metavar="KEY=VALUE", help="passed to the factory (may be repeated)"
     )
     how.add_argument(
         "--require",

@@ -31,6 +31,16 @@ PACKAGES = {
 """Module to the package that brings it, of those that not every command needs: an installation may have NumPy and PyYAML alone."""
 
 
+def command_parser(command: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """The parser of `python -m refimpl.COMMAND`, which prints description and examples line by line as they are written."""
+    return argparse.ArgumentParser(
+        prog=f"python -m refimpl.{command}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def guarded(name: str, body: Callable[[], int]) -> int:
     """Run the body of a command and return its exit code; an exception becomes a message on stderr and a code of its own.
 

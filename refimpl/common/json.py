@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from .cli import version
+
+
+def document(format: int, content: Mapping[str, Any]) -> str:
+    """What a command writes for `--json`: the version of the layout, that of refimpl, and the content."""
+    return json.dumps(strict({"format": format, "refimpl": version(), **content}), indent=1, allow_nan=False) + "\n"
 
 
 def strict(value: Any) -> Any:

@@ -29,7 +29,7 @@ class Progress:
         self.total, self.what, self.done, self.failed = total, what, 0, 0
         self._stream: TextIO | None = stream
         self._seconds, self._clock = seconds, clock
-        self._told, self._told_at = 0, clock()
+        self._printed, self._printed_at = 0, clock()
         self._bar: Any = _bar(stream, what) if _is_terminal(stream) and _has_rich() else None
         self._task: Any = None
 
@@ -50,10 +50,10 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, failures=self._failures())
             return
-        waited, tenth = self._clock() - self._told_at, max(self.total // 10, 1)
-        if waited >= self._seconds and (self.done - self._told >= tenth or waited >= max(LONGEST, self._seconds)):
+        waited, tenth = self._clock() - self._printed_at, max(self.total // 10, 1)
+        if waited >= self._seconds and (self.done - self._printed >= tenth or waited >= max(LONGEST, self._seconds)):
             self._print(f"{self.done} of {self.total} {self.what}{self._failures()}")
-            self._told, self._told_at = self.done, self._clock()
+            self._printed, self._printed_at = self.done, self._clock()
 
     def say(self, line: str) -> None:
         """A line of its own, above the bar where there is one."""

@@ -32,6 +32,7 @@ from .stages import (
     Touch,
     Unscale,
 )
+from .usage import USAGE, Usage
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Interval:
 class Parameter:
     """A constructor parameter of the real thing: what it is called, means, accepts and says when it refuses.
 
-    roles: the fields of Hyper that it sets, in order; when_true: the picks that a switch makes.
+    roles: the fields of Hyper that it sets, in order; when_true: the picks that a switch makes; about: what it does where it changes no
+    number.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Parameter:
     message: str
     when_true: Mapping[str, Any]
     group_only: bool
+    about: str = ""
 
     def check(self, value: object, class_name: str) -> None:
         """Raise InvalidHyper, in the words of the real thing, for a value that it refuses."""
@@ -121,7 +124,8 @@ class Hyper:
 class Dialect:
     """One implementation's semantics: a pick per stage, its parameters, and where that was read or measured.
 
-    suite: the smallest that has vectors of it, core or full; state: how it keeps its moments and counts, where that is known.
+    suite: the smallest that has vectors of it, core or full; state: how it keeps its moments and counts, where that is known; usage: how
+    a program makes its optimizer, and which calls it takes.
     """
 
     name: str
@@ -136,6 +140,7 @@ class Dialect:
     sources: tuple[str, ...]
     suite: str = "core"
     state: Layout | None = None
+    usage: Usage = field(default_factory=Usage)
 
     def defaults(self) -> dict[str, Any]:
         """Every parameter with its default, in the dialect's own names."""
@@ -295,10 +300,19 @@ def _parameter(name: str, row: Mapping[str, Any], where: str) -> Parameter:
         message=row.get("message", ""),
         when_true=_picks(row.get("when_true", {}), where),
         group_only=row.get("group_only", False),
+        about=row.get("about", ""),
     )
 
 
-def _dialect(name: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], suite: str) -> Dialect:
+KEYS = {"extends", "about", "framework", "class", "gradients", "dtypes", "stages", "parameters", "refuses", "state", "sources", *USAGE}
+"""What a row of a table of dialects may have. The usage is not that of the dialect which it extends: that may have another constructor."""
+
+
+def _dialect(
+    name: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], frameworks: Mapping[str, Mapping[str, Any]], suite: str
+) -> Dialect:
+    if unknown := row.keys() - KEYS:
+        raise UsageError(f"{name}: no key {', '.join(sorted(unknown))}", f"keys are {', '.join(sorted(KEYS))}")
     base = rows[row["extends"]] if "extends" in row else {}
     merged = {**base, **row, "stages": {**base.get("stages", {}), **row["stages"]}}
     return Dialect(
@@ -314,6 +328,7 @@ def _dialect(name: str, row: Mapping[str, Any], rows: Mapping[str, Mapping[str, 
         sources=tuple(merged["sources"]),
         suite=suite,
         state=Layout.parse(merged["state"], name) if "state" in merged else None,
+        usage=Usage.parse(frameworks.get(merged["framework"], {}), row, name),
     )
 
 
@@ -328,10 +343,12 @@ def dialects(suite: str = "core") -> Mapping[str, Dialect]:
     """The dialects of a suite by name, in the order of the tables: those of the two systems of record; full: of every peer too."""
     if suite != "full":
         return {name: one for name, one in dialects("full").items() if one.suite == "core"}
+    tables = {"core": [_read(file) for file in CORE], "full": [_read(file) for file in _peer_tables()]}
+    frameworks = {name: row for files in tables.values() for table in files for name, row in table.pop("frameworks", {}).items()}
     return {
-        name: _dialect(name, row, rows, suite)
-        for suite, files in (("core", CORE), ("full", _peer_tables()))
-        for rows in [{name: row for file in files for name, row in _read(file).items()}]
+        name: _dialect(name, row, rows, frameworks, suite)
+        for suite, files in tables.items()
+        for rows in [{name: row for table in files for name, row in table.items()}]
         for name, row in rows.items()
     }
 

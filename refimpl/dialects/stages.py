@@ -1,7 +1,7 @@
 """The semantic choices of an Adam implementation: one enum per stage, one dataclass that holds a pick of each.
 
 The order of the fields is the order of a step. Alternatives marked (bug) have been found in real implementations but are
-nobody's intention; they exist so that a failing backend can be told which one it computes.
+intended by nobody; they exist so that a report can name the one that a failing backend computes.
 """
 
 from __future__ import annotations

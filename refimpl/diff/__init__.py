@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from ..common.cli import guarded, output_file, write_text
+from ..common.cli import command_parser, guarded, output_file, write_text
 from ..common.progress import watched
 from ..dialects import dialect, dialects
 from ..errors import OK
@@ -39,11 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.diff",
-        description="What differs between two dialects, stage by stage, how much, and how to make B reproduce A.",
-        epilog=f"dialects:\n{textwrap.fill(', '.join(dialects('full')), 100, initial_indent='  ', subsequent_indent='  ')}\n\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "diff",
+        "What differs between two dialects, stage by stage, how much, and how to make B reproduce A.",
+        f"dialects:\n{textwrap.fill(', '.join(dialects('full')), 100, initial_indent='  ', subsequent_indent='  ')}\n\n{EXAMPLES}",
     )
     parser.add_argument("a", metavar="A", help="the dialect to be reproduced")
     parser.add_argument("b", metavar="B", help="the dialect that is to reproduce it")

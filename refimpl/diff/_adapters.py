@@ -80,7 +80,7 @@ def prepared_by(transfer: Transfer, ids: Collection[str], b: Target) -> tuple[Tr
 
 
 def in_words(id: str, a: Dialect, target: Target) -> str:
-    """What to do, for a person who knows both classes, and with which settings of A."""
+    """What to do, for a reader who has used both classes, and with which settings of A."""
     b, meant = target.dialect, where(a, PREPARATIONS[id].holds)
     phrase = environment().from_string(words()["preparations"][id])
     rendered = phrase.render(

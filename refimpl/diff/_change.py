@@ -15,7 +15,7 @@ from ..dialects.translate import Refused, Wanted, in_names_of
 from ..errors import InvalidState
 from ._comparison import Comparison, Size
 from ._parameters import Row, default_of
-from ._words import stage_title, words
+from ._words import stage_title
 
 INDENT = 4
 """Columns by which a terminal indents code (see `_document`)."""
@@ -56,19 +56,18 @@ def _translated(comparison: Comparison) -> dict[str, Any] | None:
 
 def _constructor(dialect: Dialect, settings: Mapping[str, Any]) -> str:
     """The program that makes an optimizer: lr, and whatever is not at its default."""
-    table = words()["constructors"]
-    row = table.get(dialect.name) or table.get(dialect.framework) or {}
-    defaults = {**dialect.defaults(), **row.get("defaults", {})}
+    program = dialect.usage.constructor
+    defaults = {**dialect.defaults(), **(program.defaults if program else {})}
     shown = {
         name: value
         for name, value in settings.items()
         if "lr" in dialect.parameters[name].roles or (value != defaults[name] and not dialect.parameters[name].group_only)
     }
     arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
-    if not row:
+    if program is None:
         return _wrapped(f"# {dialect.name}: {arguments}", "#   ")
-    call = _wrapped("optimizer = " + row["call"].replace("{class}", dialect.class_name).replace("{settings}", arguments), " " * 4)
-    return "\n".join(filter(None, (row["import"], call, row.get("then", ""))))
+    call = _wrapped("optimizer = " + program.call.replace("{class}", dialect.class_name).replace("{settings}", arguments), " " * 4)
+    return "\n".join(filter(None, (program.imports, call, program.then)))
 
 
 def _wrapped(code: str, rest: str) -> str:
@@ -98,10 +97,9 @@ def _with_defaults(parameters: Any) -> str:
 
 
 def _trap(comparison: Comparison) -> str:
-    """The trap of B where the table has one; else the stage that differs most."""
-    named = words()["traps"].get(comparison.b.name)
-    if named:
-        return str(named)
+    """The pitfall of B where its table has one; else the stage that differs most."""
+    if comparison.b.usage.pitfall:
+        return comparison.b.usage.pitfall
     sizes = [size for size in comparison.sizes if size.largest and size.cases and not size.setting]
     if not sizes:
         return "none that shows with the same settings."

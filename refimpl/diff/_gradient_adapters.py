@@ -32,7 +32,7 @@ def with_calls(transfer: Transfer, calls: tuple[Call, ...]) -> Transfer:
 
 
 def each(change: Callable[[Any, Wanted, Array], Changed]) -> Prepare:
-    """A preparation out of what it does to one gradient of a parameter, of which it is told the value."""
+    """A preparation out of what it does to one gradient of a parameter, whose value it is given."""
 
     def apply(transfer: Transfer, b: Target) -> Transfer:
         return with_calls(transfer, tuple(map(_changed, transfer.calls)))

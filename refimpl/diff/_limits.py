@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from ..dialects import Dialect
 from ..dialects.translate import Refused
+from ..dialects.usage import Limits
 from ..gradients import gradient_form
 from ..reference.counters import is_empty
-from ._words import words
 
 KINDS = {
     "form": "because {b} refuses this form of gradient",
@@ -34,26 +32,10 @@ Settings = Sequence[Sequence[Mapping[str, Any]]]
 """Per call and parameter: the settings in the dialect's own names."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a framework takes; the keys of limits.yaml."""
-
-    per_group: frozenset[str]
-    per_step: frozenset[str]
-    one_schedule: bool = False
-    none: str = ""
-    idle: str = ""
-    empty: str = ""
-    decayed_rows: str = ""
-
-
-@cache
 def limits(dialect: Dialect) -> Limits:
-    """The limits of a dialect's framework; of one that the table does not have, none: the vectors set every parameter everywhere."""
-    table = words("limits")
-    names = [name for parameter in dialect.parameters.values() for name in (parameter.roles or (parameter.name,))]
-    row = dict(table.get(dialect.name) or table.get(dialect.framework) or {"per_group": names, "per_step": names})
-    return Limits(frozenset(row.pop("per_group")), frozenset(row.pop("per_step")), **row)
+    """The limits of a dialect; where its table has none, every parameter can be set everywhere, as the vectors do."""
+    names = frozenset(name for parameter in dialect.parameters.values() for name in (parameter.roles or (parameter.name,)))
+    return dialect.usage.limits or Limits(per_group=names, per_step=names)
 
 
 def check_forms(b: Dialect, gradients: Gradients) -> None:

@@ -1,6 +1,6 @@
 """A case of one dialect, replayed under another: the gradients and settings of each call, and what the caller must do by hand.
 
-A *preparation* rewrites a transfer (see `_adapters`); `run` hands it to the other dialect and evaluates it there.
+A *preparation* rewrites a transfer (see `_adapters`); `run` passes it to the other dialect and evaluates it there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tables of dialects do not say of themselves: stages, roles and frameworks in words, and the templates of a page."""
+"""What the tables of dialects do not say of themselves: stages and roles in words, and the templates of a page."""
 
 from __future__ import annotations
 
@@ -45,11 +45,9 @@ def means(parameter: Parameter) -> str:
         return "; ".join(words()["roles"][role] for role in parameter.roles)
     if parameter.when_true:
         return "; ".join(f"{stage_title(stage)}: {pick.value}" for stage, pick in parameter.when_true.items())
-    return str(words()["names"].get(parameter.name, "changes no number"))
+    return parameter.about or "changes no number"
 
 
 def class_path(dialect: Dialect) -> str:
-    """Where users import it from, as far as the table knows: torch.optim.SparseAdam."""
-    homes = words()["homes"]
-    home = homes.get(dialect.name) or homes.get(dialect.framework)
-    return f"{home}.{dialect.class_name}" if home else dialect.name
+    """Where users import it from, where the table says so: torch.optim.SparseAdam."""
+    return f"{dialect.usage.home}.{dialect.class_name}" if dialect.usage.home else dialect.name

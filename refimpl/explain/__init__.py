@@ -15,7 +15,7 @@ from typing import Any
 
 from ..arithmetic import CLASSES, CPU_CLASS
 from ..case import Golden
-from ..common.cli import guarded, output_file, say, write_text
+from ..common.cli import command_parser, guarded, output_file, say, write_text
 from ..errors import NOT_CONFORMANT, OK, UsageError
 from ._api import against, explain, stored
 from ._data import Explanation, to_json
@@ -66,13 +66,12 @@ def _joined(argv: Sequence[str]) -> Iterator[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.explain",
-        description="One element's update worked through, stage by stage, in the notation of the paper (Kingma and Ba 2015):\n"
+    parser = command_parser(
+        "explain",
+        "One element's update worked through, stage by stage, in the notation of the paper (Kingma and Ba 2015):\n"
         "each formula, the formula with its numbers, the value in the tensor's dtype, the exact value, and how far\n"
         "a correct implementation may be from it by then.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        EXAMPLES,
     )
     parser.add_argument("case", nargs="?", metavar="CASE", help="DIALECT/THEME/SLUG; `refimpl gen --list` prints every id")
     where = parser.add_argument_group("which element (default: where most happens)")

@@ -1,15 +1,13 @@
-"""What an explanation says, as data: for the terminal, for `--json`, for the guide, and for whoever wants the numbers."""
+"""What an explanation says, as data: for the terminal, for `--json`, for the guide, and for a program that reads the numbers."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from ..common.cli import version
-from ..common.json import strict
+from ..common.json import document
 from ..gradients import row_layout
 
 FORMAT = 1
@@ -93,5 +91,4 @@ class Explanation:
 
 def to_json(*explanations: Explanation) -> str:
     """One explanation, or two that stand side by side, as strict JSON."""
-    document = {"format": FORMAT, "refimpl": version(), "explanations": [asdict(explanation) for explanation in explanations]}
-    return json.dumps(strict(document), indent=1, allow_nan=False) + "\n"
+    return document(FORMAT, {"explanations": [asdict(explanation) for explanation in explanations]})

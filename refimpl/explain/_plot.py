@@ -34,7 +34,7 @@ STEP_SIZE = "step size: lr sqrt(1 - b2^t) / (1 - b1^t), where a row is touched"
 PANELS = {"param": "p, from where it started", "exp_avg": "m: first moment", "exp_avg_sq": "v: second moment", "size": STEP_SIZE}
 
 LINES: tuple[tuple[str, Any], ...] = (("#0b6e99", "-"), ("#c2410c", (0, (5, 1.6))), ("#6b7280", (0, (1.4, 1.2))))
-"""A colour and a dash for each curve, so that nothing is told by colour alone."""
+"""A colour and a dash for each curve, so that nothing is shown by colour alone."""
 
 MARKED = 60
 """Steps up to which each has its mark."""

@@ -34,7 +34,7 @@ def find(id: str, vectors: Path | None) -> Golden:
     directory = vectors or here()
     golden = _stored(id, name, directory) if vectors or (directory / "MANIFEST.yaml").is_file() else None
     if vectors and not golden:
-        raise UsageError(f"{directory} holds no case {id!r}", "without --vectors it is made afresh, if refimpl knows it")
+        raise UsageError(f"{directory} holds no case {id!r}", "without --vectors it is generated, if refimpl has a case of that id")
     return golden or _drafted(id, name, rest[0])
 
 

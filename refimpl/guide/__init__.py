@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
-from ..common.cli import guarded, say
+from ..common.cli import command_parser, guarded, say
 from ..common.text import counted
 from ..errors import NOT_CONFORMANT, OK, UsageError
 from ._chapter import TEXT, Built, Chapter, broken_links, chapters
@@ -44,12 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.guide",
-        description="Build the guide: what Adam is, what implementations make of it, and how refimpl judges them.\n"
+    parser = command_parser(
+        "guide",
+        "Build the guide: what Adam is, what implementations make of it, and how refimpl judges them.\n"
         "Every snippet is run, every figure drawn and every number compared with the text while it is built.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        EXAMPLES,
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the pages go; what else is there stays")
     parser.add_argument(

@@ -82,12 +82,12 @@ class _Build:
             self.words_ahead = next((plain(ahead) for ahead in tokens[index + 1 : index + 3] if ahead.type == "inline"), "")
             try:
                 made.extend(self._token(token))
-            except Wrong as wrong:  # every chapter tells all that does not hold, not only the first
+            except Wrong as wrong:  # every chapter reports all that does not hold, not only the first
                 self._fail(wrong.line or _line(token), str(wrong))
                 if isinstance(wrong, SnippetFailed):
                     break  # what follows would fail for the same reason
         else:
-            self._settle(len(self.chapter.text.splitlines()))
+            self._check_block_before(len(self.chapter.text.splitlines()))
         rendered: str = markdown.renderer.render(made, markdown.options, {})
         return rendered
 
@@ -98,7 +98,7 @@ class _Build:
         """What a token becomes."""
         words = token.info.split()
         if token.level == 0 and token.nesting >= 0 and words[:2] != ["text", "output"]:
-            self._settle(_line(token), is_equation=words[:1] == ["math"] or words[1:2] == ["source"])
+            self._check_block_before(_line(token), is_equation=words[:1] == ["math"] or words[1:2] == ["source"])
         if self.captioned and token.level == 0 and token.type not in ("paragraph_open", "paragraph_close"):
             self.captioned = False
             raise Wrong("a figure must be followed by its caption, a paragraph")
@@ -107,8 +107,8 @@ class _Build:
         else:
             yield token
 
-    def _settle(self, line: int, is_equation: bool = False) -> None:
-        """Before a block begins: what the one before it still owes."""
+    def _check_block_before(self, line: int, is_equation: bool = False) -> None:
+        """Before a block begins: what is still missing from the one before it."""
         if self.printed and self.printed[0].strip():
             self._fail(self.printed[1], f"the snippet printed {self.printed[0]!r}; show it in a fence `text output`")
         self.printed = None

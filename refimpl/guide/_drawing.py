@@ -23,7 +23,7 @@ COLORS = {
 """Colours that stand for others: each becomes a variable of the page's style."""
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.4, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (2.5, 1)))
-"""A line style for each series, so that nothing is told by colour alone."""
+"""A line style for each series, so that nothing is shown by colour alone."""
 
 WIDTH = 4.9  # inches; narrow, with 9 point text, so that a phone shows it without shrinking it
 

@@ -49,7 +49,7 @@ def pages(built: Sequence[Built]) -> dict[str, str]:
 
 
 def _font() -> str:
-    """The font as a part of the page: a page asks for nothing from elsewhere."""
+    """The font as a part of the page: a page requests nothing from elsewhere."""
     content = base64.b64encode((resources.files(__package__) / "font" / "stix-two-math.woff2").read_bytes()).decode("ascii")
     return f'@font-face {{ font-family: "STIX Two Math"; src: url(data:font/woff2;base64,{content}) format("woff2"); }}\n'
 

@@ -25,7 +25,7 @@ class SnippetFailed(Wrong):
 
 
 PLUGIN = ("-p", "refimpl.pytest_plugin") if "refimpl" not in entry_points(group="pytest11").names else ()
-"""What pytest needs to be told in a source tree that is not installed: an installed refimpl is found by its entry point."""
+"""What pytest needs as an argument in a source tree that is not installed: an installed refimpl is found by its entry point."""
 
 PROGRAMS = {"refimpl": ("-m", "refimpl"), "pytest": ("-m", "pytest", *PLUGIN), "python": ()}
 """The commands that a text may show, and what this Python runs for each."""

@@ -14,7 +14,7 @@ MEND = ": show what the source says now"
 
 
 def line_of(path: str, snippet: str) -> int:
-    """The number of the first of these lines in a file of refimpl, told apart from others of the same words.
+    """The number of the first of these lines in a file of refimpl, distinguished from others of the same words.
 
     Indentation as a whole does not count. Raises Wrong where they do not stand there exactly once.
     """

@@ -47,7 +47,7 @@ def letters() -> Figure:
     return made
 
 
-def rest() -> Figure:
+def untouched() -> Figure:
     """A row that is untouched for ten steps, under three choices of what happens to it."""
     picks = {"stored rows only": "stored", "all rows": "all", "catches up when touched": "catch_up"}
     runs = alternatives("touch", picks, problems.TOUCHED_TWICE, lr=0.1)
@@ -80,8 +80,7 @@ def duplicates() -> Figure:
 def objective() -> Figure:
     """One gradient, both signs of the objective."""
     runs = alternatives("objective", {"minimize": "minimize", "maximize": "maximize"}, ONES * 20, start=1.0, lr=0.05)
-    panel = Panel(_paths(runs), "The parameter p")
-    return curves(panel, xlabel="steps made, each with a gradient of 1", height=2.3)
+    return curves(Panel(_paths(runs), "The parameter p"), xlabel="steps made, each with a gradient of 1", height=2.3)
 
 
 def centralization() -> Figure:
@@ -112,7 +111,7 @@ def unscale() -> Figure:
 
 def decay() -> Figure:
     """A row whose gradients are zero: what is left of it is what the decay leaves."""
-    panel = Panel(problems.resting_decay(), "The parameter p", settings={"ylim": (0.3, 1.05)})
+    panel = Panel(problems.decay_alone(), "The parameter p", settings={"ylim": (0.3, 1.05)})
     return curves(panel, xlabel="steps made, each with a stored gradient of 0", height=2.7, loc="lower left")
 
 
@@ -139,8 +138,7 @@ def clock() -> Figure:
     """A clock that is wrong by one."""
     picks = {"t": "t", "t + 1": "t_plus_1", "2 t": "twice_t", "t - 1, uncorrected at first": "t_minus_1_or_none"}
     runs = alternatives("clock", picks, ONES * 30, lr=1.0)
-    panel = Panel(_lengths(runs), LENGTH)
-    return curves(panel, xlabel="step, each with a gradient of 1", height=2.4)
+    return curves(Panel(_lengths(runs), LENGTH), xlabel="step, each with a gradient of 1", height=2.4)
 
 
 def bias() -> Figure:
@@ -193,8 +191,7 @@ def schedule() -> Figure:
 
 def resume() -> Figure:
     """A training that goes on from a saved state, with a part of the state lost."""
-    panel = Panel(problems.resumed(), "The parameter p", x=200)
-    return curves(panel, xlabel="steps made; saved and loaded after step 200", height=2.8)
+    return curves(Panel(problems.resumed(), "The parameter p", x=200), xlabel="steps made; saved and loaded after step 200", height=2.8)
 
 
 def bound() -> Figure:
@@ -215,7 +212,7 @@ def bound() -> Figure:
 FIGURES = {
     draw.__name__: draw
     for draw in (
-        *(descent, letters, rest, duplicates, objective, centralization, unscale, decay, decay_rows),
+        *(descent, letters, untouched, duplicates, objective, centralization, unscale, decay, decay_rows),
         *(late_row, clock, bias, powers, eps, direction, amsgrad, schedule, resume, bound),
     )
 }

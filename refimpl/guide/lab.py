@@ -13,6 +13,7 @@ from ..case import ALWAYS_KEPT, Case, Group, Param, Step
 from ..dialects import STAGES, Deviation, dialect
 from ..gradients import Array, RowGradient
 from ..reference import FIELDS, ONE, Forms, trajectory
+from ..reference.inputs import at_start
 
 StepGradient = Sequence[tuple[int, float]] | Array | None
 """A step's gradient: (row, value) pairs, in which a row may come twice; or a dense column; or None, no gradient at all."""
@@ -62,7 +63,7 @@ def run(
     picks = {stage: STAGES[stage][pick.upper()] for stage, pick in (change or {}).items()}
     exchanged = (Deviation("exchanged", "D", "", picks, ()),) if picks else ()
     states = trajectory(case, arithmetic or Float(dtype), table, exchanged, forms)
-    kept: dict[str, list[Array]] = {FIELDS[array]: [] for array in ALWAYS_KEPT}
+    kept = {FIELDS[array]: [_double(values)] for array, values in at_start(param, ALWAYS_KEPT).items()}
     bounds: dict[str, list[Array]] = {}
     for state in states:
         for field in kept:
@@ -70,8 +71,7 @@ def run(
             kept[field].append(_double(value))
             if isinstance(value, Bound):
                 bounds.setdefault(field, []).append(np.maximum.accumulate(value.e[..., 0], axis=0))
-    first = {"p": param.value[:, 0].astype(np.float64), "m": np.full(rows, m), "v": np.full(rows, v)}
-    history = {field: np.stack([first[field], *steps]) for field, steps in kept.items()}
+    history = {field: np.stack(steps) for field, steps in kept.items()}
     return History(**history, bound={field: np.stack([0 * steps[0], *steps]) for field, steps in bounds.items()})
 
 

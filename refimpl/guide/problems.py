@@ -92,7 +92,7 @@ def unscaled() -> dict[str, History]:
     return alternatives("unscale", picks, gradients, weight_decay=0.3, loss_scale=SCALE, **options)
 
 
-def resting_decay(steps: int = 60) -> dict[str, Array]:
+def decay_alone(steps: int = 60) -> dict[str, Array]:
     """A row of 1 with stored gradients of 0, under coupled and decoupled decay of two sizes."""
     picks = {"coupled": "coupled_merged", "decoupled": "decoupled_touched"}
     runs = {decay: _decayed([[(0, 0.0)]] * steps, picks, decay) for decay in (0.001, 1.0)}

@@ -14,7 +14,7 @@ from ..reference import ALL, ONE, Forms, each
 from .lab import History, StepGradient, run
 
 MEASURED = ("exact-ieee", "tensor-faithful")
-"""The numerics classes that are drawn: the tightest, and the one that conformance asks of a CPU."""
+"""The numerics classes that are drawn: the tightest, and the one that conformance requires of a CPU."""
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ ORDER = (*WORDS.values(), *(words for words, _ in OTHERS))
 ALONE = " alone"
 """The suffix of a condition that is stronger than the one without it."""
 
-TOLD = 4
+NAMED = 4
 """How many conditions are named where several agree with the cases."""
 
 
@@ -109,5 +109,5 @@ def condition_of(inside: Sequence[Judged], outside: Iterable[Judged]) -> str | N
 def _alternatives(conditions: Sequence[str]) -> str:
     if len(conditions) == 1:
         return conditions[0]
-    more = f" or {len(conditions) - TOLD} other conditions" if len(conditions) > TOLD else ""
-    return f"{', or '.join(conditions[:TOLD])}{more} (the cases do not tell which)"
+    more = f" or {len(conditions) - NAMED} other conditions" if len(conditions) > NAMED else ""
+    return f"{', or '.join(conditions[:NAMED])}{more} (the cases do not tell which)"

@@ -38,7 +38,7 @@ LARGE = 20_000
 CERTAIN = 0.5
 """The share of the explained cases that must be evidence, or the cases that are only consistent with a cause do not count."""
 
-TOLD = 3
+NAMED = 3
 """How many sentences follow the first where several hypotheses of one name explain the same cases."""
 
 TIED = 6
@@ -66,20 +66,20 @@ class Finding:
         """The name: of the place where nothing else happens there than that old values are kept."""
         return self.place.id if self.place and self.hypothesis.id == "nothing-moves" else self.hypothesis.id
 
-    def told(self, sentences: Sequence[str]) -> str:
+    def sentence(self, sentences: Sequence[str]) -> str:
         """The sentence of the finding, by those of its variants that these are the sentences of."""
         if self.place and self.hypothesis.id == "nothing-moves":
             return f"old values stay in {self.place.words}"
-        return f"{_told([hypothesis for hypothesis in self.variants if hypothesis.about in sentences])}{self.where}"
+        return f"{_sentence([hypothesis for hypothesis in self.variants if hypothesis.about in sentences])}{self.where}"
 
 
-def _told(variants: Sequence[Hypothesis]) -> str:
+def _sentence(variants: Sequence[Hypothesis]) -> str:
     """The sentence of hypotheses that explain the same: a range of numbers, or each of them, since the cases do not tell which."""
     first = variants[0]
     numbers = [hypothesis.number for hypothesis in variants if first.pattern and hypothesis.pattern == first.pattern]
     if len(numbers) > 1:
         return first.pattern.format(n=f"{min(numbers):,} to {max(numbers):,}")
-    others = [about for about in dict.fromkeys(hypothesis.about for hypothesis in variants) if about != first.about][:TOLD]
+    others = [about for about in dict.fromkeys(hypothesis.about for hypothesis in variants) if about != first.about][:NAMED]
     return "; or ".join([first.about, *others]) + (" (the cases do not tell which)" if others else "")
 
 
@@ -267,7 +267,7 @@ class Search:
 
 
 def _misses_what_all_have(finding: Finding) -> bool:
-    """Whether every explained case has an empty gradient, and the hypothesis does not speak of it."""
+    """Whether every explained case has an empty gradient, and the hypothesis is not about that."""
     if "empty" in finding.hypothesis.id:
         return False
     return all(any("empty" in own for own in features(judged.golden).values()) for judged in finding.explained)

@@ -100,12 +100,12 @@ def _judge_raised(golden: Golden, outcome: Outcome, require: str, verdict: CaseV
 
 def _with_control(golden: Golden, control: Outcome, verdict: CaseVerdict) -> CaseVerdict:
     """The verdict on a refusal whose control gave no states: the backend refuses a right case too, or cannot run the control."""
-    mended = refusals.control(golden.case).mended
+    corrected = refusals.control(golden.case).corrected
     said = control.message.partition("\n")[0]
     if control.end is End.UNSUPPORTED:
-        reason = f"that it refuses only what is wrong cannot be seen: the same case with {mended} is unsupported ({said})"
+        reason = f"that it refuses only what is wrong cannot be seen: the same case with {corrected} is unsupported ({said})"
         return replace(verdict, status=Status.UNSUPPORTED, reason=reason)
-    return replace(verdict, status=Status.FAILED, reason=f"it refuses {mended} as well: {control.end.value} ({said})")
+    return replace(verdict, status=Status.FAILED, reason=f"it refuses {corrected} as well: {control.end.value} ({said})")
 
 
 def _judge_unsupported(golden: Golden, outcome: Outcome, require: str, verdict: CaseVerdict) -> CaseVerdict:

@@ -25,7 +25,7 @@ def diagnose(
     findings: list[Finding] = []
     for name in dict.fromkeys(judged.golden.case.dialect for judged in failures):
         findings += search(name, _of(name, failures), _of(name, passed), loosest_class(attained, required))
-    return tuple(_stories(findings, [judged.golden.case.id for judged in failures]))
+    return tuple(_diagnoses(findings, [judged.golden.case.id for judged in failures]))
 
 
 def leads_of(
@@ -58,7 +58,7 @@ def _of(name: str, cases: Sequence[Judged]) -> list[Judged]:
     return [judged for judged in cases if judged.golden.case.dialect == name]
 
 
-def _stories(findings: Sequence[Finding], failures: Sequence[str]) -> list[Diagnosis]:
+def _diagnoses(findings: Sequence[Finding], failures: Sequence[str]) -> list[Diagnosis]:
     """The same cause in several dialects is reported once; the one that explains most comes first."""
     together: list[list[Finding]] = []
     for finding in findings:
@@ -68,7 +68,7 @@ def _stories(findings: Sequence[Finding], failures: Sequence[str]) -> list[Diagn
         else:
             same.append(finding)
     left = list(failures)
-    stories = []
+    diagnoses = []
     for same in sorted(together, key=lambda same: -sum(len(finding.explained) for finding in same)):
         explained = {judged.golden.case.id for finding in same for judged in finding.explained}
         left = [id for id in left if id not in explained]
@@ -76,8 +76,8 @@ def _stories(findings: Sequence[Finding], failures: Sequence[str]) -> list[Diagn
         also = tuple(dict.fromkeys(hypothesis.id for finding in same for hypothesis in finding.also))
         first = same[0]
         names = (first.id,) if first.id != first.hypothesis.id else first.hypothesis.parts
-        stories.append(Diagnosis(names, first.told(_common(same)), cases, tuple(left), also, first.hypothesis.family))
-    return stories
+        diagnoses.append(Diagnosis(names, first.sentence(_common(same)), cases, tuple(left), also, first.hypothesis.family))
+    return diagnoses
 
 
 def _common(findings: Sequence[Finding]) -> list[str]:

@@ -88,7 +88,7 @@ class Diagnosis:
 class CaseVerdict:
     """The verdict on one case. attained: the tightest numerics class, None where it does not conform or none applies.
 
-    needs: the features and dtypes that the case asks of a backend; not_shown: arrays that were expected of some parameter and
+    needs: the features and dtypes that the case needs of a backend; not_shown: arrays that were expected of some parameter and
     that the backend left out.
     """
 

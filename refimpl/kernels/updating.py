@@ -20,7 +20,7 @@ AHEAD = 8
 """How many rows ahead memory is prefetched: the hardware cannot predict the next row, and prefetching halves the time."""
 
 
-def advance(p, m, v, v_max, at, g, g_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep):  # type: ignore[no-untyped-def]  # typed by the compiler, for float32 and float64
+def advance(p, m, v, v_max, at, g, g_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep):  # type: ignore[no-untyped-def]  # typed by the compiler, for float32 and float64  # pragma: no cover - runs as machine code
     """m <- b1 m + (1-b1) g; v <- b2 v + (1-b2) g^2; p <- keep p - step (look_m m + look_g g) / (sqrt(v) + eps), one row.
 
     With v_max (amsgrad), it takes the place of v in the root; nan counts as the largest, as in NumPy.

@@ -77,7 +77,7 @@ def _entry_of(entries: Any, class_name: str) -> Callable[[int], float]:
     def at(step: int) -> float:
         if step >= len(entries):
             raise RuntimeError(
-                f"For '{class_name}', the learning rate has {len(entries)} entries, and step {step + 1} asks for one more; "
+                f"For '{class_name}', the learning rate has {len(entries)} entries, and step {step + 1} needs one more; "
                 f"nothing has been changed"
             )
         return float(entries[step])

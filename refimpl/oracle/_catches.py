@@ -210,7 +210,7 @@ class _Proof:
         _, numbers = next(islice(self.run(_floats(self.case.dtype), deviation), step - 1, None))
         return numbers is not None and not np.isfinite(numbers[places]).all()
 
-    def comes_near(self, deviation: Deviation) -> bool:
+    def leaves_half(self, deviation: Deviation) -> bool:
         """Whether the deviation leaves half of a limit when it is computed in doubles, or is no number there."""
         for step, numbers in self.run(_floats("float64"), deviation):
             if numbers is not None:
@@ -231,7 +231,7 @@ def _is_caught(whole: _Proof, few: _Proof, deviation: Deviation) -> bool:
         for step, balls in proof.run(ball(), deviation):
             if balls is not None and proof.holds(deviation, step, balls):
                 return True
-            if proof is few and step == screened and not whole.comes_near(deviation):
+            if proof is few and step == screened and not whole.leaves_half(deviation):
                 return False
     return False
 

@@ -59,7 +59,7 @@ UNSCALE: dict[Unscale, dict[Unscaling, Unscaled]] = {
 
 
 def merge(a: Arithmetic, rows: Array, g: Number, pick: Merge) -> Merged:
-    """One gradient per row out of its occurrences. SEQUENTIAL and OLD_STATE keep them apart: the update sees each."""
+    """One gradient per row out of its occurrences. SEQUENTIAL and OLD_STATE keep them apart: the update takes each."""
     return MERGE[pick](a, rows, g)
 
 

@@ -1,6 +1,6 @@
 """Hooks of a trajectory: what an implementation may do instead of its dialect, beyond the picks of the stages.
 
-The diagnosis predicts with them. The algorithm itself knows none of them: without hooks a trajectory is the dialect's own.
+The diagnosis predicts with them. The algorithm itself refers to none of them: without hooks a trajectory is the dialect's own.
 """
 
 from __future__ import annotations

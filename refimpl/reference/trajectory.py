@@ -36,7 +36,7 @@ class Track:
     past_momenta: tuple[tuple[float, float], ...] = ()
 
     def shown(self, a: Arithmetic) -> State:
-        """The state as a reader sees it: of a parameter with a master copy, that copy in the parameter's own dtype."""
+        """The state as it is compared: of a parameter with a master copy, that copy in the parameter's own dtype."""
         if MASTER not in self.param.dtypes:
             return self.state
         return replace(self.state, p=a.store(self.state.p, str(self.param.value.dtype)))

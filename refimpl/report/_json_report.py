@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
-from ..common.cli import version
-from ..common.json import strict
+from ..common.json import document
 from ..judging.verdict import CaseVerdict, Report, Status
 from .conclusion import conclude, coverage
 
@@ -18,9 +16,7 @@ FORMAT = 1
 def to_json(report: Report) -> str:
     """The whole report; keys may be added within a version of the layout only together with the schema."""
     conclusion = conclude(report)
-    document = {
-        "format": FORMAT,
-        "refimpl": version(),
+    content = {
         "backend": {"name": report.backend, "version": report.version, "device": report.device},
         "vectors": report.vectors,
         "required": report.required,
@@ -36,7 +32,7 @@ def to_json(report: Report) -> str:
         "problems": list(report.problems),
         "environment": dict(report.environment),
     }
-    return json.dumps(strict(document), indent=1, allow_nan=False) + "\n"
+    return document(FORMAT, content)
 
 
 def _case(verdict: CaseVerdict) -> dict[str, Any]:

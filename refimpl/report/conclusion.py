@@ -177,7 +177,7 @@ def _against(report: Report, covered: Coverage) -> Iterator[str]:
 
 
 def _causes(report: Report) -> Iterator[str]:
-    """The causes, if they explain nearly all failures; otherwise how many the best explains. What a second run shows is told anyway."""
+    """The causes, if they explain nearly all failures; otherwise how many the best explains. What a second run shows is always reported."""
     of_runs = [diagnosis for diagnosis in report.diagnoses if diagnosis.family == OF_RUNS]
     of_numbers = [diagnosis for diagnosis in report.diagnoses if diagnosis.family != OF_RUNS]
     explained = {case for diagnosis in of_numbers for case in diagnosis.cases}

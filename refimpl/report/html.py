@@ -34,8 +34,8 @@ ORDER = (Status.FAILED, Status.ERROR, Status.WAIVED, Status.PASSED, Status.UNSUP
 WORDS = {
     "exact-ieee": "scalars in double, rounded once where they meet the tensor; every operation correctly rounded",
     "exact-faithful": "scalars in double, rounded once; every operation within 1 ulp",
-    "tensor-faithful": "scalars rounded to the tensor's dtype first; every operation within 1 ulp: what conformance asks of a CPU",
-    "tensor-approx": "as before; division and square root within 2 ulp, subnormals may be flushed: what it asks of an accelerator",
+    "tensor-faithful": "scalars rounded to the tensor's dtype first; every operation within 1 ulp: what conformance requires of a CPU",
+    "tensor-approx": "as before; division and square root within 2 ulp, subnormals may be flushed: what it requires of an accelerator",
 }
 """What each numerics class allows, tightest first."""
 
@@ -109,7 +109,6 @@ class Cause:
     """
 
     anchor: str
-    name: str
     diagnosis: Diagnosis
     deviations: tuple[Deviation, ...]
     changes: tuple[tuple[str, str, str], ...]
@@ -118,7 +117,7 @@ class Cause:
 def _cause(number: int, diagnosis: Diagnosis) -> Cause:
     known = tuple(deviations()[id] for id in diagnosis.deviations if id in deviations())
     changes = tuple(change for deviation in known for change in _changes(deviation, diagnosis))
-    return Cause(f"cause-{number}", diagnosis.name, diagnosis, known, changes)
+    return Cause(f"cause-{number}", diagnosis, known, changes)
 
 
 def _changes(deviation: Deviation, diagnosis: Diagnosis) -> Iterator[tuple[str, str, str]]:
@@ -187,7 +186,7 @@ class Entry:
         """What the list says beside the id: the cause, what went wrong, or what is attained."""
         reason = self.verdict.waiver or self.verdict.reason
         first = reason.splitlines()[0] if reason and self.verdict.status is not Status.PASSED else ""
-        return self.cause.name if self.cause else textwrap.shorten(first, NOTE, placeholder=" ...") or self.attained
+        return self.cause.diagnosis.name if self.cause else textwrap.shorten(first, NOTE, placeholder=" ...") or self.attained
 
 
 def _entries(report: Report, causes: Sequence[Cause]) -> Iterator[Entry]:

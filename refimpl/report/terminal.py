@@ -66,7 +66,7 @@ def _row(verdicts: Sequence[CaseVerdict], required: str) -> str:
 
 
 def failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
-    """All there is to say of one case that fails; the report tells the class that is required and the command."""
+    """All that is printed of one case that fails; the report has the class that is required and the command."""
     yield from paragraph(f"{verdict.status.name} {verdict.case_id}")
     yield from paragraph(verdict.about, "  ")
     if verdict.reason:
@@ -143,7 +143,7 @@ def _unsupported(report: Report) -> Iterator[str]:
 
 
 def _by_reason(report: Report, status: Status, reason: str) -> Iterator[str]:
-    """The cases of a status in groups. reason: the attribute of a verdict that tells it."""
+    """The cases of a status in groups. reason: the attribute of a verdict that holds it."""
     for words, verdicts in grouped([verdict for verdict in report.verdicts if verdict.status is status], reason).items():
         yield from paragraph(f"{status.value}: {counted(len(verdicts), 'case')}: {words}", "", "  ")
         yield from paragraph(first_few([verdict.case_id for verdict in verdicts]), "  ")

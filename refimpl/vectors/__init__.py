@@ -3,7 +3,7 @@
 from ._difference import compare_directories
 from ._manifest import Manifest, read_manifest
 from ._read import Vectors, read_vectors
-from ._write import PackedTheme, pack_theme, refuse_foreign, roundtrip, write_manifest, write_theme, write_themes
+from ._write import PackedTheme, pack_theme, refuse_other_contents, roundtrip, write_manifest, write_theme, write_themes
 from .inputs import write_inputs
 from .npz import pack, read_npz, write_npz
 
@@ -17,7 +17,7 @@ __all__ = [
     "read_manifest",
     "read_npz",
     "read_vectors",
-    "refuse_foreign",
+    "refuse_other_contents",
     "roundtrip",
     "write_inputs",
     "write_manifest",

@@ -165,7 +165,7 @@ def _impossible(value: Array, stacked: Array, allowed: Array | None) -> Iterator
         yield "allow", f"an element allows nothing or an unknown kind; each is a sum of {', '.join(map(str, KINDS.values()))}"
     takes_finite = np.True_ if allowed is None else (allowed & KINDS["finite"]) != 0
     if (takes_finite & ~np.isfinite(value) & np.isfinite(stacked).any(axis=0)).any():
-        yield "expect", "an expectation is not finite where a finite bound asks for a finite result"
+        yield "expect", "an expectation is not finite where a finite bound requires a finite result"
 
 
 def _hyper(entry: Entry) -> dict[str, object]:

@@ -90,9 +90,9 @@ def _steps(golden: Golden) -> list[Entry]:
     params = {param.name: param for param in case.params}
     steps = []
     for step in case.steps:
-        strangers = step.gradients.keys() - params.keys()
-        if strangers:
-            raise ValueError(f"a gradient of {sorted(strangers)}, which is no parameter")
+        unknown = step.gradients.keys() - params.keys()
+        if unknown:
+            raise ValueError(f"a gradient of {sorted(unknown)}, which is no parameter")
         line: Entry = {"gradients": {name: _gradient(step.gradients.get(name), param)[0] for name, param in params.items()}}
         if any(step.hyper):
             line["hyper"] = [dict(changes) for changes in step.hyper]

@@ -1,4 +1,4 @@
-"""Huffman codes as DEFLATE wants them (RFC 1951, section 3.2.2): canonical, of limited length, and determined by the counts alone."""
+"""Huffman codes as DEFLATE defines them (RFC 1951, section 3.2.2): canonical, of limited length, and determined by the counts alone."""
 
 from __future__ import annotations
 

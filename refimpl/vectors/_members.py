@@ -67,7 +67,7 @@ class Members:
             raise VectorError(self.file, name, f"holds a number that {dtype} does not have")
         return tensor
 
-    def refuse_rest(self, untouched: Iterable[str] = ()) -> None:
+    def refuse_untaken(self, untouched: Iterable[str] = ()) -> None:
         """Raise VectorError if an array was not taken. untouched: slugs of cases whose arrays were not asked for."""
         skipped = set(untouched)
         for name in self._arrays:

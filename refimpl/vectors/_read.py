@@ -51,7 +51,7 @@ def read_vectors(directory: str | Path, dialects: Sequence[str] = (), case_globs
     manifest = read_manifest(directory)
     if manifest.expectations is not expects:
         raise VectorError(directory / NAME, "expectations", *EXPECTATIONS[expects])
-    _refuse_strangers(directory, manifest)
+    _refuse_unlisted_files(directory, manifest)
     for name in dialects:
         if name not in manifest.dialects:
             raise UsageError(f"{directory}: no vectors of dialect {name!r}", f"it has {', '.join(manifest.dialects) or 'none at all'}")
@@ -71,7 +71,7 @@ EXPECTATIONS = {
 }
 
 
-def _refuse_strangers(directory: Path, manifest: Manifest) -> None:
+def _refuse_unlisted_files(directory: Path, manifest: Manifest) -> None:
     for file in sorted(directory.glob("*/*")):
         name = file.relative_to(directory).as_posix()
         if file.suffix in (".yaml", ".npz") and name not in manifest.files:
@@ -127,7 +127,7 @@ def decode_theme(
             except Unsupported as reason:
                 yield entry["id"], str(reason)
         passed_over.add(entry["id"].rsplit("/", 1)[1])
-    members.refuse_rest(passed_over)
+    members.refuse_untaken(passed_over)
 
 
 def _compare(file: Path, computed: str, recorded: str) -> None:

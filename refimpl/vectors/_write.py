@@ -71,7 +71,7 @@ def write_themes(directory: Path, packed: Sequence[PackedTheme]) -> None:
     write_manifest(directory, fresh=packed)
 
 
-def refuse_foreign(directory: Path, themes: Collection[str]) -> None:
+def refuse_other_contents(directory: Path, themes: Collection[str]) -> None:
     """Raise VectorError, before any work, for a directory that holds what is neither vectors nor about to be replaced by these themes."""
     if not directory.exists():
         return

@@ -21,7 +21,7 @@ def write_inputs(directory: Path, goldens: Sequence[Golden]) -> None:
     unless it is told not to expect anything. Raises VectorError where the directory holds something already.
     """
     if directory.exists() and any(directory.iterdir()):
-        raise VectorError(directory, "", "is not empty, and a program must be handed nothing but its cases", "give a new directory")
+        raise VectorError(directory, "", "is not empty, and a program must be given nothing but its cases", "give a new directory")
     by_theme: dict[str, list[Golden]] = {}
     for golden in goldens:
         by_theme.setdefault(golden.case.id.rsplit("/", 1)[0], []).append(without_answers(golden))

@@ -136,7 +136,7 @@ def _array(payload: _Payload) -> Array:
         raise payload.refuse(f"is not an array that vectors may hold: {error}") from None
     needed = start + math.prod(shape) * dtype.itemsize
     if needed != payload.member.file_size:
-        raise payload.refuse(f"its NPY header asks for {needed} bytes, and the zip declares {payload.member.file_size}")
+        raise payload.refuse(f"its NPY header requires {needed} bytes, and the zip declares {payload.member.file_size}")
     content = payload.whole()
     flat = np.frombuffer(content, dtype, offset=start) if needed > start else np.zeros(math.prod(shape), dtype)
     array = flat.reshape(shape, order="F" if fortran else "C")

@@ -35,11 +35,11 @@ def select(directory: Path, dialects: Sequence[str], case_globs: Sequence[str], 
 def near_glob(glob: str, ids: Sequence[str]) -> str:
     """A hint at a pattern that matches some of these ids, found by mending each word between the slashes; "" where none is."""
     known = list(dict.fromkeys(word for id in ids for word in id.split("/")))
-    mended = "/".join(_mended(word, known) for word in glob.split("/"))
-    return f"did you mean {mended!r}?" if any(fnmatchcase(id, mended) for id in ids) else ""
+    corrected = "/".join(_corrected(word, known) for word in glob.split("/"))
+    return f"did you mean {corrected!r}?" if any(fnmatchcase(id, corrected) for id in ids) else ""
 
 
-def _mended(word: str, known: Sequence[str]) -> str:
+def _corrected(word: str, known: Sequence[str]) -> str:
     matches = any(fnmatchcase(name, word) for name in known)
     return word if matches else next(iter(get_close_matches(word, known, n=1)), word)
 

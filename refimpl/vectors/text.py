@@ -1,6 +1,6 @@
 """The YAML of vector files: a small subset, written to be readable line by line, and read without the ambiguous parts of YAML.
 
-Scalars come back exactly: the shortest decimal of a double, with a dot in its mantissa as YAML 1.1 asks. Anchors, aliases, tags,
+Scalars come back exactly: the shortest decimal of a double, with a dot in its mantissa as YAML 1.1 requires. Anchors, aliases, tags,
 repeated keys and words that YAML 1.1 and 1.2 read differently are refused.
 """
 

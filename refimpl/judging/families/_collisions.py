@@ -23,7 +23,7 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
         over = _over(modulo)
         yield dropping("row-numbers-wrap", "row numbers are cut to {n} bits", bits, _cut(modulo), over)
         yield dropping("rows-collide", COLLIDING_SHARE, modulo, _shared_sum(modulo), over)
-        yield dropping("rows-collide", COLLIDING_LAST, modulo, _last_takes(modulo), over)
+        yield dropping("rows-collide", COLLIDING_LAST, modulo, _last_gets_all(modulo), over)
 
 
 def _over(modulo: int) -> Callable[[Array], bool]:
@@ -50,7 +50,7 @@ def _shared_sum(modulo: int) -> Change:
     return _only_collisions(change, modulo)
 
 
-def _last_takes(modulo: int) -> Change:
+def _last_gets_all(modulo: int) -> Change:
     """Of the rows that collide, the last gets the occurrences of all."""
 
     def change(rows: Array, values: Array) -> Occurrences:

@@ -143,7 +143,7 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
         if not power:
             return None
         before, change = change, float(np.sum((slope * residual * weight**2)[usable])) / power
-        if not np.isfinite(change) or (count >= FIRST_ROUNDS and _leads_nowhere(before, change, number)):
+        if not np.isfinite(change) or (count >= FIRST_ROUNDS and _diverges(before, change, number)):
             return None
         number += change
         if abs(change) <= 1e-12 * max(abs(number), 1e-12):
@@ -156,7 +156,7 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
     return rounded_within(number, 1 / np.sqrt(power), neutral) if error <= GOOD and number != neutral else None
 
 
-def _leads_nowhere(before: float, change: float, number: float) -> bool:
+def _diverges(before: float, change: float, number: float) -> bool:
     low, high = NOWHERE
     return abs(before) > 1e-9 * abs(number) and low * abs(before) < abs(change) < high * abs(before)
 

@@ -24,7 +24,7 @@ def hypotheses(table: Dialect) -> Iterator[Hypothesis]:
     for n in COUNTS:
         yield dropping("occurrences-after-N", OCCURRENCES_AFTER, n, _first(n), _longer(n))
         yield dropping("rows-after-N", ROWS_AFTER.format(order="in ascending order"), n, _first_rows(n), _more_rows(n))
-        yield dropping("rows-after-N", ROWS_AFTER.format(order="as they come"), n, _first_to_come(n), _more_rows(n))
+        yield dropping("rows-after-N", ROWS_AFTER.format(order="as they come"), n, _first_in_order(n), _more_rows(n))
     for id, words, change in ROW_PARTS:
         yield Hypothesis(id, "merging", words, changing(change, _any), rank=3, pairs=False)
     for n in BLOCK_SIZES:
@@ -146,7 +146,7 @@ def _whole_blocks(n: int) -> Change:
     return _keeping(lambda rows: rows[: len(rows) // n * n])
 
 
-def _first_to_come(n: int) -> Change:
+def _first_in_order(n: int) -> Change:
     def change(rows: Array, values: Array) -> Occurrences:
         distinct, first = np.unique(rows, return_index=True)
         kept = np.isin(rows, distinct[np.argsort(first)[:n]])
