@@ -125,7 +125,7 @@ class Dialect:
     """One implementation's semantics: a pick per stage, its parameters, and where that was read or measured.
 
     suite: the smallest that has vectors of it, core or full; state: how it keeps its moments and counts, where that is known; usage: how
-    a program makes its optimizer, and which calls it takes.
+    a program makes its optimizer, and which calls it takes; fixed: hyper-parameters that are constants in its code.
     """
 
     name: str
@@ -141,6 +141,7 @@ class Dialect:
     suite: str = "core"
     state: Layout | None = None
     usage: Usage = field(default_factory=Usage)
+    fixed: Mapping[str, float] = field(default_factory=dict)
 
     def defaults(self) -> dict[str, Any]:
         """Every parameter with its default, in the dialect's own names."""
@@ -192,7 +193,7 @@ def _resolve(
     dialect: Dialect, items: tuple[tuple[str, Any], ...], deviations: tuple[Deviation, ...], grad_scale: float
 ) -> tuple[Hyper, Picks]:
     given = dict(items)
-    numbers: dict[str, float] = {}
+    numbers = dict(dialect.fixed)
     changes: dict[str, Any] = {}
     for name, parameter in dialect.parameters.items():
         value = given.get(name, parameter.default)
@@ -304,7 +305,21 @@ def _parameter(name: str, row: Mapping[str, Any], where: str) -> Parameter:
     )
 
 
-KEYS = {"extends", "about", "framework", "class", "gradients", "dtypes", "stages", "parameters", "refuses", "state", "sources", *USAGE}
+KEYS = {
+    "extends",
+    "about",
+    "framework",
+    "class",
+    "gradients",
+    "dtypes",
+    "stages",
+    "parameters",
+    "fixed",
+    "refuses",
+    "state",
+    "sources",
+    *USAGE,
+}
 """What a row of a table of dialects may have. The usage is not that of the dialect which it extends: that may have another constructor."""
 
 
@@ -324,6 +339,7 @@ def _dialect(
         dtypes=tuple(merged["dtypes"]),
         picks=Picks(**{**_IDLE, **_picks(merged["stages"], name)}),
         parameters={key: _parameter(key, one, name) for key, one in merged["parameters"].items()},
+        fixed={role: float(value) for role, value in merged.get("fixed", {}).items()},
         refuses=merged["refuses"],
         sources=tuple(merged["sources"]),
         suite=suite,

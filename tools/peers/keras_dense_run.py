@@ -8,12 +8,14 @@ from refusals import copied, has_one_group, shared_count, takes_dense
 
 from refimpl.backends import Unsupported
 from refimpl.case import ARRAYS
+from refimpl.conversion import momentum_product
 
 
 class KerasDenseRun:
     """One optimizer and its variables by name; it has one set of hyper-parameters, and one step count."""
 
     dialects = ("keras.Adam",)
+    make = staticmethod(keras.optimizers.Adam)
 
     def __init__(self, case):
         has_one_group(case)
@@ -24,7 +26,7 @@ class KerasDenseRun:
             raise Unsupported("a call without any gradient is refused (ValueError: No gradients provided for any variable)")
         hyper = case.groups[0].hyper
         self.params = {param.name: keras.Variable(copied(param.value), dtype=str(param.value.dtype)) for param in case.params}
-        self.optimizer = keras.optimizers.Adam(**{**hyper, "weight_decay": hyper["weight_decay"] or None})
+        self.optimizer = self.make(**{**hyper, "weight_decay": hyper["weight_decay"] or None})
         self.optimizer.build(list(self.params.values()))
         if is_resumed(case):
             self._resume(case)
@@ -53,3 +55,18 @@ class KerasDenseRun:
             name: {array: keras.ops.convert_to_numpy(value).copy() for array, value in zip(ARRAYS, (self.params[name], *moments))}
             for name, moments in self._moments().items()
         }
+
+
+class KerasNadamRun(KerasDenseRun):
+    """Nadam, which also keeps the product of its momenta."""
+
+    dialects = ("keras.Nadam",)
+    make = staticmethod(keras.optimizers.Nadam)
+
+    def _moments(self):
+        return dict(zip(self.params, zip(self.optimizer._momentums, self.optimizer._velocities)))
+
+    def _resume(self, case):
+        super()._resume(case)
+        (product,) = {momentum_product(case.groups[0].hyper["beta_1"], 1.0, param.step) for param in case.params}
+        self.optimizer._u_product.assign(product)

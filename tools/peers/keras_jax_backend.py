@@ -1,8 +1,8 @@
-"""keras.optimizers.Adam of Keras 3 as a route, with JAX as its backend."""
+"""keras.optimizers.Adam and Nadam of Keras 3 as routes, with JAX as its backend."""
 
 from __future__ import annotations
 
-from keras_dense_run import KerasDenseRun
+from keras_dense_run import KerasDenseRun, KerasNadamRun
 from peer_backend import peer_factory
 
-factory = peer_factory("keras", {"adam": KerasDenseRun})
+factory = peer_factory("keras", {"adam": KerasDenseRun, "nadam": KerasNadamRun})
