@@ -35,11 +35,13 @@ LAYERS: Mapping[str, str] = {
     "judging": "verdicts; the diagnosis, a module per family of hypotheses; waivers",
     "report": "a verdict as text, JSON, JUnit, HTML and GitHub annotations",
     "checking": "the parts of `check`: options, subject, history, nearest dialect",
+    "tolerances": "tolerances of other tools: the mistakes that they let pass, the correct results that they refuse",
     "diff": "two dialects: what differs, and how one reproduces the other",
     "explain": "the update of one element, line by line",
     "guide": "the guide: its text, and the build that checks and renders it",
     "gen": "the command that writes vectors",
     "check": "the command that judges a backend",
+    "audit": "the command that audits a tolerance",
     "pytest_plugin": "vectors as tests in a user's own suite",
     "__main__": "`refimpl CMD`",
 }
