@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "gen": "write golden vectors: inputs, exact results and per-element bounds",
     "check": "judge an implementation against golden vectors, and name the cause where it fails",
     "audit": "which known mistakes a tolerance lets pass, and which correct results it refuses",
+    "corpus": "in which packages and versions each known deviation is live",
     "explain": "one element's update worked through, stage by stage, with every number",
     "diff": "what differs between two dialects, how much, and how to make one reproduce the other",
     "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
