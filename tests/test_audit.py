@@ -8,21 +8,40 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import VECTORS
+import small_vectors
 
 from refimpl import audit
 from refimpl.__main__ import main as refimpl_main
 from refimpl.tolerances import rules, tightest
 from refimpl.vectors import read_vectors
 
-FEW = ("--dialect", "torch.SparseAdam", "--case", "*/duplicates/pair", "--case", "*/eps/eps-one", "-j", "1", "--vectors", str(VECTORS))
-PAIR = ("--dialect", "torch.SparseAdam", "--case", "*/duplicates/pair", "-j", "1", "--vectors", str(VECTORS))
+FEW = ("--dialect", "torch.SparseAdam", "--case", "*/duplicates/pair", "--case", "*/eps/eps-one", "-j", "1")
+PAIR = ("--dialect", "torch.SparseAdam", "--case", "*/duplicates/pair", "-j", "1")
 
 Run = Callable[..., tuple[int, str, str]]
 
 
+CASES = (
+    "torch.SparseAdam/duplicates/pair",
+    "torch.SparseAdam/duplicates/neighbours",
+    "torch.SparseAdam/duplicates/sorted",
+    "torch.SparseAdam/eps/eps-one",
+    "torch.SparseAdam/refused/lr-negative",
+    "torch.AdamW/half/odd-betas-bfloat16",
+)
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few vectors, which are read in no time."""
+    return small_vectors.write(tmp_path_factory.mktemp("here") / "vectors", *CASES)
+
+
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(vectors: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.chdir(vectors.parent)
+    capsys.readouterr()
+
     def call(*arguments: str) -> tuple[int, str, str]:
         code = audit.main(arguments)
         return code, *capsys.readouterr()
@@ -48,8 +67,8 @@ def test_no_tolerance_at_all_refuses_correct_implementations_too(run: Run) -> No
     assert "in 2 cases it refused one that was run" in printed
 
 
-def test_a_tolerance_that_tells_right_from_wrong_ends_with_zero(run: Run) -> None:
-    goldens = read_vectors(VECTORS, ["torch.SparseAdam"], ["*/duplicates/pair"]).goldens
+def test_a_tolerance_that_tells_right_from_wrong_ends_with_zero(run: Run, vectors: Path) -> None:
+    goldens = read_vectors(vectors, ["torch.SparseAdam"], ["*/duplicates/pair"]).goldens
     rtol = tightest(goldens, 0, 0, ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"), "tensor-faithful")[0].rtol
     code, printed, _ = run("--rtol", repr(rtol), *PAIR)
     assert code == 0
@@ -58,7 +77,7 @@ def test_a_tolerance_that_tells_right_from_wrong_ends_with_zero(run: Run) -> Non
     assert run("--rtol", repr(rtol * (1 - 1e-9)), *PAIR)[0] == 1
 
 
-def test_json_says_everything_that_was_tried(run: Run, tmp_path: Path) -> None:
+def test_json_says_everything_that_was_tried(run: Run, vectors: Path, tmp_path: Path) -> None:
     file = tmp_path / "audit.json"
     code, _, _ = run("--preset", "torchrec", "--json", str(file), *FEW)
     assert code == 1
@@ -66,7 +85,7 @@ def test_json_says_everything_that_was_tried(run: Run, tmp_path: Path) -> None:
     assert report["holds"] is False
     assert report["rule"]["name"] == "torchrec"
     assert report["rule"]["arrays"] == ["param"]
-    goldens = read_vectors(VECTORS, ["torch.SparseAdam"], ["*/duplicates/pair", "*/eps/eps-one"]).goldens
+    goldens = read_vectors(vectors, ["torch.SparseAdam"], ["*/duplicates/pair", "*/eps/eps-one"]).goldens
     assert set(report["mistakes"]) == {id for golden in goldens for id in golden.case.catches}
     for mistake in report["mistakes"].values():
         assert mistake["tried"] == len(mistake["cases"])
@@ -102,7 +121,7 @@ def test_verbose_shows_every_mistake(run: Run) -> None:
 
 def test_a_sample_is_tried_unless_all_is_asked_for(run: Run) -> None:
     cases = [word for slug in ("pair", "neighbours", "sorted") for word in ("--case", f"*/duplicates/{slug}")]
-    theme = ("--dialect", "torch.SparseAdam", *cases, "-j", "1", "--vectors", str(VECTORS), "--rtol", "1e-5")
+    theme = ("--dialect", "torch.SparseAdam", *cases, "-j", "1", "--rtol", "1e-5")
     sample, everything = (run(*theme, *more)[1] for more in ((), ("--all",)))
     assert "cases (--all: every one)" in " ".join(sample.split())
     assert "--all" not in everything
@@ -144,12 +163,12 @@ def test_a_wrong_call_is_refused_before_anything_is_tried(
         (("--atol", "1", "--dialect", "torch.SparsAdam"), 2, "torch.SparseAdam"),
         (("--atol", "1", "--vectors", "nowhere"), 2, "nowhere"),
         (
-            ("--atol", "1", "--dialect", "torch.RAdam", "--case", "*/refused/*", "--vectors", str(VECTORS)),
+            ("--atol", "1", "--case", "*/refused/*"),
             3,
             "no case in float32 that shows a mistake was selected",
         ),
         (("--atol", "1", "--dtype", "bfloat16", *PAIR), 3, "no case in bfloat16"),
-        (("--atol", "1", "--dialect", "torch.RAdam", "--case", "*/nothing/*", "--vectors", str(VECTORS)), 3, "no case in float32"),
+        (("--atol", "1", "--case", "*/nothing/*"), 3, "no case in float32"),
     ],
 )
 def test_bad_input_ends_with_its_exit_code_and_a_message(run: Run, arguments: tuple[str, ...], code: int, words: str) -> None:
@@ -160,7 +179,7 @@ def test_bad_input_ends_with_its_exit_code_and_a_message(run: Run, arguments: tu
 
 
 def test_other_dtypes_have_limits_of_their_own(run: Run) -> None:
-    which = ("--dialect", "torch.AdamW", "--case", "*/half/odd-betas-bfloat16", "--dtype", "bfloat16", "--vectors", str(VECTORS))
+    which = ("--dialect", "torch.AdamW", "--case", "*/half/odd-betas-bfloat16", "--dtype", "bfloat16")
     _, printed, _ = run("--preset", "torch", "-j", "1", *which)
     assert "|x - e| <= 1e-05 + 0.016 |e|" in printed
 

@@ -101,7 +101,7 @@ def is_close_call(own: Rule, x: Array, e: Array) -> bool:
 
 
 @pytest.mark.parametrize("name", TWINS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(pair=results())
 def test_a_rule_says_what_its_tool_says(name: str, pair: tuple[Array, Array]) -> None:
     own = rules()[name]
@@ -131,7 +131,7 @@ def test_the_defaults_are_those_of_the_installed_torch_and_numpy() -> None:
 
 
 @pytest.mark.parametrize("name", TWINS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     e=arrays(np.float64, 5, elements=NUMBERS),
     bound=arrays(np.float64, 5, elements=st.sampled_from([0.0, 1e-20, 1e-7, 1e-4, 0.01, 1.0])),
@@ -145,7 +145,7 @@ def test_no_result_within_its_bound_has_a_larger_excess_than_the_rule_says(name:
     assert own.excess(x, e, "float32") <= own.most(e, bound, "float32") * (1 + 1e-9) + 1e-12
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(pair=results(), tolerance=st.tuples(st.floats(0, 1e-2), st.floats(0, 1e-2)), more=st.tuples(st.floats(0, 1e-2), st.floats(0, 1e-2)))
 def test_a_wider_tolerance_never_refuses_what_a_narrower_one_accepts(
     pair: tuple[Array, Array], tolerance: tuple[float, float], more: tuple[float, float]
