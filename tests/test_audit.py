@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import small_vectors
+from conftest import VECTORS
 
 from refimpl import audit
 from refimpl.__main__ import main as refimpl_main
 from refimpl.tolerances import rules, tightest
-from refimpl.vectors import read_vectors
+from refimpl.vectors import read_vectors, write_manifest, write_theme
 
 FEW = ("--dialect", "torch.SparseAdam", "--case", "*/duplicates/pair", "--case", "*/eps/eps-one", "-j", "1")
 PAIR = ("--dialect", "torch.SparseAdam", "--case", "*/duplicates/pair", "-j", "1")
@@ -33,8 +33,13 @@ CASES = (
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few vectors, which are read in no time."""
-    return small_vectors.write(tmp_path_factory.mktemp("here") / "vectors", *CASES)
+    """A few of the vectors, which are read in no time."""
+    directory = tmp_path_factory.mktemp("here") / "vectors"
+    goldens = read_vectors(VECTORS, ["torch.SparseAdam", "torch.AdamW"], CASES).goldens
+    for theme in dict.fromkeys(golden.case.id.rsplit("/", 1)[0] for golden in goldens):
+        write_theme(directory, [golden for golden in goldens if golden.case.id.startswith(f"{theme}/")])
+    write_manifest(directory)
+    return directory
 
 
 @pytest.fixture
