@@ -12,6 +12,8 @@ from .errors import BAD_INPUT, OK, did_you_mean
 COMMANDS: dict[str, str] = {
     "gen": "write golden vectors: inputs, exact results and per-element bounds",
     "check": "judge an implementation against golden vectors, and name the cause where it fails",
+    "audit": "which known mistakes a tolerance lets pass, and which correct results it refuses",
+    "corpus": "in which packages and versions each known deviation is live",
     "explain": "one element's update worked through, stage by stage, with every number",
     "diff": "what differs between two dialects, how much, and how to make one reproduce the other",
     "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
@@ -34,6 +36,7 @@ examples:
   refimpl gen                                      golden vectors into vectors/, computed anew
   refimpl check torch                              judge torch against them
   refimpl check my_package.my_module:make_backend  judge your own
+  refimpl audit --preset torch --suite smoke       what the defaults of torch.testing.assert_close let pass
   refimpl explain                                  one update, worked through
   refimpl diff torch.SparseAdam mindspore.LazyAdam what changes between the two
   refimpl guide --out guide                        pages to read, from guide/index.html on

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import multiprocessing
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from .backends.processes import end_with_parent, terminated_in_order
+from .backends.processes import in_processes, terminated_in_order
 from .case import Golden
 from .cases import SUITES, drafts
 from .cases.claims import candidates
@@ -126,17 +124,7 @@ SLOWEST = ("horizons", "sizes", "pairs", "shapes", "counters")
 def _computed(works: Sequence[Work], jobs: int, into: Path | None) -> Iterator[PackedTheme | None]:
     """The files of each theme, None where no case of it was asked for, in an order of its own. into: where they will be written."""
     by_cost = sorted(works, key=lambda work: SLOWEST.index(work[1]) if work[1] in SLOWEST else len(SLOWEST))
-    pack = partial(_packed, into=into)
-    if jobs == 1:
-        yield from map(pack, by_cost)
-        return
-    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
-        try:
-            yield from pool.map(pack, by_cost)
-        except BaseException:  # an interrupt or a signal: the pool would wait for all of its work
-            for child in multiprocessing.active_children():
-                child.kill()
-            raise
+    yield from in_processes(partial(_packed, into=into), by_cost, jobs)
 
 
 def _packed(work: Work, into: Path | None) -> PackedTheme | None:

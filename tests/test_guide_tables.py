@@ -1,8 +1,10 @@
 import re
+from html import escape
 
 from refimpl.cases.coverage import table as requirements
 from refimpl.dialects import deviations, dialects
-from refimpl.guide._tables import choices, features, known_deviations, parameters, sizes, sources
+from refimpl.guide._tables import choices, features, known_deviations, parameters, sizes, sources, tolerances
+from refimpl.guide.suites import audits
 
 
 def row(table: str, choice: str) -> list[str]:
@@ -50,3 +52,13 @@ def test_what_the_vectors_must_exercise_is_shown_with_reasons() -> None:
     assert "a parameter has one dtype" in row(features(), "<code>float32</code>")[3]
     assert all(measure in sizes() for measure in requirements()["sizes"])
     assert "1,023, 1,024, 1,025" in sizes()
+
+
+def test_the_rules_of_tools_stand_with_what_they_let_pass_and_refuse() -> None:
+    made = tolerances()
+    for name, audit in audits().items():
+        what, passing, somewhere, refused = row(made, f"<code>{name}</code><br>{escape(audit.rule.about)}")[1:5]
+        assert what.startswith(escape(audit.rule.words("float32")))
+        assert passing == f"{len(audit.everywhere)} of {len(audit.mistakes)}"
+        assert somewhere == str(len(audit.somewhere))
+        assert refused.startswith("none" if not audit.too_tight else f"{len(audit.refused)} of {audit.cases}")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import small_vectors
 
-from refimpl import check, diff, explain, gen, guide
+from refimpl import audit, check, corpus, diff, explain, gen, guide
 from refimpl.checking import options
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +43,15 @@ factory = partial(reference, deviations="duplicates-last-wins")
 
 
 def test_every_command_of_the_text_is_one_that_the_parsers_take() -> None:
-    modules: dict[str, Any] = {"check": options, "gen": gen, "diff": diff, "explain": explain, "guide": guide}
+    modules: dict[str, Any] = {
+        "audit": audit,
+        "check": options,
+        "corpus": corpus,
+        "gen": gen,
+        "diff": diff,
+        "explain": explain,
+        "guide": guide,
+    }
     every_command = commands()
     assert len(every_command) >= 3
     for _, name, *arguments in every_command:

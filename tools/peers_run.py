@@ -25,7 +25,7 @@ from refimpl.judging.verdict import CaseVerdict, Diagnosis, Report, Status
 from refimpl.judging.waivers import waive
 from refimpl.report import conclude
 from refimpl.report.mismatch import worst
-from refimpl.vectors import read_vectors
+from refimpl.vectors import Vectors, read_vectors
 
 FORMAT = 1
 FIRST = 3
@@ -37,17 +37,21 @@ REASON_LIMIT = 240
 
 def run_route(peer: Peer, name: str, dialect: str, environment: Environment, directory: Path) -> Report:
     """The report on one route of a peer by one dialect, with the peer's waivers applied."""
+    report = run_goldens(peer, name, read_vectors(directory, [dialect]), environment)
+    waivers = [waiver for waiver in peer.waivers.get(name, ()) if waiver.case.startswith(f"{dialect}/")]
+    verdicts, problems = waive(report.verdicts, waivers, report.diagnoses)
+    return replace(report, verdicts=verdicts, problems=problems, device="", vectors="")
+
+
+def run_goldens(peer: Peer, name: str, vectors: Vectors, environment: Environment) -> Report:
+    """The report on one route of a peer over some vectors of one dialect."""
     route = peer.routes[name]
-    vectors = read_vectors(directory, [dialect])
     with (
         _surroundings(peer.prelude),
         run_backend(peer.backend, vectors.goldens, options=route.options, timeout=peer.timeout, python=str(environment.python)) as run,
     ):
         judged = Judged(f"{peer.name} {environment.version}, {route.about}", "", vectors, run, run=run)
-        report = examine(judged, default_class(None))
-    waivers = [waiver for waiver in peer.waivers.get(name, ()) if waiver.case.startswith(f"{dialect}/")]
-    verdicts, problems = waive(report.verdicts, waivers, report.diagnoses)
-    return replace(report, verdicts=verdicts, problems=problems, device="", vectors="")
+        return examine(judged, default_class(None))
 
 
 @contextmanager

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from . import _supervisor as supervisor
 
@@ -23,6 +25,8 @@ GRACE = 4.0
 KILLED = -signal.SIGKILL if os.name == "posix" else 1  # the exit code after TerminateProcess on Windows
 
 Stream = int | IO[Any] | None
+
+T, U = TypeVar("T"), TypeVar("U")
 
 
 def start(command: Sequence[str], stdin: Stream, stdout: Stream, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
@@ -118,6 +122,20 @@ def terminated_in_order() -> Iterator[None]:
 
 def _exit(number: int, frame: object) -> None:
     sys.exit(128 + number)
+
+
+def in_processes(work: Callable[[T], U], items: Iterable[T], jobs: int, chunksize: int = 1) -> Iterator[U]:
+    """`map` in that many processes, which end with this one; in this process where one is enough."""
+    if jobs == 1:
+        yield from map(work, items)
+        return
+    with ProcessPoolExecutor(jobs, initializer=end_with_parent) as pool:
+        try:
+            yield from pool.map(work, items, chunksize=chunksize)
+        except BaseException:  # an interrupt or a signal: the pool would wait for all of its work
+            for child in multiprocessing.active_children():
+                child.kill()
+            raise
 
 
 def end_with_parent() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from html import escape
 
+from ..case import ARRAYS
 from ..cases.coverage import requirements
 from ..cases.coverage import table as requirements_text
 from ..dialects import STAGES, Dialect, Parameter, deviations, dialects
@@ -118,6 +119,35 @@ def sizes() -> str:
     return _table(("Of what", "Sizes"), rows, caption="sizes")
 
 
+def tolerances() -> str:
+    """The rules of other tools: what each lets pass of the mistakes that a few vectors show, and what it refuses of what is correct."""
+    from .suites import audits  # here, since it tries every rule: some seconds
+
+    rows = []
+    for name, audit in audits().items():
+        compared = "all arrays" if audit.rule.arrays == ARRAYS else _listed([_code(array) for array in audit.rule.arrays])
+        refused = f"{len(audit.refused)} of {audit.cases}, perhaps {len(audit.too_tight)}" if audit.too_tight else "none"
+        rows.append(
+            (
+                f"{_code(name)}<br>{escape(audit.rule.about)}",
+                f"{_code(audit.rule.words('float32'))}<br>{compared}",
+                f"{len(audit.everywhere)} of {len(audit.mistakes)}",
+                str(len(audit.somewhere)),
+                refused,
+                escape(audit.rule.source),
+            )
+        )
+    head = (
+        "Rule",
+        "What is compared",
+        "Mistakes that pass wherever they show",
+        "that pass in some case",
+        "Cases with a correct result refused",
+        "Read in",
+    )
+    return _table(head, rows, caption="rules of tools and suites, in float32")
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "choices": choices,
     "parameters": parameters,
@@ -125,6 +155,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "deviations": known_deviations,
     "features": features,
     "sizes": sizes,
+    "tolerances": tolerances,
 }
 
 

@@ -1,10 +1,11 @@
 """The oracle: the exact result of a case, how far a correct implementation may be from it, and which mistakes a case catches."""
 
-from ._catches import catches, catches_of_reduced, changes
+from ._catches import LAST_STEP, catches, catches_of_reduced, changes
 from ._row_classes import Reduced, reduced
 from .expectations import Expectations, Recorded, bounded, expectations, in_range, leaves_range, recorded, stored_bounds
 
 __all__ = [
+    "LAST_STEP",
     "Expectations",
     "Recorded",
     "Reduced",
