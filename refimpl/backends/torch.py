@@ -20,7 +20,7 @@ from ..errors import Unsupported, UsageError
 from ..gradients import Array, Gradient, gradient_form
 from ..reference import kept_arrays
 from ._protocol import Capabilities
-from .features import FEATURES
+from .features import FEATURES, RANKS
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here
 
@@ -41,6 +41,9 @@ OPTIMIZERS: dict[str, Any] = {
 
 OWN_NAMES = {"torch.Adamax": {"exp_avg_sq": "exp_inf"}}
 """What an optimizer calls an array of its state, where that is not the name that vectors have."""
+
+OTHERS = ("mixed", "master", *RANKS)
+"""Features that it does not have: PyTorch refuses mixed dtypes on a CPU, and the ranks are those of the backend torch-distributed."""
 
 FUSED = ("torch.Adam", "torch.AdamW")
 DENSE = (*FUSED, "torch.NAdam", "torch.RAdam", "torch.Adamax")
@@ -172,7 +175,7 @@ class TorchBackend:
         self.name = " ".join(["torch", *where])
         self.version = str(torch.__version__) + (f" on {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else "")
         claimed, self._options = VARIANTS[variant]
-        features = tuple(name for name in FEATURES if name not in ("mixed", "master"))  # PyTorch refuses mixed dtypes on a CPU
+        features = tuple(name for name in FEATURES if name not in OTHERS)
         self.dialects = {name: Capabilities(tuple(FORMATS), features) for name in claimed}
         self._device = device
 
