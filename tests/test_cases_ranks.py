@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from judging_runs import causes, deviating
 
+from refimpl.backends import Capabilities
 from refimpl.backends._channel import CODEC
 from refimpl.backends.execute import execute
 from refimpl.backends.features import FEATURES, RANKS
@@ -24,10 +25,8 @@ from refimpl.judging.compare import judge
 from refimpl.judging.verdict import Status
 from refimpl.oracle import reduced
 from refimpl.vectors import read_vectors, roundtrip
-from refimpl.vectors._decode import decode
 from refimpl.vectors._encode import encode, theme_text
-from refimpl.vectors._members import Members
-from refimpl.vectors._read import parse_theme
+from refimpl.vectors._read import decode_theme, parse_theme
 from refimpl.vectors.places import here
 
 NAMES = ("torch.SparseAdam", "torch.Adam", "torch.AdamW")
@@ -108,7 +107,7 @@ def test_a_case_comes_back_from_its_file_and_from_the_channel(slug: str) -> None
     for back in (roundtrip(golden), CODEC.receive(stream, 1 << 20)):
         assert back.case.reduction == golden.case.reduction
         for left, right in zip(back.case.steps, golden.case.steps):
-            assert len(left.ranks) == len(right.ranks) and left.reload == right.reload
+            assert (len(left.ranks), left.reload) == (len(right.ranks), right.reload)
             for gradients, others in zip((left.gradients, *left.ranks), (right.gradients, *right.ranks)):
                 assert gradients.keys() == others.keys()
                 assert all(_same(gradients[key], others[key]) for key in gradients)
@@ -124,9 +123,9 @@ def _refusal(change: Any) -> str:
     """What the reader says to the file of a case whose entry was changed."""
     entry, arrays = encode(replace(golden_of("two"), expected={}), "made")
     change(entry, arrays)
+    text = theme_text("torch.SparseAdam", "ranks", "", [entry])
     with pytest.raises(VectorError) as raised:
-        document = parse_theme(theme_text("torch.SparseAdam", "ranks", "", [entry]), "torch.SparseAdam/ranks", "made")
-        decode(document["cases"][0], Members("made", arrays), "made", expects=False)
+        list(decode_theme(parse_theme(text, "torch.SparseAdam/ranks", "made"), arrays, "made", {entry["id"]}, expects=False))
     return str(raised.value)
 
 
@@ -175,7 +174,8 @@ def test_features_of_ranks_are_needed_where_there_are_ranks_alone() -> None:
 class _Changing:
     """A right backend that writes into the gradient of the last rank."""
 
-    name, version, dialects = "changing", "1", ("torch.SparseAdam",)
+    name, version = "changing", "1"
+    dialects: ClassVar[dict[str, Capabilities]] = {"torch.SparseAdam": Capabilities()}
 
     def start(self, case: Any) -> Any:
         run = reference().start(case)

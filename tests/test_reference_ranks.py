@@ -67,7 +67,7 @@ def test_of_dense_gradients_the_occurrences_are_the_ranks_that_give_one() -> Non
     assert np.allclose(first_moment(case(DENSE, calls, "occurrences")), 1.5)
 
 
-MISTAKES = {
+MISTAKES: dict[str, list[float]] = {
     "ranks-summed": [0, 3, 1, 1, 0],
     "ranks-averaged": [0, 1, 1 / 3, 1 / 3, 0],
     "ranks-averaged-twice": [0, 1 / 3, 1 / 9, 1 / 9, 0],
@@ -81,7 +81,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("id", MISTAKES)
+@pytest.mark.parametrize("id", list(MISTAKES))
 def test_each_mistake_reduces_as_it_says(id: str) -> None:
     made = case(SPARSE, [[rows([1, 1, 2]), rows([1, 3]), None]])
     assert np.allclose(first_moment(made, (deviations()[id],)), MISTAKES[id])
@@ -117,11 +117,12 @@ def test_what_ranks_bring_together_follows_rank_after_rank() -> None:
     from scipy.sparse import coo_array
 
     together = gathered([{"w": rows([1, 1])}, {"w": None}, {"w": rows([3])}])["w"]
-    assert together is not None and together.indices.tolist() == [1, 1, 3]
+    assert isinstance(together, RowGradient)
+    assert together.indices.tolist() == [1, 1, 3]
     ones: Any = coo_array((np.ones(1, np.float32), ([0], [1])), shape=(5, 2))
-    elements = gathered([{"w": ones}, {"w": ones}])["w"]
-    assert elements is not None and elements.data.tolist() == [1, 1] and elements.coords[1].tolist() == [1, 1]
-    dense = gathered([{"w": np.ones((2, 2))}, {"w": np.ones((2, 2))}])["w"]
+    elements: Any = gathered([{"w": ones}, {"w": ones}])["w"]
+    assert (elements.data.tolist(), elements.coords[1].tolist()) == ([1, 1], [1, 1])
+    dense: Any = gathered([{"w": np.ones((2, 2))}, {"w": np.ones((2, 2))}])["w"]
     assert np.array_equal(dense, np.full((2, 2), 2.0))
     assert gathered([{"w": None}, {"w": None}]) == {"w": None}
 
@@ -195,7 +196,10 @@ def test_a_reduction_in_float32_by_any_tree_of_sums_stays_inside_the_bound(made:
             for row, value in pairs:
                 parts.setdefault(int(row), []).append(value)
     way = random.choice(["divide first", "multiply first", "divide last", "multiply last"])
-    scale = {"divide": lambda g: g / world, "multiply": lambda g: g * (np.float32(1) / world)}[way.split()[0]]
+
+    def scale(g: np.ndarray) -> np.ndarray:
+        return np.asarray(g / world if way.startswith("divide") else g * (np.float32(1) / world))
+
     m = np.zeros((3, 2), np.float32)
     for row, values in parts.items():
         left = [scale(value) for value in values] if "first" in way else list(values)
@@ -211,5 +215,5 @@ def test_a_reduction_in_float32_by_any_tree_of_sums_stays_inside_the_bound(made:
 def test_one_batch_gives_the_same_sum_on_any_number_of_ranks(world: int) -> None:
     batch = [([1, 3], [0.5, -2.0]), ([1, 0], [1.25, 3.0]), ([3, 3], [0.125, 1.0])]
     shares = [batch[rank::world] for rank in range(world)]
-    call = [rows(sum((i for i, _ in share), []), sum((v for _, v in share), [])) for share in shares]
+    call = [rows([row for stored, _ in share for row in stored], [x for _, values in share for x in values]) for share in shares]
     assert np.allclose(first_moment(case(SPARSE, [call], "sum")), [3.0, 1.75, 0, -0.875, 0])

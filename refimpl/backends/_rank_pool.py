@@ -7,11 +7,12 @@ that was asked failed, the others may wait for it in a collective operation, so 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,6 @@ STARTUP = 300.0
 GRACE = 2.0
 """Seconds for the replies of the other ranks once one has failed."""
 
-Rank = Callable[[int, int, str, Connection], None]
-"""What a process runs: its rank, the number of ranks, the file over which they meet, and its end of the channel."""
-
 
 class RankError(Exception):
     """A rank raised, ended or did not answer."""
@@ -33,9 +31,10 @@ class RankError(Exception):
 class RankPool:
     """Some ranks, each a process. Each request is a tuple (name of a method, its arguments); each reply a pair (is it a result?, value)."""
 
-    def __init__(self, world: int, run: Rank, preload: str) -> None:
+    def __init__(self, world: int, module: str) -> None:
+        """Start that many processes. Each runs `serve(rank, world, store, connection)` of the module; store: the file where they meet."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([preload])  # PyTorch is imported once, and not by each rank
+        context.set_forkserver_preload([module])  # PyTorch is imported once, and not by each rank
         self.world = world
         self.closed = False
         self._scratch = tempfile.TemporaryDirectory(prefix="refimpl-ranks-", ignore_cleanup_errors=True)
@@ -44,7 +43,7 @@ class RankPool:
         self._processes: list[Any] = []
         for rank in range(world):
             here, there = context.Pipe()
-            process = context.Process(target=run, args=(rank, world, store, there), daemon=True)
+            process = context.Process(target=_serve, args=(module, rank, world, store, there), daemon=True)
             process.start()
             there.close()
             self._connections.append(here)
@@ -107,6 +106,10 @@ class RankPool:
         """End every process."""
         self.closed = True
         self._finalizer()
+
+
+def _serve(module: str, rank: int, world: int, store: str, connection: Connection) -> None:
+    importlib.import_module(module).serve(rank, world, store, connection)
 
 
 def _end(connections: Sequence[Connection], processes: Sequence[Any], scratch: tempfile.TemporaryDirectory[str]) -> None:

@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..case import Case, Step
 from ..errors import Unsupported, UsageError
 from ..gradients import Array
 from ..reference import kept_arrays
-from . import _torch_rank
 from ._protocol import Capabilities
 from ._rank_pool import RankError, RankPool
-from ._snapshots import Snapshot
 from .features import FEATURES
 
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -31,6 +30,9 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 OTHERS = ("elements", "grad_scale", "found_inf", "mixed", "master", "rank_occurrences")
 """Features that it does not have."""
+
+RANK = f"{__package__}._torch_rank"
+"""The module that a rank runs: it is imported there alone."""
 
 RANKS = 3
 """Ranks that are started at least, so that cases of fewer ranks use the same processes."""
@@ -89,17 +91,16 @@ class DistributedRun:
 
 def differences(shown: Sequence[Mapping[str, Mapping[str, Array]]]) -> Iterator[str]:
     """Where a rank holds another array than the first rank that holds one, in words."""
-    first: dict[tuple[str, str], tuple[int, Snapshot]] = {}
+    first: dict[tuple[str, str], tuple[int, Array]] = {}
     for rank, of_rank in enumerate(shown):
         for name, arrays in of_rank.items():
             for array, value in arrays.items():
-                if (name, array) not in first:
-                    first[name, array] = rank, Snapshot.of(value)
-                    continue
-                before, snapshot = first[name, array]
-                change = snapshot.change(value)
-                if change is not None:
-                    yield f"rank {rank} differs from rank {before}: {array} of {name!r} {change.replace('changed from', 'is no more')}"
+                before, other = first.setdefault((name, array), (rank, value))
+                if other.tobytes() != value.tobytes():
+                    at = int(np.argmax(other.reshape(-1).view(f"V{other.itemsize}") != value.reshape(-1).view(f"V{value.itemsize}")))
+                    index = ", ".join(str(i) for i in np.unravel_index(at, value.shape))
+                    words = f"[{index}] is {value.flat[at]!s}, and {other.flat[at]!s} on the other"
+                    yield f"rank {rank} differs from rank {before}: {array} of {name!r} {words}"
 
 
 class DistributedBackend:
@@ -121,7 +122,7 @@ class DistributedBackend:
         if self._pool is not None and (self._pool.closed or self._pool.world < world):
             self.close()
         if self._pool is None:
-            self._pool = RankPool(max(world, RANKS), _torch_rank.serve, _torch_rank.__name__)
+            self._pool = RankPool(max(world, RANKS), RANK)
         return DistributedRun(case, self._pool, self._variant, self._hook)
 
     def close(self) -> None:
