@@ -73,8 +73,9 @@ class Replica:
     DistributedDataParallel refuses a table that a rank does not use. What no rank has a gradient of gets none.
     """
 
-    def __init__(self, case: Case, world: int, group: Any, hook: str) -> None:
-        self.case, self.world, self.group = case, world, group
+    def __init__(self, case: Case, group: Any, hook: str, complete: bool) -> None:
+        """complete: whether every rank has a gradient of every parameter at every step."""
+        self.case, self.group, self.complete = case, group, complete
         self.model = Model({param.name: tensor_of(param.value) for param in case.params}, case.dialect == "torch.SparseAdam")
         self.forward = self.wrapped(hook)
         self.optimizer = self.made(self.groups(), **case.groups[0].hyper)
@@ -82,7 +83,8 @@ class Replica:
 
     def wrapped(self, hook: str) -> Any:
         """The model as the training calls it. hook: `module:function` of a communication hook."""
-        wrapped = DistributedDataParallel(self.model, process_group=self.group, find_unused_parameters=not self.model.sparse)
+        searches = not (self.model.sparse or self.complete)
+        wrapped = DistributedDataParallel(self.model, process_group=self.group, find_unused_parameters=searches)
         if hook:
             module, _, function = hook.partition(":")
             wrapped.register_comm_hook(self.group, attrgetter(function)(importlib.import_module(module)))
@@ -243,9 +245,9 @@ class Server:
         self.groups = groups
         self.replica: Replica | None = None
 
-    def begin(self, case: Case, route: str, hook: str, world: int, saved: bytes | None) -> None:
+    def begin(self, case: Case, route: str, hook: str, complete: bool, world: int, saved: bytes | None) -> None:
         self.replica = None
-        replica = ROUTES[route](case, world, self.groups[world], hook)
+        replica = ROUTES[route](case, self.groups[world], hook, complete)
         if saved is None:
             replica.resume()
         else:

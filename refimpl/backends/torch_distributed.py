@@ -47,14 +47,16 @@ class DistributedRun:
     def __init__(self, case: Case, pool: RankPool, route: str, hook: str) -> None:
         self._case, self._pool, self._route, self._hook = case, pool, route, hook
         self._kept = kept_arrays(case)
+        ranks = [gradients for step in case.steps for gradients in step.ranks or (step.gradients,)]
+        self._complete = all(gradients.get(param.name) is not None for gradients in ranks for param in case.params)
         self._world = 0
         self._begin(case, len(case.steps[0].ranks) or 1 if case.steps else 1, None)
 
     def _begin(self, case: Case, world: int, saved: bytes | None) -> None:
         params = tuple(replace(param, value=param.value.copy()) for param in case.params)  # what is sent lies in C order
-        bare = replace(case, params=params, steps=(), record=())
+        steps = tuple(replace(step, gradients={}, ranks=()) for step in case.steps)  # the settings tell which arrays are kept
         self._world = world
-        self._all("begin", bare, self._route, self._hook, world, saved)
+        self._all("begin", replace(case, params=params, steps=steps), self._route, self._hook, self._complete, world, saved)
 
     def _all(self, *request: Any) -> list[Any]:
         return self._pool.ask(dict.fromkeys(range(self._world), request), ANSWER)
