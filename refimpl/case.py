@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from .gradients import Array, Gradients, values_of
+from .gradients import Array, Gradients, gathered, values_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,8 @@ class Step:
 
     grad_scale: what the gradients were multiplied by, and are to be divided by; found_inf: some scaled gradient is not finite, so that
     the call is left out; reload: before the call, the state is saved and loaded, in the implementation's own way.
+    ranks: the gradients of each rank, where there are several processes; `gradients` then holds what they bring together, before any mean
+    is taken (see `gathered`). The number of ranks may change at a step that reloads.
     """
 
     gradients: Gradients
@@ -53,6 +56,12 @@ class Step:
     grad_scale: float = 1.0
     found_inf: bool = False
     reload: bool = False
+    ranks: tuple[Gradients, ...] = ()
+
+    @classmethod
+    def of_ranks(cls, ranks: Sequence[Gradients], hyper: tuple[Mapping[str, object], ...] = (), **events: Any) -> Step:
+        """A step whose gradients come from several ranks. Raises InvalidGradient where they do not fit together."""
+        return cls(gathered(ranks), hyper, ranks=tuple(ranks), **events)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +69,7 @@ class Case:
     """A run of one optimizer: its inputs, and which steps (from 1) are recorded.
 
     error: the kind of error that is expected instead of a result (`start` or `step` must raise), or None.
+    reduction: how the gradients of several ranks become one, of REDUCTIONS.
     """
 
     id: str
@@ -71,6 +81,7 @@ class Case:
     record: tuple[int, ...]
     catches: tuple[str, ...] = ()
     error: str | None = None
+    reduction: str = "mean"
 
     @property
     def theme(self) -> str:
@@ -89,6 +100,11 @@ class Case:
         """The widest format of any array of the first parameter: what a step computes in, or wider."""
         formats = self.formats(self.params[0]) if self.params else {self.dtype}
         return "float32" if formats == set(HALF) else min(formats, key=WIDEST_FIRST.index)
+
+    @property
+    def has_ranks(self) -> bool:
+        """Whether the gradients of some step come from several ranks."""
+        return any(step.ranks for step in self.steps)
 
     def formats(self, param: Param) -> set[str]:
         """The dtypes of the arrays of a parameter: its state, a master copy and its gradients."""
@@ -123,8 +139,15 @@ class Golden:
     layout: str = "contiguous"
 
 
-THEMES_FOR_FEW = ("half", "storage", "events")
+THEMES_FOR_FEW = ("half", "storage", "events", "ranks")
 """Themes of what few implementations have: their cases are only for those who claim it by name, or ask for them."""
+
+REDUCTIONS = {
+    "mean": "mean over the ranks, idle ones counted",
+    "sum": "sum over the ranks",
+    "occurrences": "mean over the occurrences of a row on all ranks; of a dense gradient, over the ranks that give one",
+}
+"""How the gradients of several ranks become one."""
 
 LAYOUTS = ("contiguous", "strided", "read-only", "fortran")
 KINDS = {"finite": 1, "nan": 2, "+inf": 4, "-inf": 8}

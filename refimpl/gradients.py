@@ -7,8 +7,8 @@ not stored is not. A row may be stored several times: these are its *occurrences
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from scipy.sparse import bsr_array, coo_array, csr_array
 
 __all__ = [
-    "Array", "Gradient", "Gradients", "Occurrences", "RowGradient", "check_gradient", "check_range", "gradient_form", "is_element_gradient",
-    "laid_out", "occurrences", "row_layout", "values_of",
+    "Array", "Gradient", "Gradients", "Occurrences", "Ranks", "RowGradient", "check_gradient", "check_range", "gathered", "gradient_form",
+    "is_element_gradient", "laid_out", "occurrences", "of_ranks", "row_layout", "values_of",
 ]  # fmt: skip
 
 COMPRESSED = ("bsr", "csr", "csc")
@@ -124,17 +124,40 @@ Gradient: TypeAlias = Any
 
 
 @dataclass(frozen=True, eq=False)
+class Ranks:
+    """Where the occurrences of a gradient come from, if from several ranks.
+
+    of: (n,), the rank of each occurrence, from 0; world: how many ranks there are; giving: how many of them have a gradient, an empty one
+    too; first_world: how many ranks there were at the first step; is_first: whether the parameter is the first one; reduction: of the case.
+    """
+
+    of: Array
+    world: int
+    giving: int
+    first_world: int
+    is_first: bool
+    reduction: str
+
+
+@dataclass(frozen=True, eq=False)
 class Occurrences:
     """A gradient of any form as occurrences of rows of the parameter in the layout (rows, width).
 
     For an element gradient the layout is (size, 1): each element is a row of its own.
-    indices: (n,); values: (n, width); layout: (rows, width); dense: every row is stored exactly once, in order.
+    indices: (n,); values: (n, width); layout: (rows, width); dense: every row is stored exactly once, in order (once by each rank that
+    has a gradient, where there are ranks).
     """
 
     indices: Array
     values: Array
     layout: tuple[int, int]
     dense: bool
+    ranks: Ranks | None = None
+
+    def at(self, positions: Array) -> Occurrences:
+        """Some of the occurrences."""
+        ranks = None if self.ranks is None else replace(self.ranks, of=self.ranks.of[positions])
+        return replace(self, indices=self.indices[positions], values=self.values[positions], ranks=ranks)
 
 
 def is_element_gradient(gradient: Any) -> TypeGuard[Any]:
@@ -234,3 +257,57 @@ def _checked(matrix: Any, name: str) -> Any:
 
 
 Gradients = Mapping[str, Gradient | None]
+
+
+def gathered(ranks: Sequence[Gradients]) -> dict[str, Gradient | None]:
+    """What several ranks bring together, by parameter: the occurrences of all, rank after rank; of dense gradients their sum.
+
+    A parameter without a gradient on every rank has none. Raises InvalidGradient, of the kind `ranks-differ`, where the forms, shapes or
+    dtypes of one parameter's gradients differ.
+    """
+    names = dict.fromkeys(name for gradients in ranks for name in gradients)
+    return {name: _gathered(name, [given for gradients in ranks if (given := gradients.get(name)) is not None]) for name in names}
+
+
+def _gathered(name: str, parts: Sequence[Gradient]) -> Gradient | None:
+    if not parts:
+        return None
+    kinds = {f"{gradient_form(part)} of shape {tuple(part.shape)} in {values_of(part).dtype}": None for part in parts}
+    if len(kinds) > 1:
+        raise InvalidGradient(f"gradients of {name!r} differ between ranks: {', '.join(kinds)}", "ranks-differ", "give one form on all")
+    return _TOGETHER[gradient_form(parts[0])](parts)
+
+
+def _rows_together(parts: Sequence[RowGradient]) -> RowGradient:
+    return RowGradient(np.concatenate([part.indices for part in parts]), np.concatenate([part.values for part in parts]), parts[0].shape)
+
+
+def _elements_together(parts: Sequence[Any]) -> Any:
+    together = type(parts[0])(parts[0].shape, dtype=parts[0].data.dtype)
+    together.data = np.concatenate([part.data for part in parts])
+    together.coords = tuple(np.concatenate(along) for along in zip(*(coordinates(part) for part in parts)))
+    return together
+
+
+def _dense_together(parts: Sequence[Any]) -> Any:
+    total = np.array(parts[0])
+    with np.errstate(all="ignore"):
+        for part in parts[1:]:
+            total = total + part
+    return total
+
+
+_TOGETHER: Mapping[str, Callable[[Any], Gradient]] = {
+    "rows": _rows_together,
+    "elements": _elements_together,
+    "dense": _dense_together,
+}
+
+
+def of_ranks(parts: Mapping[int, Gradient], shape: tuple[int, ...], name: str, ranks: Ranks) -> Occurrences:
+    """The gradients of a parameter from several ranks, laid out by rows. parts: rank to its gradient; ranks: without `of`."""
+    laid = {rank: occurrences(gradient, shape, name) for rank, gradient in parts.items()}
+    first = next(iter(laid.values()))
+    of = np.repeat(list(laid), [len(part.indices) for part in laid.values()])
+    indices, values = (np.concatenate([getattr(part, field) for part in laid.values()]) for field in ("indices", "values"))
+    return Occurrences(indices, values, first.layout, first.dense, replace(ranks, of=of))

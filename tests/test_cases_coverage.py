@@ -12,8 +12,8 @@ from refimpl.case import THEMES_FOR_FEW, Golden
 from refimpl.cases import SUITES, coverage
 from refimpl.cases._measures import MEASURES
 from refimpl.cases.coverage import Coverage, Ladder, gaps, is_abridged, requirements
-from refimpl.cases.features import features
-from refimpl.dialects import deviations, dialects
+from refimpl.cases.features import features, rank_features
+from refimpl.dialects import deviations, dialect, dialects
 from refimpl.vectors import read_vectors
 
 
@@ -49,6 +49,16 @@ def test_eps_changes_a_result_in_the_last_of_many_tensors(vectors: tuple[str, tu
     number = 31 if is_abridged(name) else 130
     (golden,) = [golden for golden in goldens if golden.case.slug == f"tensors-{number}"]
     assert "eps-visible" in features(golden)[f"w{number - 1}"]
+
+
+def test_the_cases_of_several_ranks_exercise_what_the_table_asks_of_them(vectors: tuple[str, tuple[Golden, ...]]) -> None:
+    name, goldens = vectors
+    of_ranks = [golden.case for golden in goldens if golden.case.theme == "ranks"]
+    if not of_ranks:
+        pytest.skip("its vectors have no theme of ranks")
+    asked = coverage.table()["ranks"]
+    by_rows = asked["by_rows"] if dialect(name).gradients[0] == "rows" else {}
+    assert {feature for case in of_ranks for feature in rank_features(case)} == {*asked["every"], *by_rows}
 
 
 def test_what_is_missing_is_named(vectors: tuple[str, tuple[Golden, ...]]) -> None:

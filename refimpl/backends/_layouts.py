@@ -33,8 +33,8 @@ def _param(param: Param, lay: Callable[[Array], Array]) -> Param:
 
 
 def _step(step: Step, lay: Callable[[Array], Array]) -> Step:
-    gradients = {name: _gradient(gradient, lay) for name, gradient in step.gradients.items()}
-    return replace(step, gradients=gradients, hyper=tuple({**change} for change in step.hyper))
+    gradients, *ranks = ({name: _gradient(gradient, lay) for name, gradient in of.items()} for of in (step.gradients, *step.ranks))
+    return replace(step, gradients=gradients, hyper=tuple({**change} for change in step.hyper), ranks=tuple(ranks))
 
 
 def _gradient(gradient: Gradient | None, lay: Callable[[Array], Array]) -> Gradient | None:

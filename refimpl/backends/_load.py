@@ -18,6 +18,7 @@ BUILTIN = {
     "numba": "refimpl.backends.numba:factory",
     "reference": "refimpl.backends.reference:factory",
     "torch": "refimpl.backends.torch:factory",
+    "torch-distributed": "refimpl.backends.torch_distributed:factory",
 }
 """The backends that come with refimpl, by name."""
 

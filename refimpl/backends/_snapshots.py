@@ -107,10 +107,12 @@ def _of_parameters(case: Case) -> Iterator[_Item]:
 
 def _of_gradients(case: Case) -> Iterator[_Item]:
     for number, step in enumerate(case.steps, start=1):
-        yield _mapping(f"gradients of step {number}:", step.gradients, id, number)
-        for name, gradient in step.gradients.items():
-            for part, read in _parts(gradient).items():
-                yield _array(f"gradient of {name!r} at step {number}: {part}", read, number)
+        for rank, gradients in enumerate((step.gradients, *step.ranks), start=-1):
+            of_rank = f" of rank {rank}" if rank >= 0 else ""
+            yield _mapping(f"gradients of step {number}{of_rank}:", gradients, id, number)
+            for name, gradient in gradients.items():
+                for part, read in _parts(gradient).items():
+                    yield _array(f"gradient of {name!r} at step {number}{of_rank}: {part}", read, number)
 
 
 def _parts(gradient: Gradient | None) -> dict[str, Callable[[], Array]]:

@@ -67,6 +67,9 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "grad_scale": lambda case: any(step.grad_scale != 1.0 for step in case.steps),
     "found_inf": lambda case: any(step.found_inf for step in case.steps),
     "reload": lambda case: any(step.reload for step in case.steps),
+    "ranks": lambda case: case.has_ranks,
+    "rank_sum": lambda case: case.has_ranks and case.reduction == "sum",
+    "rank_occurrences": lambda case: case.has_ranks and case.reduction == "occurrences",
     "mixed": lambda case: any(len(case.formats(param)) > 1 for param in case.params),
     "master": lambda case: any(MASTER in param.dtypes for param in case.params),
 }
@@ -74,7 +77,8 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
 
 rows, elements, dense: a gradient of this form; groups: more than one group; schedule: a hyper-parameter that changes between
 steps; resume: a start from moments or a step count; weight_decay: one that no switch has made decoupled; grad_scale, found_inf,
-reload: a step that has these (see Step); mixed: arrays of one parameter in different dtypes; master: a copy of a parameter in a wider
+reload, ranks: a step that has these (see Step); rank_sum, rank_occurrences: the gradients of ranks are summed, or averaged over
+their occurrences, and not over the ranks; mixed: arrays of one parameter in different dtypes; master: a copy of a parameter in a wider
 dtype; the others: the switch is on, or the number is not idle, somewhere.
 """
 
@@ -84,7 +88,10 @@ def needed_features(case: Case) -> tuple[str, ...]:
     return tuple(name for name, needs in FEATURES.items() if needs(case))
 
 
-CLAIMED_BY_NAME = ("float16", "bfloat16", "mixed", "master", "grad_scale", "found_inf", "reload")
+RANKS = ("ranks", "rank_sum", "rank_occurrences")
+"""Features of implementations that run on several ranks."""
+
+CLAIMED_BY_NAME = ("float16", "bfloat16", "mixed", "master", "grad_scale", "found_inf", "reload", *RANKS)
 """Formats and features that few implementations have: cases that need one are only for those who claim it, or ask for the cases."""
 
 

@@ -18,7 +18,7 @@ from ..dialects import Deviation, deviations, dialects
 from ..errors import UsageError
 from ..gradients import Array
 from ..reference import FIELDS, Forms, State, kept_arrays, trajectory
-from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
+from ..reference.forms import Averaging, Mean, Scale, Shrink, Square, Unscaling
 from ..reference.inputs import Given, at_start
 from ._protocol import Capabilities
 from .features import FEATURES
@@ -86,6 +86,7 @@ def factory(
     scale: str = "folded",
     unscaling: str = "decay_first",
     shrink: str = "factor",
+    averaging: str = "divided",
     tensor_scalars: str = "no",
     reverse: str = "no",
     wide: str = "no",
@@ -102,6 +103,7 @@ def factory(
         scale=(_member(Scale, "scale", scale),),
         unscaling=(_member(Unscaling, "unscaling", unscaling),),
         shrink=(_member(Shrink, "shrink", shrink),),
+        averaging=(_member(Averaging, "averaging", averaging),),
     )
     how = Formulation(forms, _yes("tensor_scalars", tensor_scalars), _yes("reverse", reverse), _yes("wide", wide))
     return ReferenceBackend(tuple(_deviations(deviations)), how)

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..arithmetic import FORMATS, numpy_dtype
+from ..arithmetic import FORMATS
 from ..case import Case, Param, Step
 from ..conversion import momentum_product
 from ..errors import Unsupported, UsageError
 from ..gradients import Array, Gradient, gradient_form
 from ..reference import kept_arrays
 from ._protocol import Capabilities
-from .features import FEATURES
+from ._torch_tensors import GRADIENT, array_of, tensor_of
+from .features import FEATURES, RANKS
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here
 
@@ -42,6 +43,9 @@ OPTIMIZERS: dict[str, Any] = {
 OWN_NAMES = {"torch.Adamax": {"exp_avg_sq": "exp_inf"}}
 """What an optimizer calls an array of its state, where that is not the name that vectors have."""
 
+OTHERS = ("mixed", "master", *RANKS)
+"""Features that it does not have: PyTorch refuses mixed dtypes on a CPU, and the ranks are those of the backend torch-distributed."""
+
 FUSED = ("torch.Adam", "torch.AdamW")
 DENSE = (*FUSED, "torch.NAdam", "torch.RAdam", "torch.Adamax")
 
@@ -60,7 +64,7 @@ class TorchRun:
     def __init__(self, case: Case, device: str, variant: Mapping[str, bool]) -> None:
         self._device = device
         self._kept = kept_arrays(case)
-        self._params = {param.name: torch.nn.Parameter(_tensor(param.value, device)) for param in case.params}
+        self._params = {param.name: torch.nn.Parameter(tensor_of(param.value, device)) for param in case.params}
         self._dtypes = {param.name: param.value.dtype for param in case.params}
         self._case, self._options = case, variant
         self._own_names = OWN_NAMES.get(case.dialect, {})
@@ -90,7 +94,7 @@ class TorchRun:
             state["mu_product"] = torch.tensor(product, dtype=torch.float32)
         for name in self._kept[param.name][1:]:
             moment = getattr(param, name)
-            state[self._own_names.get(name, name)] = torch.zeros_like(tensor) if moment is None else _tensor(moment, self._device)
+            state[self._own_names.get(name, name)] = torch.zeros_like(tensor) if moment is None else tensor_of(moment, self._device)
 
     def step(self, step: Step) -> None:
         gradients = {name: self._gradient(name, step.gradients.get(name)) for name in self._params}
@@ -129,39 +133,7 @@ class TorchRun:
     def _array(self, name: str, array: str) -> Array:
         param = self._params[name]
         tensor = param if array == "param" else self._optimizer.state.get(param, {}).get(self._own_names.get(array, array))
-        return np.zeros(tuple(param.shape), self._dtypes[name]) if tensor is None else _numpy(tensor)
-
-
-def _tensor(array: Array, device: str) -> Tensor:
-    """A copy of an array on a device; bfloat16, which torch.from_numpy does not know, goes by its bits."""
-    fresh = np.array(array, order="C")
-    if str(fresh.dtype) == "bfloat16":
-        return torch.from_numpy(fresh.view(np.int16)).view(torch.bfloat16).to(device)
-    return torch.from_numpy(fresh).to(device)
-
-
-def _numpy(tensor: Tensor) -> Array:
-    """A copy of a tensor as an array."""
-    there = tensor.detach().cpu().contiguous()
-    plain = there.view(torch.int16).numpy().view(numpy_dtype("bfloat16")) if there.dtype is torch.bfloat16 else there.numpy()
-    return np.array(plain)
-
-
-def _rows(gradient: Any, device: str) -> Tensor:
-    """A hybrid COO tensor, as torch.nn.Embedding(sparse=True) gives it: one sparse dimension, uncoalesced."""
-    return _sparse(gradient.indices[None, :], gradient.values, gradient.shape, device)
-
-
-def _elements(gradient: Any, device: str) -> Tensor:
-    """A COO tensor that is sparse in every dimension, uncoalesced."""
-    return _sparse(np.stack(gradient.coords), gradient.data, gradient.shape, device)
-
-
-def _sparse(indices: Array, values: Array, shape: tuple[int, ...], device: str) -> Tensor:
-    return torch.sparse_coo_tensor(_tensor(indices, device), _tensor(values, device), tuple(shape), check_invariants=True)
-
-
-GRADIENT = {"rows": _rows, "elements": _elements, "dense": _tensor}
+        return np.zeros(tuple(param.shape), self._dtypes[name]) if tensor is None else array_of(tensor)
 
 
 class TorchBackend:
@@ -172,7 +144,7 @@ class TorchBackend:
         self.name = " ".join(["torch", *where])
         self.version = str(torch.__version__) + (f" on {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else "")
         claimed, self._options = VARIANTS[variant]
-        features = tuple(name for name in FEATURES if name not in ("mixed", "master"))  # PyTorch refuses mixed dtypes on a CPU
+        features = tuple(name for name in FEATURES if name not in OTHERS)
         self.dialects = {name: Capabilities(tuple(FORMATS), features) for name in claimed}
         self._device = device
 

@@ -10,6 +10,7 @@ from ._half import half
 from ._large import large
 from ._options import options
 from ._pairs import pairs
+from ._ranks import ranks
 from ._refused import refused
 from ._resumed import resumed
 from ._rows import duplicates, elements, row_numbers, touched
@@ -45,6 +46,7 @@ THEMES: dict[str, Callable[[CaseBuilder], Iterator[Golden]]] = {
     "half": half,
     "storage": storage,
     "events": events,
+    "ranks": ranks,
 }
 """Every theme, in the order of a summary."""
 

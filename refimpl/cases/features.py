@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 
 from ..arithmetic import FORMATS
-from ..case import Case, Golden, Param
+from ..case import Case, Golden, Param, Step
 from ..dialects import Hyper, Picks, dialect
 from ..dialects.stages import Amsgrad, Centralization, Decay, Direction, Objective, Second, centralizes
 from ..gradients import Array, gradient_form, laid_out
@@ -128,3 +128,37 @@ def _eps_is_visible(golden: Golden, param: Param, resolved: list[list[tuple[Hype
             if (np.isfinite(root) & moved & (eps >= root / 100) & (eps <= root * 100)).any():
                 return True
     return False
+
+
+def rank_features(case: Case) -> frozenset[str]:
+    """What a case of several ranks exercises, in the words of coverage.yaml."""
+    own = {"sum", "occurrences"} & {case.reduction}
+    own |= {"several"} if len(case.params) > 1 else set()
+    own |= {"resume"} if any(param.exp_avg is not None and param.step for param in case.params) else set()
+    worlds = [len(step.ranks) for step in case.steps]
+    own |= (
+        {"another-number"}
+        if any(step.reload and before != after for step, (before, after) in zip(case.steps[1:], pairwise(worlds)))
+        else set()
+    )
+    own |= {name for number, name in ((2, "two"), (3, "three")) if number in worlds}
+    return frozenset(own | {name for step in case.steps for param in case.params for name in _of_ranks(step, param)})
+
+
+def _of_ranks(step: Step, param: Param) -> Iterator[str]:
+    given = [gradient for gradients in step.ranks if (gradient := gradients.get(param.name)) is not None]
+    rows = [np.asarray(laid_out(gradient, param.value.shape).indices) for gradient in given]
+    if len(given) < len(step.ranks):
+        yield "idle" if given else "nobody"
+    if given and len(param.value) % len(step.ranks) and len(param.value) > 1:
+        yield "indivisible"
+    if not given or gradient_form(given[0]) == "dense":
+        return
+    tests = {
+        "empty": any(not len(stored) for stored in rows),
+        "all-empty": not any(map(len, rows)),
+        "within": any(len(np.unique(stored)) < len(stored) for stored in rows),
+        "across": any(np.isin(left, right).any() for left, right in combinations(rows, 2)),
+        "uneven": len({len(stored) for stored in rows}) > 1,
+    }
+    yield from (name for name, holds in tests.items() if holds)

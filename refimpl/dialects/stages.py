@@ -49,6 +49,22 @@ class Skip(Stage):
     ZEROS = "is made with gradients of zeros (bug)"
 
 
+class Reduction(Stage):
+    """How the gradients of several ranks become one."""
+
+    AS_GIVEN = "as the case says"
+    MEAN = "mean over the ranks, idle ones counted"
+    SUM = "sum over the ranks"
+    MEAN_OF_OCCURRENCES = "mean over the occurrences of a row on all ranks"
+    MEAN_OF_HOLDERS = "mean over the ranks that hold a row"
+    MEAN_OF_GIVING = "mean over the ranks that have a gradient (bug)"
+    MEAN_TWICE = "mean over the ranks, divided by their number twice (bug)"
+    MEAN_OF_FIRST_WORLD = "sum over the ranks, divided by the number of ranks at the first step (bug)"
+    FIRST_PARAMETER = "mean over the ranks for the first parameter, sum for the others (bug)"
+    FIRST_RANK = "the first rank's alone (bug)"
+    LAST_RANK = "of a row that several ranks hold, the last one's alone, divided by the number of ranks (bug)"
+
+
 class Betas(Stage):
     AS_GIVEN = "as given"
     SWAPPED = "beta1 and beta2 exchanged"
@@ -239,6 +255,7 @@ class Picks:
     resume: Resume
     schedule: Schedule
     skip: Skip
+    reduction: Reduction
     betas: Betas
     precision: Precision
     counter: Counter

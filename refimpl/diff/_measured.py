@@ -108,8 +108,8 @@ def _drafts(dialect: Dialect, themes: tuple[str, ...]) -> Iterator[Case]:
 
 
 def _has_event(step: Step) -> bool:
-    """Whether a loss scaler or a reload takes part in the call: what they do is the caller's, not the dialect's."""
-    return step.found_inf or step.reload or step.grad_scale != 1.0
+    """Whether a loss scaler, a reload or other ranks take part in the call: what they do is the caller's, not the dialect's."""
+    return step.found_inf or step.reload or step.grad_scale != 1.0 or bool(step.ranks)
 
 
 def _translated(case: Case, b: Dialect, a: Dialect) -> Case | None:

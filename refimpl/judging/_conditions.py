@@ -24,6 +24,9 @@ WORDS: dict[str, str] = {
     "decoupled_weight_decay": "decoupled weight decay",
     "weight_decay": "weight decay",
     "loss_scale": "a loss scale",
+    "ranks": "gradients of several ranks",
+    "rank_sum": "gradients summed over ranks",
+    "rank_occurrences": "gradients averaged over their occurrences on all ranks",
 }
 """Feature of `backends.FEATURES` to the words that a sentence uses for it."""
 

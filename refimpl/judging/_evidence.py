@@ -19,7 +19,7 @@ from ..case import Expected, Golden, ratios
 from ..gradients import Array, Gradient, gradient_form
 from ..oracle import bounded
 from ..reference import FIELDS, Forms, States
-from ..reference.forms import Mean, Scale, Shrink, Square, Unscaling
+from ..reference.forms import Averaging, Mean, Scale, Shrink, Square, Unscaling
 from ._hypothesis import Plan, predict
 
 DOUBLE = Float("float64")
@@ -36,6 +36,7 @@ PROVEN = Forms(
     scale=(Scale.FOLDED, Scale.ON_MOMENTS),
     unscaling=tuple(Unscaling),
     shrink=tuple(Shrink),
+    averaging=tuple(Averaging),
 )
 """The formulations that a proof runs: those that round most. All of them would take several times as long."""
 

@@ -119,6 +119,7 @@ IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
     "resume": lambda case: all(param.exp_avg is None for param in case.params),
     "schedule": lambda case: not any(change for step in case.steps for change in step.hyper),
     "skip": lambda case: not any(step.found_inf for step in case.steps),
+    "reduction": lambda case: not case.has_ranks,
     "merge": lambda case: not has_duplicates(case),
     "precision": lambda case: case.dtype != "float64",
 }

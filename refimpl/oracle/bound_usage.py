@@ -18,8 +18,8 @@ from ..case import ARRAYS, MASTER, Case, Expected, ratios
 from ..dialects import dialect
 from ..dialects.stages import Eps, Touch
 from ..gradients import Array, is_element_gradient, occurrences, row_layout
-from ..reference import ALL, Forms, each, scheduled
-from ..reference.forms import APART, Move
+from ..reference import ALL, ONE, Forms, each, scheduled
+from ..reference.forms import APART, Averaging, Move
 from ..reference.scalars import SCHEDULED
 from .expectations import expectations, recorded
 
@@ -80,7 +80,8 @@ def admissible_forms(case: Case) -> Iterator[Forms]:
     apart = any(picks.direction in SCHEDULED and picks.eps is Eps.PAPER for _, picks in resolved)
     narrowed = any(param.dtype_of(MASTER) != case.computed_in for param in case.params)
     moves = [Move.WHOLE, *(APART if apart else ()), *([Move.NARROWED] if narrowed else ())]
-    return each(beta1, beta2, moves=tuple(moves))
+    averagings = tuple(Averaging) if case.has_ranks else ONE.averaging
+    return each(beta1, beta2, moves=tuple(moves), averagings=averagings)
 
 
 def lanes(case: Case) -> int:

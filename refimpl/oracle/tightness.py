@@ -17,14 +17,27 @@ from ..dialects import dialect
 from ..dialects.stages import Eps
 from ..gradients import Array
 from ..reference import FIELDS, ONE, Forms, trajectory
-from ..reference.forms import CHANGE, Mean, Scale, Shrink, Square, Unscaling
+from ..reference.forms import CHANGE, Averaging, Mean, Scale, Shrink, Square, Unscaling
 from .bound_usage import lanes
 from .expectations import Expectations
 
 FORMS = (
     replace(ONE, scale=(Scale.LR_FIRST,)),
-    replace(ONE, mean=(Mean.LERP,), square=(Square.LERP,), scale=(Scale.LR_FIRST,), unscaling=(Unscaling.DIVIDE_FIRST,)),
-    replace(ONE, square=(Square.WEIGHTED_ONCE,), scale=(Scale.ON_MOMENTS,), shrink=(Shrink.DIFFERENCE,)),
+    replace(
+        ONE,
+        mean=(Mean.LERP,),
+        square=(Square.LERP,),
+        scale=(Scale.LR_FIRST,),
+        unscaling=(Unscaling.DIVIDE_FIRST,),
+        averaging=(Averaging.EACH_MULTIPLIED,),
+    ),
+    replace(
+        ONE,
+        square=(Square.WEIGHTED_ONCE,),
+        scale=(Scale.ON_MOMENTS,),
+        shrink=(Shrink.DIFFERENCE,),
+        averaging=(Averaging.RANKS_DIVIDED,),
+    ),
 )
 """Formulas that round the most often."""
 

@@ -33,6 +33,11 @@ def unique_rows(rows: Array) -> tuple[Array, Array]:
     return unique, slot.reshape(-1)  # NumPy 2.0.0 alone shapes the inverse like its input
 
 
+def count_per_row(rows: Array) -> Array:
+    """Of each occurrence, how many its row has."""
+    return np.bincount(unique_rows(rows)[1])[unique_rows(rows)[1]] if len(rows) else np.zeros(0, np.int64)
+
+
 def occurrence_rounds(rows: Array) -> list[Array]:
     """Positions of the first occurrence of each row, then of the second, and so on: each round holds a row at most once."""
     order = np.argsort(rows, kind="stable")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arithmetic import Arithmetic, Number
-from ..dialects.stages import Amsgrad, Bias, Clock, DecayRate, Direction, Eps, Merge, Moments, Rectification, Touch, Unscale
-from ..gradients import Array
+from ..dialects.stages import Amsgrad, Bias, Clock, DecayRate, Direction, Eps, Merge, Moments, Rectification, Reduction, Touch, Unscale
+from ..gradients import Array, Occurrences, Ranks
 from ._merged import Merged, unique_rows
 
 if TYPE_CHECKING:
@@ -76,6 +76,29 @@ MERGE: dict[Merge, Callable[[Arithmetic, Array, Number], Merged]] = {
     Merge.ADJACENT: _adjacent,
     Merge.SUM_OF_SQUARES: _sum_of_squares,
 }
+
+
+def _mean_of_holders(given: Occurrences, ranks: Ranks) -> tuple[Occurrences, tuple[Array, ...]]:
+    pairs = np.unique(np.stack([given.indices, ranks.of]), axis=1)
+    return given, (np.bincount(pairs[0], minlength=given.layout[0])[given.indices],)
+
+
+def _last_rank(given: Occurrences, ranks: Ranks) -> tuple[Occurrences, tuple[float, ...]]:
+    last = np.full(given.layout[0], -1)
+    np.maximum.at(last, given.indices, ranks.of)
+    return given.at(np.flatnonzero(ranks.of == last[given.indices])), (float(ranks.world),)
+
+
+REDUCE: dict[Reduction, Callable[[Occurrences, Ranks], tuple[Occurrences, tuple[float | Array, ...]]]] = {
+    Reduction.MEAN_OF_HOLDERS: _mean_of_holders,
+    Reduction.MEAN_OF_GIVING: lambda given, ranks: (given, (float(ranks.giving),)),
+    Reduction.MEAN_TWICE: lambda given, ranks: (given, (float(ranks.world), float(ranks.world))),
+    Reduction.MEAN_OF_FIRST_WORLD: lambda given, ranks: (given, (float(ranks.first_world),)),
+    Reduction.FIRST_PARAMETER: lambda given, ranks: (given, (float(ranks.world),) if ranks.is_first else ()),
+    Reduction.FIRST_RANK: lambda given, ranks: (given.at(np.flatnonzero(ranks.of == 0)), ()),
+    Reduction.LAST_RANK: _last_rank,
+}
+"""The occurrences of several ranks that are taken, and what their sum is divided by."""
 
 UPDATED_ROWS: dict[Touch, Callable[[Array], Array]] = {
     Touch.NONZERO: lambda total: (total != 0).any(axis=1),

@@ -22,6 +22,7 @@ from ..dialects.stages import Amsgrad, Decay, DecayOrder, DecayRate, Direction, 
 from ..gradients import Array, Occurrences
 from . import _mistakes
 from ._merged import Merged, occurrence_rounds
+from ._ranks import reduced
 from ._trace import altered, emit
 from .forms import (
     APART,
@@ -78,12 +79,13 @@ def step_parameter(
 
     centralize: whether the shape of the parameter qualifies for MindSpore's rule.
     """
+    given, g = reduced(a, given, picks, forms)
     emit(a, "begins", state=state, given=given, picks=picks, s=s)
     first = picks.decay_order is DecayOrder.BEFORE
     undecayed = state.p[np.arange(len(state.p))] if picks.decay in DECOUPLED and first and picks.decay_rate is DecayRate.LR else None
     if picks.decay is Decay.DECOUPLED_ALL and first:
         state.p = state.stored(a, "p", shrink(a, state.p, s, forms))
-    g = prepare(a, given, state.p[given.indices], picks, s, forms, centralize)
+    g = prepare(a, g, state.p[given.indices], picks, s, forms, centralize)
     emit(a, "prepared", g=g)
     merged = touch(a, merge(a, given.indices, g, picks.merge), given, picks)
     if picks.decay is Decay.DECOUPLED_TOUCHED and first:

@@ -18,6 +18,17 @@ from . import _mistakes
 from .scalars import Scalars
 
 
+class Averaging(Enum):
+    """Where a mean over n ranks, or over n occurrences, meets the sum of the gradients."""
+
+    DIVIDED = "sum(g)/n"
+    MULTIPLIED = "sum(g)*(1/n)"
+    EACH_DIVIDED = "sum(g/n)"
+    EACH_MULTIPLIED = "sum(g*(1/n))"
+    RANKS_DIVIDED = "sum over the ranks of (sum within a rank)/n"
+    RANKS_MULTIPLIED = "sum over the ranks of (sum within a rank)*(1/n)"
+
+
 class Mean(Enum):
     """How a moving average takes in a new value."""
 
@@ -85,20 +96,27 @@ class Forms:
     unscaling: tuple[Unscaling, ...] = (Unscaling.DECAY_FIRST,)
     shrink: tuple[Shrink, ...] = (Shrink.FACTOR,)
     move: tuple[Move, ...] = (Move.WHOLE,)
+    averaging: tuple[Averaging, ...] = (Averaging.DIVIDED,)
 
 
 ONE = Forms()
-ALL = Forms(tuple(Mean), tuple(Square), tuple(Scale), tuple(Unscaling), tuple(Shrink), tuple(Move))
+ALL = Forms(tuple(Mean), tuple(Square), tuple(Scale), tuple(Unscaling), tuple(Shrink), tuple(Move), tuple(Averaging))
 
 
-def each(beta1: float = 1.0, beta2: float = 1.0, *, moves: tuple[Move, ...] = (Move.WHOLE,)) -> Iterator[Forms]:
+def each(
+    beta1: float = 1.0,
+    beta2: float = 1.0,
+    *,
+    moves: tuple[Move, ...] = (Move.WHOLE,),
+    averagings: tuple[Averaging, ...] = (Averaging.DIVIDED,),
+) -> Iterator[Forms]:
     """Every combination with one form per table that betas of at most this size admit; by default, that all betas do.
 
-    moves: the forms of Move; most steps have one.
+    moves, averagings: the forms of Move and Averaging; most steps have one.
     """
     means, squares = admissible(tuple(Mean), max(beta1, beta2)), admissible(tuple(Square), beta2)
-    for mean, square, scale, unscaling, shrink, move in product(means, squares, Scale, Unscaling, Shrink, moves):
-        yield Forms((mean,), (square,), (scale,), (unscaling,), (shrink,), (move,))
+    for mean, square, scale, unscaling, shrink, move, averaging in product(means, squares, Scale, Unscaling, Shrink, moves, averagings):
+        yield Forms((mean,), (square,), (scale,), (unscaling,), (shrink,), (move,), (averaging,))
 
 
 Average = Callable[[Arithmetic, Number, Number, Number, Number], Number]

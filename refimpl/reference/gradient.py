@@ -9,21 +9,20 @@ import numpy as np
 from ..arithmetic import Arithmetic, Number
 from ..dialects import Picks
 from ..dialects.stages import Centralization, Decay, Merge, Objective, Unscale
-from ..gradients import Array, Occurrences
+from ..gradients import Array
 from . import _mistakes
 from ._merged import Merged, unique_rows
 from .forms import Forms, Unscaling
 from .scalars import Scalars
 
 
-def prepare(a: Arithmetic, given: Occurrences, p: Number, picks: Picks, s: Scalars, forms: Forms, centralize: bool) -> Number:
-    """Each occurrence after the stages that come before merging: g, shape (n, width).
+def prepare(a: Arithmetic, g: Number, p: Number, picks: Picks, s: Scalars, forms: Forms, centralize: bool) -> Number:
+    """Each occurrence g after the stages that come before merging, shape (n, width).
 
     g <- -g (maximize); g <- (g + wd ls p) / ls (coupled decay, loss scale); g <- g - mean(g) (centralization).
-    p: the parameter's rows at given.indices. Read: mindspore 2.10.0, nn/optim/optimizer.py (decay_weight, gradients_centralization,
+    p: the parameter's rows, one per occurrence. Read: mindspore 2.10.0, nn/optim/optimizer.py (decay_weight, gradients_centralization,
     scale_grad, in this order).
     """
-    g = a.load(given.values)
     if picks.objective is Objective.MAXIMIZE:
         g = -g
     decays = picks.decay is Decay.COUPLED_OCCURRENCE

@@ -26,9 +26,10 @@ class Given:
         hypers = [{**known, **change} for known, change in zip(self.hypers, step.hyper or ({},) * len(self.hypers))]
         for hyper in hypers:
             self.table.validate(hyper)
-        for name, gradient in step.gradients.items():
-            if gradient is not None:
-                self._check(name, gradient)
+        for gradients in (step.gradients, *step.ranks):
+            for name, gradient in gradients.items():
+                if gradient is not None:
+                    self._check(name, gradient)
         self.hypers = hypers
 
     def _check(self, name: str, gradient: Gradient) -> None:

@@ -13,7 +13,7 @@ from ..arithmetic import Arithmetic
 from ..case import ALWAYS_KEPT, ARRAYS, MASTER, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
 from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Skip, Touch, centralizes
-from ..gradients import Array, Gradient, Occurrences, is_element_gradient, occurrences, row_layout
+from ..gradients import Array, Occurrences, Ranks, is_element_gradient, occurrences, of_ranks, row_layout
 from ._update import FIELDS, State, step_parameter
 from .counters import counts_call
 from .forms import ONE, Forms
@@ -75,7 +75,7 @@ def trajectory(
                 yield {name: track.shown(a) for name, track in tracks.items()}
                 continue
             calls += any(counts_call(pick, step) for _, pick in resolved)
-            gradients = {name: _laid_out(track, step.gradients[name]) for name, track in tracks.items() if _is_given(step, name)}
+            gradients = {name: _laid_out(track, step, case) for name, track in tracks.items() if _is_given(step, name)}
             for group in {tracks[name].param.group for name in gradients}:
                 group_calls[group] += 1
             for name, gradient in gradients.items():
@@ -108,8 +108,15 @@ def _is_given(step: Step, name: str) -> bool:
     return step.gradients.get(name) is not None
 
 
-def _laid_out(track: Track, gradient: Gradient) -> Occurrences:
-    given = occurrences(gradient, track.param.value.shape, track.param.name)
+def _laid_out(track: Track, step: Step, case: Case) -> Occurrences:
+    name, shape = track.param.name, track.param.value.shape
+    if step.ranks:
+        parts = {rank: part for rank, gradients in enumerate(step.ranks) if (part := gradients.get(name)) is not None}
+        is_first = track.param is case.params[0]
+        ranks = Ranks(np.zeros(0), len(step.ranks), len(parts), len(case.steps[0].ranks), is_first, case.reduction)
+        given = of_ranks(parts, shape, name, ranks)
+    else:
+        given = occurrences(step.gradients[name], shape, name)
     if len(track.state.p) != given.layout[0]:  # elements among rows: every gradient of a parameter is laid out alike
         return _as_elements(given, track.layout)
     return given
@@ -210,7 +217,8 @@ def _uses_elements(case: Case, name: str) -> bool:
 def _as_elements(given: Occurrences, layout: tuple[int, int]) -> Occurrences:
     width = given.layout[1]
     indices = (given.indices[:, None] * width + np.arange(width)).reshape(-1)
-    return Occurrences(indices, given.values.reshape(-1, 1), layout, given.dense)
+    ranks = None if given.ranks is None else replace(given.ranks, of=np.repeat(given.ranks.of, width))
+    return Occurrences(indices, given.values.reshape(-1, 1), layout, given.dense, ranks)
 
 
 def _keeps_step(picks: list[Picks]) -> bool:
@@ -238,7 +246,7 @@ def _step(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: 
         return
     for own in np.unique(track.row_steps[given.indices]):  # rows of equal count share their scalars
         some = track.row_steps[given.indices] == own
-        part = replace(given, indices=given.indices[some], values=given.values[some], dense=False)
+        part = replace(given.at(some), dense=False)
         step_parameter(a, track.state, part, picks, scalars(a, hyper, picks, int(own)), forms, centralize)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arithmetic import CLASSES
 from ..case import ALWAYS_KEPT, ARRAYS, KINDS, Case, Expected, Golden, Group, Param, Step
-from ..errors import Unsupported, VectorError
+from ..errors import InvalidGradient, Unsupported, VectorError
 from ..gradients import Array, RowGradient
 from ._encode import EVENTS
 from ._members import INDEX_DTYPES, STATE_KEYS, Members
@@ -61,6 +61,7 @@ class _Decoder:
                 record=self._record(expects),
                 catches=tuple(self.entry["catches"]),
                 error=self.entry.get("error"),
+                reduction=self.entry.get("reduction", "mean"),
             )
         except ImportError as error:
             raise Unsupported(f"needs {error.name}, which is not installed") from None
@@ -90,15 +91,31 @@ class _Decoder:
         groups = self.entry["groups"]
         steps = []
         for t, entry in enumerate(self.steps, start=1):
-            if sorted(entry["gradients"]) != sorted(names):
-                raise self.refuse(f"step {t}", f"gradients of {sorted(entry['gradients'])}, and the parameters are {sorted(names)}")
+            if ("gradients" in entry) is ("ranks" in entry):
+                raise self.refuse(f"step {t}", "has both gradients and ranks" if "ranks" in entry else "has no gradients, and no ranks")
+            for forms in entry.get("ranks", [entry.get("gradients")]):
+                if sorted(forms) != sorted(names):
+                    raise self.refuse(f"step {t}", f"gradients of {sorted(forms)}, and the parameters are {sorted(names)}")
             changes = entry.get("hyper", [{}] * len(groups))
             if len(changes) != len(groups):
                 raise self.refuse(f"step {t}", f"hyper changes {len(changes)} groups, and there are {len(groups)}")
-            gradients = {param.name: self._gradient(entry["gradients"][param.name], t, param) for param in params}
             events = {event: entry[event] for event in EVENTS if event in entry}
-            steps.append(Step(gradients, tuple(map(_hyper, changes)), **events))
+            steps.append(self._step(entry, t, params, tuple(map(_hyper, changes)), events))
         return tuple(steps)
+
+    def _step(
+        self, entry: Entry, t: int, params: tuple[Param, ...], hyper: tuple[dict[str, object], ...], events: Mapping[str, Any]
+    ) -> Step:
+        def gradients(forms: Entry, member: str) -> dict[str, Any]:
+            return {param.name: self._gradient(forms[param.name], member, param) for param in params}
+
+        if "gradients" in entry:
+            return Step(gradients(entry["gradients"], f"grad.{t}"), hyper, **events)
+        ranks = [gradients(forms, f"rank.{rank}.grad.{t}") for rank, forms in enumerate(entry["ranks"])]
+        try:
+            return Step.of_ranks(ranks, hyper, **events)
+        except InvalidGradient as error:
+            raise self.refuse(f"step {t}, ranks", str(error)) from None
 
     def _record(self, expects: bool) -> tuple[int, ...]:
         record, last = tuple(self.entry["record"]), len(self.steps)
@@ -108,7 +125,7 @@ class _Decoder:
             raise self.refuse("record", "is empty, so that nothing would be compared")
         return record
 
-    def _gradient(self, entry: str | Entry, t: int, param: Param) -> Any:
+    def _gradient(self, entry: str | Entry, member: str, param: Param) -> Any:
         spec: Entry = {"form": entry} if isinstance(entry, str) else entry
         if spec["form"] == "none":
             return None
@@ -116,7 +133,7 @@ class _Decoder:
         dtype = spec.get("dtype", str(param.value.dtype))
         values = tuple(spec["values"]) if "values" in spec else None
         return {"rows": self._rows, "elements": self._elements, "dense": self._dense}[spec["form"]](
-            f"grad.{t}.{param.name}", dtype, shape, values
+            f"{member}.{param.name}", dtype, shape, values
         )
 
     def _index(self, name: str, shape: tuple[int | None, ...]) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from ..arithmetic import CLASSES
 from ..case import ARRAYS, MASTER, Expected, Golden, Param
 from ..errors import VectorError
-from ..gradients import Array, RowGradient, is_element_gradient
+from ..gradients import Array, Gradients, RowGradient, is_element_gradient
 from ._members import FORMAT, GRADIENT_MEMBERS, INDEX_DTYPES, STATE_KEYS, STORED, store
 from .text import flow, quote
 
@@ -54,6 +54,8 @@ def encode(golden: Golden, file: object) -> tuple[Entry, dict[str, Array]]:
         }
         if case.error is not None:
             entry["error"] = case.error
+        if case.reduction != "mean":
+            entry["reduction"] = case.reduction
         flow(entry)  # raises for a hyper-parameter of a type that the format cannot write
     except (TypeError, ValueError, KeyError) as error:
         raise VectorError(file, case.id, f"cannot be written: {error}", "README.md lists the dtypes and types of a vector") from error
@@ -90,16 +92,21 @@ def _steps(golden: Golden) -> list[Entry]:
     params = {param.name: param for param in case.params}
     steps = []
     for step in case.steps:
-        unknown = step.gradients.keys() - params.keys()
+        unknown = {name for gradients in (step.gradients, *step.ranks) for name in gradients} - params.keys()
         if unknown:
             raise ValueError(f"a gradient of {sorted(unknown)}, which is no parameter")
-        line: Entry = {"gradients": {name: _gradient(step.gradients.get(name), param)[0] for name, param in params.items()}}
+        line: Entry = {"ranks": [_forms(gradients, params) for gradients in step.ranks]} if step.ranks else {}
+        line |= {} if step.ranks else {"gradients": _forms(step.gradients, params)}
         if any(step.hyper):
             line["hyper"] = [dict(changes) for changes in step.hyper]
         line |= {event: getattr(step, event) for event, usual in EVENTS.items() if getattr(step, event) != usual}
         steps.append(line)
     runs = [(next(run), 1 + sum(1 for _ in run)) for _, run in groupby(steps, flow)]
     return [{"repeat": count, **step} if count > 1 else step for step, count in runs]
+
+
+def _forms(gradients: Gradients, params: Mapping[str, Param]) -> Entry:
+    return {name: _gradient(gradients.get(name), param)[0] for name, param in params.items()}
 
 
 def _gradient(gradient: Any, param: Param) -> tuple[str | Entry, dict[str, Array]]:
@@ -147,8 +154,10 @@ def _inputs(golden: Golden) -> Iterator[tuple[str, Array]]:
             if tensor is not None:
                 yield f"{array}.{param.name}", _tensor(tensor, param.value.shape, param.dtype_of(array))
         for t, step in enumerate(case.steps, start=1):
-            for member, values in _gradient(step.gradients.get(param.name), param)[1].items():
-                yield f"grad.{t}.{param.name}.{member}", values if member in ("indices", "coords") else store(values)
+            for rank, gradients in enumerate(step.ranks or (step.gradients,)):
+                start = f"rank.{rank}.grad" if step.ranks else "grad"
+                for member, values in _gradient(gradients.get(param.name), param)[1].items():
+                    yield f"{start}.{t}.{param.name}.{member}", values if member in ("indices", "coords") else store(values)
 
 
 def _tensor(tensor: Array, shape: tuple[int, ...], dtype: str) -> Array:
