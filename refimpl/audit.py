@@ -15,7 +15,7 @@ from typing import Any
 from .arithmetic import CLASSES, CPU_CLASS
 from .backends.processes import terminated_in_order
 from .case import ARRAYS, WIDEST_FIRST, Golden
-from .common.cli import guarded, output_file, version, write_text
+from .common.cli import guarded, output_file, say, version, write_text
 from .common.json import strict
 from .common.progress import watched
 from .dialects import dialect
@@ -117,7 +117,7 @@ def _jobs(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     for name in options.dialect:
         dialect(name)  # raises UsageError with similar names
-    chosen = [_compared(one, options.arrays) for one in _rules(options)]
+    chosen = _rules(options)
     directory = options.vectors or here()
     selected, left_out = _selected(options, directory)
     goldens = selected if options.all else sampled(selected)
@@ -141,20 +141,36 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _rules(options: argparse.Namespace) -> list[Rule]:
-    if options.presets:
-        return list(rules().values())
-    return [rule(options.preset)] if options.preset else [elementwise(options.rtol or 0.0, options.atol or 0.0)]
+    """The rules to audit, each with the arrays that it compares of those that were asked for."""
+    if not options.presets:
+        asked = rule(options.preset) if options.preset else elementwise(options.rtol or 0.0, options.atol or 0.0)
+        return [_narrowed(asked, options)]
+    taken = [narrow for preset in rules().values() if (narrow := _if_fitting(preset, options))]
+    if not taken:
+        raise UsageError("no preset has limits for these arrays and this dtype", "leave out --arrays or --dtype")
+    return taken
 
 
-def _compared(chosen: Rule, arrays: tuple[str, ...] | None) -> Rule:
-    if arrays is None:
-        return chosen
-    both = tuple(array for array in chosen.arrays if array in arrays)
-    if not both:
-        raise UsageError(
-            f"{chosen.name} compares {', '.join(chosen.arrays)}, and none of --arrays", "name one of them, or leave --arrays out"
-        )
-    return replace(chosen, arrays=both)
+def _if_fitting(preset: Rule, options: argparse.Namespace) -> Rule | None:
+    """The preset with its arrays; None, and a message, where it does not fit what was asked for."""
+    try:
+        return _narrowed(preset, options)
+    except UsageError as error:
+        say(f"left out: {error.message}")
+        return None
+
+
+def _narrowed(chosen: Rule, options: argparse.Namespace) -> Rule:
+    for dtype in WIDEST_FIRST if options.dtype == "all" else (options.dtype,):
+        if chosen.limits(dtype) is None:
+            raise UsageError(
+                f"{chosen.name} has no limits for {dtype}", f"it has some for {', '.join(chosen.by_dtype)}: choose with --dtype"
+            )
+    arrays = tuple(array for array in chosen.arrays if array in (options.arrays or ARRAYS))
+    if not arrays:
+        words = f"{chosen.name} compares {', '.join(chosen.arrays)}, and none of --arrays"
+        raise UsageError(words, "name one of them, or leave --arrays out")
+    return replace(chosen, arrays=arrays)
 
 
 def _selected(options: argparse.Namespace, directory: Path) -> tuple[list[Golden], int]:

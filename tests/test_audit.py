@@ -111,6 +111,13 @@ def test_all_presets_make_a_table(run: Run) -> None:
     assert all(len(line) <= 100 for line in printed.splitlines())
 
 
+def test_presets_that_compare_something_else_are_left_out_and_named(run: Run) -> None:
+    _, printed, said = run("--presets", "--arrays", "exp_avg", *PAIR)
+    assert "left out: torchrec compares param, and none of --arrays" in said
+    assert "torchrec" not in printed
+    assert "bitsandbytes" in printed
+
+
 def test_arrays_narrow_what_is_compared(run: Run) -> None:
     code, printed, _ = run("--rtol", "0", "--atol", "0", "--arrays", "exp_avg", *FEW)
     assert code == 1
@@ -165,6 +172,8 @@ def test_a_wrong_call_is_refused_before_anything_is_tried(
     [
         (("--preset", "torhc", *PAIR), 2, "did you mean torch"),
         (("--preset", "torchrec", "--arrays", "exp_avg", *PAIR), 2, "torchrec compares param, and none of --arrays"),
+        (("--preset", "bitsandbytes", "--dtype", "float64", *PAIR), 2, "bitsandbytes has no limits for float64"),
+        (("--preset", "bitsandbytes", "--dtype", "all", *PAIR), 2, "it has some for float32, bfloat16, float16"),
         (("--atol", "1", "--dialect", "torch.SparsAdam"), 2, "torch.SparseAdam"),
         (("--atol", "1", "--vectors", "nowhere"), 2, "nowhere"),
         (

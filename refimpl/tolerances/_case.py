@@ -63,8 +63,11 @@ def judged(golden: Golden, rules: Sequence[Rule], numerics_class: str) -> list[J
     for mistake in golden.case.catches:
         for own, (excess, place) in zip(tried, _mistaken(short, compared, deviations()[mistake], rules)):
             own.append(Tried(mistake, golden.case.id, excess, place))
-    runs = [(run.name, compared.row(_run(short, run), short.case.record)) for run in _correct(short, numerics_class)]
-    return [Judged(tuple(own), _of_correct(whole, compared, rule, runs, golden.case.id)) for own, rule in zip(tried, rules)]
+    most = [whole.most(rule) for rule in rules]
+    runs = (
+        [] if max(most) <= 1 else [(run.name, compared.row(_run(short, run), short.case.record)) for run in _correct(short, numerics_class)]
+    )
+    return [Judged(tuple(own), _of_correct(compared, rule, limit, runs, golden.case.id)) for own, rule, limit in zip(tried, rules, most)]
 
 
 def _mistaken(golden: Golden, compared: Compared, mistake: Deviation, rules: Sequence[Rule]) -> Iterator[tuple[float, Place | None]]:
@@ -101,8 +104,7 @@ def _run(golden: Golden, run: Computation) -> dict[tuple[str, str], Array]:
         return recorded(golden.case, run.arithmetic, dialect(golden.case.dialect), (), run.forms)
 
 
-def _of_correct(whole: Compared, compared: Compared, rule: Rule, runs: Sequence[tuple[str, Array]], case: str) -> Correct:
-    most = whole.most(rule)
+def _of_correct(compared: Compared, rule: Rule, most: float, runs: Sequence[tuple[str, Array]], case: str) -> Correct:
     if most <= 1:  # nothing that is run could be refused
         return Correct(case, most, 0.0, "", None)
     excess, at = max(((compared.excess(rule, x), k) for k, (_, x) in enumerate(runs)), default=(0.0, 0))
