@@ -8,9 +8,9 @@ import numpy as np
 
 from ..errors import UsageError
 from ..gradients import Array, Gradient, check_gradient
+from .formats import FORMATS, format_of
 
-DTYPES = ("float32", "float64")
-NATIVE = tuple(np.dtype(name) for name in DTYPES)
+DTYPES = tuple(FORMATS)
 
 
 def check(
@@ -32,15 +32,17 @@ def check(
 
 
 def _check_place(label: str, array: Array, param: Array) -> None:
-    """Refuse an array that the kernels cannot write to: they need it in C order, aligned, and in the parameter's shape and dtype."""
+    """Refuse an array that the kernels cannot write to: they need it aligned, in C order, in the parameter's shape, and a fitting dtype."""
     if not isinstance(array, np.ndarray):
         raise UsageError(f"{label} is a {type(array).__name__}", "give a NumPy array: it is updated in place")
-    if array.dtype not in NATIVE:
-        raise UsageError(f"{label} has dtype {array.dtype}", f"the kernels work in {' and '.join(DTYPES)}, in native byte order")
-    if array.dtype != param.dtype or array.shape != param.shape:
+    stored, wanted = format_of(array.dtype), format_of(param.dtype)
+    if stored is None or wanted is None:
+        raise UsageError(f"{label} has dtype {array.dtype}", f"the kernels take {', '.join(DTYPES)}, in native byte order")
+    if array.shape != param.shape or stored.arithmetic is not wanted.arithmetic:
+        alike = "shape" if array.shape != param.shape else "dtype, or both any of float32, float16 and bfloat16"
         raise UsageError(
             f"{label} is {array.dtype} of shape {array.shape}",
-            f"the parameter is {param.dtype} of shape {param.shape}; the two must be alike",
+            f"the parameter is {param.dtype} of shape {param.shape}; the two must have the same {alike}",
         )
     if not array.flags.writeable:
         hint = "open the file with mode='r+' (or 'c')" if isinstance(array, np.memmap) else "it is updated in place: give a writeable copy"
