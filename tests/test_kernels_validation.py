@@ -34,6 +34,7 @@ STATES = {
     "quarter": (table(param=np.ones((4, 3), ml_dtypes.float8_e5m2)), "param of 'w' has dtype float8_e5m2"),
     "half-byte-order": (table(param=np.ones((4, 3), ">f2")), "has dtype >f2"),
     "half-beside-double": (table(exp_avg=np.ones((4, 3), np.float16), param=np.ones((4, 3))), "exp_avg of 'w' is float16 of shape"),
+    "maximum-beside-v": (table(max_exp_avg_sq=np.ones((4, 3), np.float16)), "max_exp_avg_sq of 'w' is float16\n.*same dtype"),
     "double-beside-half": (table(exp_avg=np.ones((4, 3)), param=np.ones((4, 3), np.float16)), "both any of float32, float16 and bfloat16"),
     "integers": (table(param=np.ones((4, 3), np.int64)), "has dtype int64"),
     "byte-order": (table(param=np.ones((4, 3), ">f4")), "has dtype >f4"),

@@ -90,11 +90,20 @@ class NumbaBackend:
     def start(self, case: Case) -> NumbaRun:
         if case.dialect not in self.dialects:
             raise Unsupported(f"the kernels know no {case.dialect}")
+        kept = kept_arrays(case)
         for param in case.params:
-            formats = case.formats(param)
-            if "float64" in formats and len(formats) > 1:
-                raise Unsupported(f"the kernels compute {param.name!r} in float64 or in float32, and it has {', '.join(sorted(formats))}")
+            _check_formats(case, param, kept[param.name])
         return NumbaRun(case)
+
+
+def _check_formats(case: Case, param: Param, kept: tuple[str, ...]) -> None:
+    """Raise Unsupported for formats of one parameter that the kernels do not compute together."""
+    formats = case.formats(param)
+    if "float64" in formats and len(formats) > 1:
+        raise Unsupported(f"the kernels compute in float64 or in float32, and {param.name!r} has {', '.join(sorted(formats))}")
+    squares = {array: param.dtype_of(array) for array in kept if array.endswith("exp_avg_sq")}
+    if len(set(squares.values())) > 1:
+        raise Unsupported(f"the kernels keep v and its maximum in one format, and of {param.name!r} {squares}")
 
 
 def factory() -> NumbaBackend:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 from llvmlite import ir
 from numba.core import types
@@ -26,30 +26,19 @@ class Format(NamedTuple):
     bits: np.dtype[Any] | None = None
 
 
-FORMATS: Mapping[str, Format] = {
-    "float32": Format(np.dtype(np.float32)),
-    "float64": Format(np.dtype(np.float64)),
-    "float16": Format(np.dtype(np.float32), np.dtype(np.int16)),
-    "bfloat16": Format(np.dtype(np.float32), np.dtype(np.uint16)),
+FORMATS: Mapping[np.dtype[Any], Format] = {
+    np.dtype(np.float32): Format(np.dtype(np.float32)),
+    np.dtype(np.float64): Format(np.dtype(np.float64)),
+    np.dtype(np.float16): Format(np.dtype(np.float32), np.dtype(np.int16)),
+    np.dtype(ml_dtypes.bfloat16): Format(np.dtype(np.float32), np.dtype(np.uint16)),
 }
-
-
-@lru_cache(maxsize=64)
-def format_of(dtype: np.dtype[Any]) -> Format | None:
-    """The format of this dtype; None where the kernels have none, and for another byte order."""
-    return FORMATS.get(dtype.name) if dtype.isnative else None
-
-
-@lru_cache(maxsize=64)
-def arithmetic_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """What a kernel computes in for a parameter of this dtype, one of FORMATS."""
-    return FORMATS[dtype.name].arithmetic
+"""By dtype, in native byte order."""
 
 
 def handed_over(array: Array) -> Array:
     """The array as a kernel takes it: one of half precision as its bits, in the same memory."""
-    stored = format_of(array.dtype)
-    return array if stored is None or stored.bits is None else array.view(stored.bits)
+    bits = FORMATS[array.dtype].bits
+    return array if bits is None else array.view(bits)
 
 
 Builder = Any

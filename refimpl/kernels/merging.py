@@ -10,7 +10,7 @@ from numba import prange
 from ..errors import UsageError
 from ..gradients import Array, check_range
 from .compiling import chunks, jit, launching, prefetch
-from .formats import format_of
+from .formats import FORMATS
 
 NONE = np.zeros(0, np.int32)
 
@@ -124,8 +124,8 @@ def merge(indices: Array, values: Array, n_rows: int) -> tuple[Array, Array]:
     groups = group(np.require(indices, np.int64, ["C", "W"]))
     if not len(groups.first):
         return indices, values
-    stored = format_of(values.dtype)
-    flat = np.require(values, stored and stored.arithmetic, ["C", "A", "W"]).reshape(len(indices), -1)
+    summed_in = FORMATS[values.dtype].arithmetic if values.dtype in FORMATS else None
+    flat = np.require(values, summed_in, ["C", "A", "W"]).reshape(len(indices), -1)
     summed = np.empty((groups.rows, flat.shape[1]), flat.dtype)
     parts = chunks(groups.rows, flat.size)
     if parts == 1:

@@ -14,7 +14,7 @@ from ..dialects.stages import Amsgrad, Centralization, Merge, Touch, centralizes
 from ..errors import UsageError
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_out, row_layout
 from ._validation import check
-from .formats import arithmetic_of, handed_over
+from .formats import FORMATS, handed_over
 from .merging import NONE, Groups, group
 from .scalars import check_picks, scalars, without_gradient
 from .updating import update_rows
@@ -130,7 +130,7 @@ def step(
     """Step t (from 1) of one parameter, in place, with the hyper-parameters and picks that `Dialect.resolve` gives.
 
     param, exp_avg, exp_avg_sq: C-contiguous, writeable (memory-mapped too), all float64, or each float32, float16 or bfloat16: then
-    the arithmetic is in float32, and each array is rounded once, when it is written. max_exp_avg_sq: such an array where the picks
+    the arithmetic is in float32, and each array is rounded once, when it is written. max_exp_avg_sq: as exp_avg_sq where the picks
     have an amsgrad, None where they have none. gradient: a RowGradient, a dense array, or a scipy.sparse COO array of elements, of
     any float dtype; what is strided, read-only or of another float dtype is copied first.
     A sparse step allocates memory in proportion to what the gradient stores, never to the table.
@@ -162,7 +162,7 @@ def prepare(
     shape = param.shape
     target = _Target(
         state=(_flat(param), _flat(exp_avg), _flat(exp_avg_sq), None if max_exp_avg_sq is None else _flat(max_exp_avg_sq)),
-        scalars=scalars(hyper, picks, t, arithmetic_of(param.dtype)),
+        scalars=scalars(hyper, picks, t, FORMATS[param.dtype].arithmetic),
         centralize=picks.centralization is Centralization.ROW_MEAN and centralizes(shape),
         apart=picks.merge is Merge.OLD_STATE,
     )
@@ -187,6 +187,6 @@ def _kept_apart(values: Array, param: Array, written: Sequence[Array]) -> Array:
     In the parameter's dtype; those of a half-precision parameter that have another one in that of the arithmetic: no digit is dropped.
     """
     values = np.asarray(values)
-    dtype = param.dtype if values.dtype == param.dtype else arithmetic_of(param.dtype)
+    dtype = param.dtype if values.dtype == param.dtype else FORMATS[param.dtype].arithmetic
     flat = np.require(values, dtype, ["C", "A", "W"]).reshape(-1)  # a read-only array would be compiled for once more
     return handed_over(flat.copy() if any(np.may_share_memory(flat, other) for other in written) else flat)

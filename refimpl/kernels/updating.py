@@ -133,8 +133,8 @@ def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_wi
     listed, grouped = len(indices) > 0, len(first) > 0
     width, none = np.uint64(row_width), np.uint64(0)
     g, occurrence = np.empty(row_width, s.dtype), np.empty(row_width, s.dtype)
-    old_p, old_m, old_v = np.empty(row_width, p.dtype), np.empty(row_width, m.dtype), np.empty(row_width, v.dtype)
-    old_max = np.empty(row_width, v.dtype if v_max is None else v_max.dtype)
+    old_p, old_m = np.empty(row_width, p.dtype), np.empty(row_width, m.dtype)
+    old_v, old_max = np.empty(row_width, v.dtype), np.empty(row_width, v.dtype)
     p_at, m_at, v_at = p.ctypes.data, m.ctypes.data, v.ctypes.data
     p_bytes, m_bytes, v_bytes = row_width * p.itemsize, row_width * m.itemsize, row_width * v.itemsize
     for i in range(start, stop):
@@ -202,7 +202,7 @@ def update_rows(
 ) -> None:
     """Update `rows` rows of a flat state (p, m, v, and v_max or None) in place.
 
-    Each array as `formats.handed_over` gives it; scalars: as `scalars.Scalars` orders them, in the format
+    Each array as `formats.handed_over` gives it, v_max in the format of v; scalars: as `scalars.Scalars` orders them, in the format
     of the arithmetic. values: flat, occurrence k being the k-th run of `width`; indices: the row of each occurrence, int64, or empty
     where occurrence k is that of row k; first, following: the occurrences of each row as `merging.group` chains them, int32, or
     empty where every row occurs once; apart: every occurrence starts from the old state.
