@@ -84,7 +84,24 @@ def test_every_tie_goes_to_even_and_what_lies_beside_it_to_the_nearest(dtype: np
     assert np.isfinite(narrowed(np.nextafter(ties[-1:], np.float32(0)), dtype)).all()
 
 
-EDGES = [np.nan, np.inf, 0.0, 2.0**-149, 2.0**-126, 2.0**-25, 1.5 * 2.0**-25, 2.0**-24, 2.0**-14, 65504.0, 65535.0, 65536.0, 2.0**127]
+EDGES = [
+    np.nan,
+    np.inf,
+    0.0,
+    2.0**-149,
+    2.0**-126,
+    2.0**-25,
+    1.5 * 2.0**-25,
+    2.0**-24,
+    2.0**-14,
+    65504.0,
+    65535.0,
+    65536.0,
+    65600.0,
+    70000.0,
+    2.0**17,
+    2.0**127,
+]
 
 
 def test_numbers_at_the_edges_of_the_formats_are_rounded_as_numpy_rounds_them(dtype: np.dtype) -> None:
