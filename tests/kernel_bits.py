@@ -14,6 +14,7 @@ from refimpl import kernels
 from refimpl.dialects import dialect
 from refimpl.gradients import RowGradient
 from refimpl.kernels import compiling
+from refimpl.kernels.formats import FORMATS, read, write
 
 WAYS: dict[str, dict[str, Any]] = {
     "torch.SparseAdam": {},
@@ -37,6 +38,22 @@ for name, options in WAYS.items():
         kernels.step(p, m, v, None, coo_array((values[:, 0], (indices, indices % 48)), shape=(300, 48)), hyper, picks, 3)
     for array in (p, m, v):
         digest.update(array.tobytes())
+
+
+@compiling.jit
+def converted(numbers, halves):  # type: ignore[no-untyped-def]
+    """numbers <- halves, as float32; and back again, between two of them."""
+    for k in range(len(halves)):
+        numbers[k] = read(halves, k)
+    for k in range(len(halves)):
+        write(halves, k, numbers[k] * numbers.dtype.type(1.001))
+
+
+for stored in FORMATS.values():
+    if stored.bits is not None:
+        numbers, halves = np.empty(2**16, np.float32), np.arange(2**16).astype(np.uint16).view(stored.bits)
+        converted(numbers, halves)
+        digest.update(numbers.tobytes() + halves.tobytes())
 rows, summed = kernels.merge(indices, values, 300)
 digest.update(rows.tobytes() + summed.tobytes())
 print(cpu_target.target_context.codegen().magic_tuple()[1], numba.get_num_threads(), digest.hexdigest())

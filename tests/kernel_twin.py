@@ -29,8 +29,8 @@ def stepped(
     picks: Picks,
     t: int,
 ) -> list[Any]:
-    """The arrays after the step, as fresh copies."""
-    real = param.dtype.type
+    """The arrays after the step, as fresh copies; half precision is computed in float32, and rounded where it is stored."""
+    real = np.float64 if param.dtype == np.float64 else np.float32
     stored = occurrences(gradient, param.shape, "w")
     p, m, v = (np.array(array).reshape(stored.layout) for array in (param, exp_avg, exp_avg_sq))
     v_max = None if max_exp_avg_sq is None else np.array(max_exp_avg_sq).reshape(stored.layout)
@@ -42,7 +42,7 @@ def stepped(
     def prepared(value: Any, row: int) -> Any:
         g = -value if picks.objective is Objective.MAXIMIZE else value
         if picks.decay is Decay.COUPLED_OCCURRENCE:
-            g = g + p[row] * real(hyper.weight_decay * hyper.loss_scale)
+            g = g + p[row].astype(real) * real(hyper.weight_decay * hyper.loss_scale)
         if hyper.loss_scale != 1:
             g = g * real(1 / hyper.loss_scale)
         if centralize:
@@ -54,12 +54,13 @@ def stepped(
 
     def advanced(row: int, g: Any, before: Any) -> None:
         """The moments that follow from those before, and p after the change."""
-        m_old, v_old, top = before
+        old: list[Any] = [None if array is None else array.astype(real) for array in before]
+        m_old, v_old, top = old
         m_new = m_old * real(hyper.beta1) + g * real(1 - hyper.beta1)
         v_new = v_old * real(hyper.beta2) + (g * g) * real(1 - hyper.beta2)
         used = v_new if picks.amsgrad is Amsgrad.OFF else np.maximum(v_new, top)
         look = m_new * real(hyper.beta1) + g * real(1 - hyper.beta1) if picks.direction is Direction.NESTEROV else m_new
-        kept = p[row]
+        kept = p[row].astype(real)
         if picks.decay in (Decay.DECOUPLED_ALL, Decay.DECOUPLED_TOUCHED):
             kept = kept * real(1 - hyper.lr * hyper.weight_decay)
         p[row] = kept - (look * step) / (np.sqrt(used) + eps)
@@ -68,14 +69,14 @@ def stepped(
             v_max[row] = used
 
     with np.errstate(all="ignore"):
-        values = stored.values.astype(param.dtype)
+        values = stored.values.astype(real)
         ready = [prepared(value, row) for row, value in zip(stored.indices, values)]
         rows, sums = (stored.indices.tolist(), ready) if picks.merge is Merge.OLD_STATE else merged(stored.indices, ready)
         if picks.touch is Touch.ALL:
             rest = [row for row in range(stored.layout[0]) if row not in set(rows)]
-            rows, sums = rows + rest, sums + [np.zeros(stored.layout[1], param.dtype)] * len(rest)
+            rows, sums = rows + rest, sums + [np.zeros(stored.layout[1], real)] * len(rest)
         if picks.decay is Decay.COUPLED_MERGED:
-            sums = [g + p[row] * real(hyper.weight_decay) for row, g in zip(rows, sums)]
+            sums = [g + p[row].astype(real) * real(hyper.weight_decay) for row, g in zip(rows, sums)]
         old = {row: (m[row].copy(), v[row].copy(), None if v_max is None else v_max[row].copy()) for row in rows}
         for row, g in zip(rows, sums):
             advanced(row, g, old[row])

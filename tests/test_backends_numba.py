@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,11 @@ from refimpl.backends.execute import execute
 from refimpl.backends.numba import factory
 from refimpl.backends.outcome import End
 from refimpl.backends.reference import factory as reference
-from refimpl.case import Step
+from refimpl.case import Step, ratios
 from refimpl.dialects import dialects
-from refimpl.errors import InvalidGradient, InvalidHyper
+from refimpl.errors import InvalidGradient, InvalidHyper, Unsupported
 from refimpl.kernels import computes
+from refimpl.oracle import expectations
 
 MOMENTS: dict[str, Any] = {"exp_avg": np.full((4, 3), 0.25, np.float32), "exp_avg_sq": np.full((4, 3), 0.5, np.float32), "step": 7}
 LAZY = "mindspore.LazyAdam"
@@ -43,11 +45,53 @@ def test_it_computes_what_the_reference_computes(name: str, layout: str) -> None
             np.testing.assert_allclose(ours.states[param][array], value, rtol=3e-7, atol=1e-9)
 
 
-def test_every_dialect_is_claimed_in_single_and_double_as_far_as_it_has_them() -> None:
+WIDE = {"exp_avg": "float32", "exp_avg_sq": "float32"}
+HALVES = {
+    "float16": case(rows([0, 2, 0], dtype="float16"), rows([3], dtype="float16"), params=[table(dtype="float16")]),
+    "wide-moments": case(rows([0, 2, 0], dtype="float16"), params=[table(dtype="float16", dtypes=WIDE)]),
+    "wide-gradients": case(rows([0, 2, 0]), params=[table(dtype="float16", dtypes=WIDE)]),
+    "narrow-gradients": case(rows([0, 2, 0], dtype="bfloat16"), params=[table()]),
+    "master": case(*[rows([0, 2], dtype="bfloat16")] * 3, params=[table(dtype="bfloat16", dtypes={**WIDE, "master": "float32"})]),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_half_precision_is_within_the_bound_in_the_tightest_class(name: str) -> None:
+    made = HALVES[name]
+    run = factory().start(made)
+    for step in made.steps:
+        run.step(step)
+    for array, expected in expectations(made)["w"].items():
+        got = run.state()["w"][array]
+        assert got.dtype == made.params[0].dtype_of(array)
+        assert (
+            ratios(
+                got[None],
+                replace(expected, value=expected.value[-1:], bound={"exact-ieee": expected.bound["exact-ieee"][-1:]}),
+                "exact-ieee",
+            ).max()
+            <= 1
+        )
+
+
+@pytest.mark.parametrize(
+    ("param", "message"),
+    [
+        (table(dtypes={"exp_avg": "float64"}), "compute in float64 or in float32, and 'w' has float32, float64"),
+        (table(dtypes={"exp_avg_sq": "bfloat16"}), "v and its maximum in one format"),
+    ],
+)
+def test_formats_that_the_kernels_do_not_compute_together_are_outside_the_claim(param: Any, message: str) -> None:
+    gradient = np.ones((4, 3), np.float32)
+    with pytest.raises(Unsupported, match=message):
+        factory().start(case(gradient, params=[param], groups=({"amsgrad": True},), name="torch.Adam"))
+
+
+def test_every_dialect_is_claimed_in_the_formats_that_it_has() -> None:
     claimed = {name: claim.dtypes for name, claim in factory().dialects.items()}
     assert claimed.keys() == {name for name, table in dialects().items() if computes(table.picks)}
     assert dialects().keys() - claimed.keys() == {"torch.NAdam", "torch.RAdam", "torch.Adamax"}
-    assert claimed["torch.SparseAdam"] == ("float32", "float64")
+    assert claimed["torch.SparseAdam"] == ("float32", "float64", "float16", "bfloat16")
     assert claimed[LAZY] == ("float32",)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import refimpl
 from refimpl import conversion
-from refimpl.arithmetic import Float
+from refimpl.arithmetic import Float, numpy_dtype
 from refimpl.case import Case, Group, Param, Step, ratios
 from refimpl.conversion import exponent_of
 from refimpl.dialects import dialect, dialects
@@ -39,6 +39,16 @@ def state_of(t: int, shape: tuple[int, ...] = (3, 2), **counts: Any) -> dict[str
         "step": t,
         **counts,
     }
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_moments_in_half_precision_keep_their_dtype_and_their_bits(dtype: str) -> None:
+    state = state_of(3)
+    halves = {name: state[name].astype(numpy_dtype(dtype)) for name in ("exp_avg", "exp_avg_sq")}
+    there = refimpl.convert({"w": {**state, **halves}}, "torch.Adam", "mindspore.Adam")
+    back = refimpl.convert(there, "mindspore.Adam", "torch.Adam")["w"]
+    for name, moment in halves.items():
+        assert (back[name].dtype, back[name].tobytes()) == (moment.dtype, moment.tobytes())
 
 
 def test_the_example_of_the_docstring_is_right() -> None:

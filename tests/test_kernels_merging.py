@@ -1,3 +1,4 @@
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,6 +25,18 @@ def test_merging_has_the_bits_of_summing_each_row_in_the_order_given(indices: np
     assert rows.tolist() == expected_rows
     assert rows.dtype == indices.dtype
     np.testing.assert_array_equal(summed, np.array(expected, np.float32).reshape(-1, width))
+
+
+@settings(deadline=None)
+@given(INDICES, st.sampled_from([np.float16, ml_dtypes.bfloat16]))
+def test_half_precision_is_summed_in_float32_and_rounded_once(indices: np.ndarray, dtype: type) -> None:
+    values: np.ndarray = np.random.default_rng(0).uniform(-6e4, 6e4, (len(indices), 2)).astype(dtype)
+    rows, summed = merge(indices, values, ROWS)
+    expected_rows, expected = merged(indices, values.astype(np.float32))
+    assert rows.tolist() == expected_rows
+    assert summed.dtype == dtype
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(summed, np.array(expected, np.float32).reshape(-1, 2).astype(dtype))
 
 
 @settings(deadline=None)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from backend_cases import elements
@@ -43,21 +44,23 @@ def resolved(way: str) -> tuple[Hyper, Picks]:
     return dialect(name).resolve({**dialect(name).defaults(), **options})
 
 
-def state(shape: tuple[int, ...], dtype: Any, picks: Picks, seed: int = 1) -> tuple[Any, Any, Any, Any]:
-    """A state in the middle of training."""
+def state(shape: tuple[int, ...], dtype: Any, picks: Picks, seed: int = 1, moments: Any = None) -> tuple[Any, Any, Any, Any]:
+    """A state in the middle of training, its moments in a dtype of their own where one is given."""
     rng = np.random.default_rng(seed)
-    param, exp_avg = (np.asarray(rng.standard_normal(shape)).astype(dtype) for _ in range(2))
-    exp_avg_sq, largest = (np.asarray(rng.random(shape)).astype(dtype) for _ in range(2))
+    param, exp_avg = (np.asarray(rng.standard_normal(shape)).astype(kept) for kept in (dtype, moments or dtype))
+    exp_avg_sq, largest = (np.asarray(rng.random(shape)).astype(moments or dtype) for _ in range(2))
     return param, exp_avg, exp_avg_sq, None if picks.amsgrad is Amsgrad.OFF else largest
 
 
-def assert_twin(way: str, shape: tuple[int, ...], dtype: Any, gradient: Any, t: int = 3) -> None:
+def assert_twin(way: str, shape: tuple[int, ...], dtype: Any, gradient: Any, t: int = 3, moments: Any = None) -> None:
     hyper, picks = resolved(way)
-    arrays = state(shape, dtype, picks)
+    arrays = state(shape, dtype, picks, moments=moments)
     expected = stepped(*arrays, gradient, hyper, picks, t)
     kernels.step(*arrays, gradient, hyper, picks, t)
     for got, wanted in zip(arrays, expected):
-        np.testing.assert_array_equal(got, wanted)
+        assert got is None or got.dtype == wanted.dtype
+        ours, theirs = (array if array is None else array.astype(np.float64) for array in (got, wanted))  # NumPy knows no nan of bfloat16
+        np.testing.assert_array_equal(ours, theirs)
 
 
 FLOATS = st.floats(-(2.0**100), 2.0**100, width=32) | st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -0.0, 2.0**-130])
@@ -90,6 +93,39 @@ def test_a_step_in_double_has_the_bits_of_the_same_step_in_numpy(way: str) -> No
     rng = np.random.default_rng(0)
     values = rng.standard_normal((6, 16))
     assert_twin(way, (6, 16), np.float64, values if way in DENSE else RowGradient(np.array([3, 0, 3, 5, 3, 0]), values, (6, 16)))
+
+
+@settings(deadline=None, max_examples=40)
+@given(row_gradients(), st.sampled_from([way for way in WAYS if "amsgrad" not in way]), st.integers(1, 2000))
+def test_a_step_in_half_precision_has_the_bits_of_numpy_in_float32_rounded_once(gradient: Any, way: str, t: int) -> None:
+    with np.errstate(over="ignore"):
+        values = gradient.values.astype(np.float16)
+    assert_twin(way, gradient.shape, np.float16, replace(gradient, values=values), t)
+
+
+@pytest.mark.parametrize("way", ["paper", "decoupled-maximize", "centralized"])
+def test_a_dense_step_in_half_precision_has_the_bits_of_numpy_in_float32_rounded_once(way: str) -> None:
+    values = np.random.default_rng(0).standard_normal((6, 16)).astype(np.float16)
+    assert_twin(way, (6, 16), np.float16, values)
+
+
+@pytest.mark.parametrize("given_in", [np.float32, np.float64, ">f2", ml_dtypes.bfloat16])
+def test_a_gradient_of_another_dtype_than_a_half_precision_parameter_is_not_rounded_to_it_first(given_in: Any) -> None:
+    values = (1 + np.arange(24).reshape(8, 3) / 1024 / 3).astype(given_in)
+    assert_twin("sparse", (9, 3), np.float16, RowGradient(np.array([1, 1, 3, 4, 8, 2, 1, 0]), values, (9, 3)))
+
+
+def test_moments_may_be_wider_than_the_parameter_also_with_amsgrad() -> None:
+    values = np.random.default_rng(0).standard_normal((5, 3)).astype(ml_dtypes.bfloat16)
+    gradient = RowGradient(np.array([4, 0, 2, 0, 1]), values, (6, 3))
+    assert_twin("all-rows-amsgrad-decay", (6, 3), ml_dtypes.bfloat16, gradient, moments=np.float32)
+
+
+def test_many_rows_of_half_precision_split_over_threads_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "SMALL", 0)
+    rng = np.random.default_rng(0)
+    indices = rng.integers(0, 700, 900)
+    assert_twin("sparse", (800, 5), np.float16, RowGradient(indices, rng.standard_normal((900, 5)).astype(np.float16), (800, 5)))
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 12300])

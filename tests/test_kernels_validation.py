@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from backend_cases import elements
@@ -30,7 +31,11 @@ def frozen() -> np.ndarray:
 SHARED = np.ones((4, 3), np.float32)
 STATES = {
     "list": (table(param=[[1.0]]), "param of 'w' is a list"),
-    "half": (table(param=np.ones((4, 3), np.float16)), "param of 'w' has dtype float16"),
+    "quarter": (table(param=np.ones((4, 3), ml_dtypes.float8_e5m2)), "param of 'w' has dtype float8_e5m2"),
+    "half-byte-order": (table(param=np.ones((4, 3), ">f2")), "has dtype >f2"),
+    "half-beside-double": (table(exp_avg=np.ones((4, 3), np.float16), param=np.ones((4, 3))), "exp_avg of 'w' is float16 of shape"),
+    "maximum-beside-v": (table(max_exp_avg_sq=np.ones((4, 3), np.float16)), "max_exp_avg_sq of 'w' is float16\n.*same dtype"),
+    "double-beside-half": (table(exp_avg=np.ones((4, 3)), param=np.ones((4, 3), np.float16)), "both any of float32, float16 and bfloat16"),
     "integers": (table(param=np.ones((4, 3), np.int64)), "has dtype int64"),
     "byte-order": (table(param=np.ones((4, 3), ">f4")), "has dtype >f4"),
     "mixed": (table(exp_avg=np.ones((4, 3))), "exp_avg of 'w' is float64 of shape"),
@@ -85,7 +90,8 @@ def test_a_memory_mapped_table_that_was_opened_to_be_read_is_refused(tmp_path: P
 
 
 @pytest.mark.parametrize("gradient", [rows(), rows([]), np.ones((4, 3)), elements(([3], [2]), [1.0])])
-def test_arguments_that_fit_are_accepted(gradient: Any) -> None:
-    state = table()
+@pytest.mark.parametrize("dtype", ["float32", "float16", ml_dtypes.bfloat16])
+def test_arguments_that_fit_are_accepted(gradient: Any, dtype: Any) -> None:
+    state = table(exp_avg=np.ones((4, 3), dtype))
     kernels.check(**state, gradient=gradient)
     assert all((array == 1).all() for array in state.values())

@@ -10,6 +10,7 @@ import pytest
 from optim_runs import assert_within, expected, random_rows, ratio, rows
 from scipy.sparse import coo_array
 
+from refimpl.arithmetic import numpy_dtype
 from refimpl.case import Param
 from refimpl.dialects import dialect
 from refimpl.errors import UsageError
@@ -105,7 +106,7 @@ def test_signature_and_defaults_are_those_of_the_page() -> None:
     defaults = {key: parameter.default for key, parameter in inspect.signature(LazyAdam).parameters.items() if key != "params"}
     assert defaults == {
         "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "use_locking": False, "use_nesterov": False,
-        "weight_decay": 0.0, "loss_scale": 1.0,
+        "weight_decay": 0.0, "loss_scale": 1.0, "moment_dtype": None,
     }  # fmt: skip
 
 
@@ -216,6 +217,21 @@ def test_lazy_adam_is_within_the_bound_on_both_routes_and_targets(target: str | 
         assert optimizer(list(step.values())) is True
     assert optimizer.global_step == 5
     assert_within(optimizer, expected(optimizer.dialect, params, steps, options))
+
+
+@pytest.mark.parametrize("target", [None, "CPU"])
+def test_lazy_adam_in_half_precision_is_within_the_bound_with_wider_moments_and_gradients(target: str | None) -> None:
+    source = np.random.default_rng(3)
+    w = source.normal(size=SHAPE).astype(numpy_dtype("bfloat16"))
+    start = Param("w", w.copy(), dtypes={"exp_avg": "float32", "exp_avg_sq": "float32"})
+    options: dict[str, Any] = {"learning_rate": 0.1, "weight_decay": 0.1, "loss_scale": 128.0}
+    optimizer = LazyAdam([("w", w)], moment_dtype=np.float32, **options)
+    if target:
+        optimizer.target = target
+    steps = [{"w": random_rows(source, SHAPE, 9)} for _ in range(3)]
+    for step in steps:
+        optimizer.step(step)
+    assert_within(optimizer, expected(optimizer.dialect, [start], steps, options))
 
 
 @pytest.mark.parametrize("options", [{}, {"use_amsgrad": True}, {"weight_decay": 1, "use_nesterov": True}], ids=str)

@@ -9,7 +9,9 @@ import pytest
 import torch
 from optim_runs import assert_within, expected, random_rows, ratio
 
+from refimpl.arithmetic import numpy_dtype
 from refimpl.case import Param
+from refimpl.errors import InvalidState
 from refimpl.optim import Adam, LazyAdam, SparseAdam
 
 SHAPE = (6, 4)
@@ -93,6 +95,52 @@ def test_training_that_began_here_goes_on_in_the_real_optimizer_within_the_bound
         assert ratio(param.detach().numpy(), expectation[name]["param"]) <= 1
         for moment in ("exp_avg", "exp_avg_sq"):
             assert ratio(real.state[param][moment].numpy(), expectation[name][moment]) <= 1
+
+
+def to_tensor(array: np.ndarray) -> torch.Tensor:
+    """A tensor over the array; torch.from_numpy knows no bfloat16."""
+    bits = array.dtype == numpy_dtype("bfloat16")
+    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16) if bits else torch.from_numpy(array)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_state_in_half_precision_goes_to_the_real_optimizer_and_comes_back_with_its_bits(dtype: str) -> None:
+    source = np.random.default_rng(11)
+    table = source.normal(size=SHAPE).astype(numpy_dtype(dtype))
+    ours = Adam([table])
+    for _ in range(3):
+        ours.step([source.normal(size=SHAPE).astype(table.dtype)])
+    saved = ours.state_dict()
+    real = torch.optim.Adam([torch.nn.Parameter(to_tensor(table))])
+    real.load_state_dict(ours.state_dict(to_tensor))
+    again = Adam([table])
+    again.load_state_dict(real.state_dict())
+    for moment in ("exp_avg", "exp_avg_sq"):
+        assert real.state_dict()["state"][0][moment].dtype is getattr(torch, dtype)
+        assert saved["state"][0][moment].tobytes() == again.state_dict()["state"][0][moment].tobytes()
+
+
+def test_moments_are_loaded_into_the_dtype_that_the_optimizer_keeps_as_the_real_one_does() -> None:
+    """Rounded to that of the parameter, or as they are where wider ones are kept; refused where they are beyond its range."""
+    saved = LazyAdam([np.ones(SHAPE, np.float32)]).state_dict()
+    state = saved["state"][0]
+    state["step"], state["exp_avg"][:], state["exp_avg_sq"][:] = 1, 0.1, 1e-9
+    tables = {name: np.ones(SHAPE, numpy_dtype(name)) for name in ("float16", "bfloat16")}
+    kept = {}
+    for moment_dtype in (None, "float32"):
+        for name, table in tables.items():
+            optimizer = SparseAdam([table], moment_dtype=moment_dtype)
+            optimizer.load_state_dict(saved)
+            kept[name, moment_dtype] = optimizer.state_dict()["state"][0]
+    for (name, moment_dtype), arrays in kept.items():
+        for moment in ("exp_avg", "exp_avg_sq"):
+            expected = state[moment].astype(numpy_dtype(moment_dtype or name))
+            assert (arrays[moment].dtype, arrays[moment].tobytes()) == (expected.dtype, expected.tobytes())
+    state["exp_avg_sq"][0, 0] = 1e5
+    narrow = SparseAdam([tables["float16"]])
+    with pytest.raises(InvalidState, match="exp_avg_sq of 'param0' has numbers beyond the range of float16, the dtype of the moments"):
+        narrow.load_state_dict(saved)
+    SparseAdam([tables["float16"]], moment_dtype="float32").load_state_dict(saved)
 
 
 @pytest.mark.parametrize("dialect", PAIRS)

@@ -1,10 +1,14 @@
-"""use_locking: an interleaving that loses an update without the lock and cannot happen with it; without sleeping, the same in every run."""
+"""Tables: the dtype of their moments, and use_locking: an interleaving that loses an update without the lock and cannot happen with it.
+
+Without sleeping, the same in every run.
+"""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from optim_runs import rows
@@ -12,7 +16,7 @@ from optim_runs import rows
 from refimpl import kernels
 from refimpl.optim import LazyAdam
 from refimpl.optim import _mindspore_style as style
-from refimpl.optim._tables import Table, held, lock_of
+from refimpl.optim._tables import Table, dtype_of_moments, held, lock_of
 
 SHAPE = (4, 3)
 GRADIENT = rows([1, 3], np.ones((2, 3)), SHAPE)
@@ -147,6 +151,27 @@ def test_a_failed_step_leaves_the_lock_free() -> None:
     with pytest.raises(ValueError, match="outside the table"):
         optimizer.step([rows([9], np.ones((1, 3)), SHAPE)])
     assert not lock_of(w).locked()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int8", "single precision", np.int32, ">f4", object(), ml_dtypes.float8_e5m2, 4])
+def test_a_dtype_that_moments_cannot_have_is_refused(dtype: Any) -> None:
+    with pytest.raises(ValueError, match=r"Invalid moment_dtype value: .*give one of float32, float16, bfloat16, or None"):
+        dtype_of_moments(dtype, [])
+
+
+def test_moments_of_a_float64_parameter_are_float64() -> None:
+    table = Table("w", np.zeros(2))
+    assert table.moments().exp_avg.dtype == np.float64
+    with pytest.raises(ValueError, match="Invalid moment_dtype value: 'float32' for 'w', which is float64"):
+        dtype_of_moments("float32", [table])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "f4", np.float32, np.dtype("float32"), "bfloat16", ml_dtypes.bfloat16, "float16"])
+def test_moments_have_the_dtype_that_is_asked_for_in_any_spelling(dtype: Any) -> None:
+    table = Table("w", np.zeros(2, np.float16), moment_dtype=dtype_of_moments(dtype, []))
+    kept = table.moments(amsgrad=True)
+    arrays = (kept.exp_avg, kept.exp_avg_sq, kept.max_exp_avg_sq)
+    assert {array.dtype for array in arrays if array is not None} == {np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)}
 
 
 def test_a_lock_belongs_to_the_memory() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from optim_runs import assert_within, expected, random_rows, rows
 from scipy.sparse import bsr_array, coo_array, csr_array
 
+from refimpl import RowGradient
+from refimpl.arithmetic import numpy_dtype
 from refimpl.case import Param
 from refimpl.errors import InvalidGradient
 from refimpl.optim import Adam, AdamW, SparseAdam
@@ -141,7 +144,7 @@ def test_sparse_and_complex_parameters_are_refused_as_by_the_real_one() -> None:
 def test_signature_and_defaults_are_those_of_the_real_one(name: str) -> None:
     ours = type(PAIRS[name][0]([np.ones(1, np.float32)]))
     real = inspect.signature(PAIRS[name][1]).parameters
-    mine = {key: value for key, value in inspect.signature(ours).parameters.items() if key != "dialect"}
+    mine = {key: value for key, value in inspect.signature(ours).parameters.items() if key not in ("dialect", "moment_dtype")}
     assert [(key, parameter.default, parameter.kind) for key, parameter in mine.items()] == [
         (key, parameter.default, parameter.kind) for key, parameter in real.items()
     ]
@@ -174,6 +177,7 @@ def test_differentiable_is_refused_since_arrays_record_nothing() -> None:
 
 
 SHAPE = (6, 4)
+HALVES = {name: numpy_dtype(name) for name in ("float16", "bfloat16")}
 
 
 def table(source: np.random.Generator) -> np.ndarray:
@@ -213,6 +217,75 @@ def test_adam_is_within_the_bound_with_its_options(options: dict[str, Any], dtyp
         optimizer.step(list(step.values()))
     assert_within(optimizer, expected("torch.Adam", [Param("param0", start)], steps, {"lr": 0.1, **options}))
     assert ("max_exp_avg_sq" in optimizer.state_dict()["state"][0]) == ("amsgrad" in options)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("moment_dtype", [None, "float32"])
+def test_half_precision_is_within_the_bound_with_moments_of_its_own_dtype_and_wider_ones(dtype: str, moment_dtype: str | None) -> None:
+    source = np.random.default_rng(5)
+    half = HALVES[dtype]
+    sparse, dense = (source.normal(size=SHAPE).astype(half) for _ in range(2))
+    kept = {} if moment_dtype is None else {"exp_avg": moment_dtype, "exp_avg_sq": moment_dtype}
+    starts = [Param("param0", array.copy(), dtypes=kept) for array in (sparse, dense)]
+    by_rows = [random_rows(source, SHAPE, 7) for _ in range(4)]
+    steps = [{"param0": replace(gradient, values=gradient.values.astype(half))} for gradient in by_rows]
+    dense_steps = [{"param0": source.normal(size=SHAPE).astype(half)} for _ in range(4)]
+    settings: dict[str, Any] = {"lr": 0.1, "eps": 1e-3}
+    for make, name, array, start, gradients in (
+        (SparseAdam, "torch.SparseAdam", sparse, starts[0], steps),
+        (AdamW, "torch.AdamW", dense, starts[1], dense_steps),
+    ):
+        optimizer: Any = make([array], **settings, moment_dtype=moment_dtype)
+        for step in gradients:
+            optimizer.step(step)
+        assert_within(optimizer, expected(name, [start], gradients, settings), "exact-ieee")
+        saved = optimizer.state_dict()["state"][0]
+        assert {saved[moment].dtype.name for moment in ("exp_avg", "exp_avg_sq")} == {moment_dtype or dtype}
+
+
+def test_a_group_may_have_a_dtype_of_moments_of_its_own() -> None:
+    a, b = np.ones(3, np.float16), np.ones(3, np.float16)
+    optimizer = Adam([{"params": [a], "moment_dtype": np.float32}, {"params": [b]}])
+    optimizer.step([np.ones(3, np.float16)] * 2)
+    assert [state["exp_avg"].dtype.name for state in optimizer.state_dict()["state"].values()] == ["float32", "float16"]
+    assert all("moment_dtype" not in group for group in optimizer.param_groups)
+    with pytest.raises(ValueError, match="Invalid moment_dtype value: 'float64'"):
+        optimizer.add_param_group({"params": [np.ones(3, np.float32)], "moment_dtype": "float64"})
+    assert len(optimizer.parameters) == 2
+
+
+def real_step(name: str, param: torch.Tensor, gradient: torch.Tensor) -> str:
+    """What the real optimizer makes of a gradient that its parameter lets through: the dtype of its moments, or a refusal."""
+    real = torch.nn.Parameter(param)
+    real.grad_dtype = None  # otherwise the assignment is refused already
+    real.grad = gradient
+    optimizer = getattr(torch.optim, name)([real])
+    try:
+        optimizer.step()
+    except RuntimeError as error:
+        return type(error).__name__
+    return str(optimizer.state[real]["exp_avg"].dtype)
+
+
+@pytest.mark.parametrize("given", [torch.float32, torch.float64, torch.float16, torch.bfloat16], ids=str)
+def test_a_half_precision_parameter_takes_gradients_of_the_dtypes_that_the_real_one_takes(given: torch.dtype) -> None:
+    numpy_given = numpy_dtype(str(given).removeprefix("torch."))
+    dense = real_step("Adam", torch.ones(4, 3, dtype=torch.float16), torch.ones(4, 3, dtype=given))
+    values = np.ones((4, 3), numpy_given)
+    optimizer = Adam([np.ones((4, 3), np.float16)])
+    if dense == "RuntimeError":
+        with pytest.raises(RuntimeError, match=f"expected dtype float16 for the gradient of 'param0' but got dtype {numpy_given}"):
+            optimizer.step([values])
+        assert optimizer.state_dict()["state"] == {}
+        Adam([np.ones((4, 3), np.float16)], moment_dtype="float32").step([values])
+    else:
+        optimizer.step([values])
+        assert f"torch.{optimizer.state_dict()['state'][0]['exp_avg'].dtype}" == dense
+    rows = torch.sparse_coo_tensor(torch.tensor([[1]]), torch.ones(1, 3, dtype=given), (4, 3), check_invariants=True)
+    sparse = SparseAdam([np.ones((4, 3), np.float16)])
+    sparse.step([RowGradient(np.array([1]), values[:1], (4, 3))])
+    kept = f"torch.{sparse.state_dict()['state'][0]['exp_avg'].dtype}"
+    assert kept == real_step("SparseAdam", torch.ones(4, 3, dtype=torch.float16), rows) == "torch.float16"
 
 
 @pytest.mark.parametrize("options", [{}, {"weight_decay": 0.3, "amsgrad": True}, {"weight_decay": 0.0}, {"maximize": True}], ids=str)

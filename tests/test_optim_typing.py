@@ -26,6 +26,10 @@ either = refimpl.Adam([table], dialect=str(table[0]))
 for optimizer in (adam, mindspore_adam, either):
     step(optimizer)
 refimpl.SparseAdam([table], lr=0.1).step([gradient])
+half = np.zeros((4, 2), np.float16)
+refimpl.AdamW([half], moment_dtype="float32").step([half.astype(np.float32)])
+refimpl.Adam([half], moment_dtype=np.float32, dialect="mindspore.Adam").target = "CPU"
+refimpl.LazyAdam([half], moment_dtype=np.dtype("float32")).step([half])
 refimpl.LazyAdam([table], 0.1)([gradient])
 adam.target = "CPU"
 """

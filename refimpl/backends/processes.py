@@ -26,7 +26,8 @@ KILLED = -signal.SIGKILL if os.name == "posix" else 1  # the exit code after Ter
 
 Stream = int | IO[Any] | None
 
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def start(command: Sequence[str], stdin: Stream, stdout: Stream, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

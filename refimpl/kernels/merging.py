@@ -10,6 +10,7 @@ from numba import prange
 from ..errors import UsageError
 from ..gradients import Array, check_range
 from .compiling import chunks, jit, launching, prefetch
+from .formats import FORMATS
 
 NONE = np.zeros(0, np.int32)
 
@@ -115,14 +116,16 @@ def merge(indices: Array, values: Array, n_rows: int) -> tuple[Array, Array]:
     """Each row once, with the sum of its occurrences: (rows, summed), in the order of their first occurrence.
 
     indices: (n,) integers in 0 <= index < n_rows; values: (n, ...). Where no row occurs twice, the given arrays themselves.
-    Summed in the order of the occurrences and in the dtype of the values, with the same bits for any number of threads.
+    Summed in the order of the occurrences and in the dtype of the values, half precision in float32 and rounded once, with the same
+    bits for any number of threads.
     Raises InvalidGradient for an index out of range.
     """
     check_range(indices, n_rows, "values")
     groups = group(np.require(indices, np.int64, ["C", "W"]))
     if not len(groups.first):
         return indices, values
-    flat = np.require(values, None, ["C", "A", "W"]).reshape(len(indices), -1)
+    summed_in = FORMATS[values.dtype].arithmetic if values.dtype in FORMATS else None
+    flat = np.require(values, summed_in, ["C", "A", "W"]).reshape(len(indices), -1)
     summed = np.empty((groups.rows, flat.shape[1]), flat.dtype)
     parts = chunks(groups.rows, flat.size)
     if parts == 1:
@@ -130,4 +133,5 @@ def merge(indices: Array, values: Array, n_rows: int) -> tuple[Array, Array]:
     else:
         with launching():
             sum_parts(summed, flat, groups.first, groups.following, parts)
-    return indices[groups.first], summed.reshape(groups.rows, *values.shape[1:])
+    with np.errstate(over="ignore"):
+        return indices[groups.first], summed.reshape(groups.rows, *values.shape[1:]).astype(values.dtype, copy=False)

@@ -14,6 +14,7 @@ from ..dialects.stages import Amsgrad, Centralization, Merge, Touch, centralizes
 from ..errors import UsageError
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_out, row_layout
 from ._validation import check
+from .formats import FORMATS, handed_over
 from .merging import NONE, Groups, group
 from .scalars import check_picks, scalars, without_gradient
 from .updating import update_rows
@@ -75,10 +76,9 @@ class _Others:
     scalars: Array
 
     @classmethod
-    def of(cls, indices: Array, rows: int, width: int, target: _Target) -> _Others:
+    def of(cls, indices: Array, rows: int, width: int, target: _Target, dtype: np.dtype[Any]) -> _Others:
         block = max(BLOCK // max(width, 1), 1)
-        zeros = np.zeros((block, width), target.state[0].dtype)
-        return cls(np.sort(indices), rows, zeros, without_gradient(target.scalars))
+        return cls(np.sort(indices), rows, np.zeros((block, width), dtype), without_gradient(target.scalars))
 
     def run(self, target: _Target) -> None:
         width = self.zeros.shape[1]
@@ -129,9 +129,10 @@ def step(
 ) -> None:
     """Step t (from 1) of one parameter, in place, with the hyper-parameters and picks that `Dialect.resolve` gives.
 
-    param, exp_avg, exp_avg_sq: C-contiguous, writeable (memory-mapped too), all float32 or all float64; max_exp_avg_sq: the
-    same where the picks have an amsgrad, None where they have none. gradient: a RowGradient, a dense array, or a
-    scipy.sparse COO array of elements; what is strided, read-only or of another float dtype is copied first.
+    param, exp_avg, exp_avg_sq: C-contiguous, writeable (memory-mapped too), all float64, or each float32, float16 or bfloat16: then
+    the arithmetic is in float32, and each array is rounded once, when it is written. max_exp_avg_sq: as exp_avg_sq where the picks
+    have an amsgrad, None where they have none. gradient: a RowGradient, a dense array, or a scipy.sparse COO array of elements, of
+    any float dtype; what is strided, read-only or of another float dtype is copied first.
     A sparse step allocates memory in proportion to what the gradient stores, never to the table.
     Raises UsageError or InvalidGradient, as `check` does, before anything is written.
     """
@@ -161,25 +162,31 @@ def prepare(
     shape = param.shape
     target = _Target(
         state=(_flat(param), _flat(exp_avg), _flat(exp_avg_sq), None if max_exp_avg_sq is None else _flat(max_exp_avg_sq)),
-        scalars=scalars(hyper, picks, t, param.dtype),
+        scalars=scalars(hyper, picks, t, FORMATS[param.dtype].arithmetic),
         centralize=picks.centralization is Centralization.ROW_MEAN and centralizes(shape),
         apart=picks.merge is Merge.OLD_STATE,
     )
     read_late = (param, *written)
     if not sparse:
-        return _DenseStep(target, _kept_apart(gradient, param.dtype, read_late), row_layout(shape)[1])
+        return _DenseStep(target, _kept_apart(gradient, param, read_late), row_layout(shape)[1])
     occurrences = laid_out(gradient, shape)
     rows, width = occurrences.layout
     indices = np.require(occurrences.indices, np.int64, ["C", "A", "W"])
-    others = _Others.of(indices, rows, width, target) if picks.touch is Touch.ALL else None
-    return _SparseStep(target, _kept_apart(occurrences.values, param.dtype, read_late), indices, group(indices), width, others)
+    values = _kept_apart(occurrences.values, param, read_late)
+    others = _Others.of(indices, rows, width, target, values.dtype) if picks.touch is Touch.ALL else None
+    return _SparseStep(target, values, indices, group(indices), width, others)
 
 
 def _flat(array: Array) -> Array:
-    return np.asarray(array).reshape(-1)
+    return handed_over(np.asarray(array)).reshape(-1)
 
 
-def _kept_apart(values: Array, dtype: np.dtype[Any], written: Sequence[Array]) -> Array:
-    """The values in the parameter's dtype, flat, where the kernel can read them while these arrays are written."""
-    flat = np.require(np.asarray(values), dtype, ["C", "A", "W"]).reshape(-1)  # a read-only array would be compiled for once more
-    return flat.copy() if any(np.may_share_memory(flat, other) for other in written) else flat
+def _kept_apart(values: Array, param: Array, written: Sequence[Array]) -> Array:
+    """The values as a kernel takes them, flat, where it can read them while these arrays are written.
+
+    In the parameter's dtype; those of a half-precision parameter that have another one in that of the arithmetic: no digit is dropped.
+    """
+    values = np.asarray(values)
+    dtype = param.dtype if values.dtype == param.dtype else FORMATS[param.dtype].arithmetic
+    flat = np.require(values, dtype, ["C", "A", "W"]).reshape(-1)  # a read-only array would be compiled for once more
+    return handed_over(flat.copy() if any(np.may_share_memory(flat, other) for other in written) else flat)

@@ -17,13 +17,14 @@ class Adam(Optimizer):
 
         Adam(params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *,
              foreach=None, maximize=False, capturable=False, differentiable=False, fused=None,
-             decoupled_weight_decay=False)
+             decoupled_weight_decay=False, moment_dtype=None)
 
         Adam(params, learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, use_locking=False,
              use_nesterov=False, weight_decay=0.0, loss_scale=1.0, use_amsgrad=False,
-             use_lazy=False, dialect="mindspore.Adam")
+             use_lazy=False, dialect="mindspore.Adam", moment_dtype=None)
 
-    The arguments, their order and the messages of refused values are those of torch.optim.Adam and mindspore.nn.Adam. The first form
+    The arguments, their order and the messages of refused values are those of torch.optim.Adam and mindspore.nn.Adam, apart from
+    moment_dtype, the dtype of the moments where it is not the parameter's (see `Optimizer`). The first form
     returns a `TorchAdam`, the second a `MindSporeAdam`.
     """
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..dialects import dialect as dialect_of
 from ._adam import Adam
@@ -15,7 +16,7 @@ from ._optimizer import Gradients, Optimizer, Setting
 from ._rates import check_range, check_type, learning_rate
 from ._settings import checked, number
 from ._states import Loaded, count
-from ._tables import Table, lock_of
+from ._tables import Table, dtype_of_moments, lock_of
 
 TARGETS = ("CPU", "Ascend", "GPU")
 
@@ -45,6 +46,7 @@ class MindSporeOptimizer(Optimizer):
         weight_decay: Any,
         loss_scale: float,
         switches: Mapping[str, bool],
+        moment_dtype: DTypeLike | None,
     ) -> None:
         super().__init__()
         name, parameters = self._real_name, dialect_of(f"mindspore.{self._real_name}").parameters
@@ -73,8 +75,10 @@ class MindSporeOptimizer(Optimizer):
         self._use_locking = use_locking
         self._fused = False
         self.global_step = 0
+        kept_in = dtype_of_moments(moment_dtype, self._tables)
         for table in self._tables:
             table.started = True
+            table.moment_dtype = kept_in
             table.lock = lock_of(table.param) if use_locking else None
 
     def __call__(self, gradients: Gradients) -> bool:
@@ -211,9 +215,11 @@ class LazyAdam(MindSporeOptimizer):
         use_nesterov: bool = False,
         weight_decay: Any = 0.0,
         loss_scale: float = 1.0,
+        *,
+        moment_dtype: DTypeLike | None = None,
     ) -> None:
         switches = {"use_nesterov": use_nesterov}
-        super().__init__(params, learning_rate, beta1, beta2, eps, use_locking, weight_decay, loss_scale, switches)
+        super().__init__(params, learning_rate, beta1, beta2, eps, use_locking, weight_decay, loss_scale, switches, moment_dtype)
 
     def _dialect(self) -> str:
         return "mindspore.LazyAdam" if self._fused else "mindspore.LazyAdam.default-target"
@@ -248,9 +254,11 @@ class MindSporeAdam(Adam, MindSporeOptimizer, dialect="mindspore.Adam"):
         *,
         use_lazy: bool = False,
         dialect: str = "mindspore.Adam",
+        moment_dtype: DTypeLike | None = None,
     ) -> None:
         switches = {"use_nesterov": use_nesterov, "use_amsgrad": use_amsgrad, "use_lazy": use_lazy}
-        MindSporeOptimizer.__init__(self, params, learning_rate, beta1, beta2, eps, use_locking, weight_decay, loss_scale, switches)
+        numbers = (learning_rate, beta1, beta2, eps)
+        MindSporeOptimizer.__init__(self, params, *numbers, use_locking, weight_decay, loss_scale, switches, moment_dtype)
         del self._shared["use_lazy"]
         if use_lazy and use_amsgrad:
             raise ValueError(

@@ -37,9 +37,14 @@ class _Update:
 class Optimizer:
     """Parameters that are NumPy arrays, updated in place by `step`.
 
-    A parameter is C-contiguous, writeable, float32 or float64; anything else is refused by the first step that has a gradient
-    for it. A gradient is a `RowGradient`, a dense array, or a scipy.sparse array: COO stands for single elements, every other
-    format for the rows that it stores (see `RowGradient.from_scipy`).
+    A parameter is C-contiguous, writeable, float32, float64, float16 or bfloat16 (of ml_dtypes); anything else is refused by the first
+    step that has a gradient for it. A gradient is a `RowGradient`, a dense array, or a scipy.sparse array: COO stands for single
+    elements, every other format for the rows that it stores (see `RowGradient.from_scipy`).
+
+    A step of a parameter in half precision is computed in float32; the parameter and each moment are rounded once, to nearest, when
+    they are written. Moments have the parameter's dtype, as in torch.optim, or moment_dtype: "float32", "float16" or "bfloat16", also
+    as a NumPy dtype. A float64 parameter has float64 moments. A gradient may have another float dtype, unless the class says otherwise;
+    a step of a half-precision parameter reads it in float32, any other one in the parameter's dtype.
     """
 
     # Subclasses define these methods. They are not abstract: a type checker would refuse `Adam(...)`, although its `__new__` makes an
@@ -124,11 +129,15 @@ class Optimizer:
         for (table, gradient), t in zip(pairs, self._next_counts([table for table, _ in pairs])):
             hyper, picks = settings[id(table)]
             accepted = _accepted(gradient, table, row)
+            self._check_dtype(accepted, table)
             kept = moments.setdefault(id(table), table.moments(picks.amsgrad is not Amsgrad.OFF))
             maximum = None if picks.amsgrad is Amsgrad.OFF else kept.max_exp_avg_sq
             state = (table.param, kept.exp_avg, kept.exp_avg_sq, maximum)
             yield _Update(table, kept, t, kernels.prepare(*state, accepted, hyper, picks, t, table.name, written))
             written.append(table.param)
+
+    def _check_dtype(self, gradient: Gradient, table: Table) -> None:
+        """Raise for a gradient of a dtype that the real optimizer refuses beside this parameter. Most take any."""
 
     def _locks(self) -> bool:
         return False

@@ -160,15 +160,15 @@ def count(value: Any, label: str) -> int:
 
 def _copied(value: Any, label: str, table: Table) -> Array:
     try:
-        array = np.asarray(value)
+        array = np.asarray(value.float() if str(getattr(value, "dtype", "")) == "torch.bfloat16" else value)  # NumPy reads no other tensor
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor of another framework may raise any of these
         raise InvalidState(f"{label} is a {type(value).__name__} that NumPy cannot read: {error}", "give a NumPy array") from None
     if isinstance(value, np.ma.MaskedArray) or not is_float(array.dtype):
         raise InvalidState(f"{label} is a {type(value).__name__} of dtype {array.dtype}", "give real floating-point numbers")
     if array.shape != table.param.shape:
         raise InvalidState(f"loaded state dict has {label} of shape {array.shape}, and the parameter's shape is {table.param.shape}")
-    with np.errstate(over="ignore"):
-        copied = array.astype(table.param.dtype, order="C", copy=True)
-    if (np.isinf(copied) & np.isfinite(array)).any():
-        raise InvalidState(f"{label} has numbers beyond the range of {table.param.dtype}, the parameter's dtype")
+    with np.errstate(over="ignore", invalid="ignore"):
+        copied = array.astype(table.kept_in, order="C", copy=True)
+        if (np.isinf(copied) & np.isfinite(array)).any():
+            raise InvalidState(f"{label} has numbers beyond the range of {table.kept_in}, the dtype of the moments")
     return copied

@@ -6,10 +6,14 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from ..arithmetic import numpy_dtype
+from ..case import HALF
 from ..gradients import Array
 
 
@@ -24,7 +28,10 @@ class Moments:
 
 @dataclass(eq=False)
 class Table:
-    """A parameter that an optimizer updates. started: whether it has had a gradient; `state_dict` holds only these."""
+    """A parameter that an optimizer updates. started: whether it has had a gradient; `state_dict` holds only these.
+
+    moment_dtype: that of its moments, where it is not the parameter's.
+    """
 
     name: str
     param: Array
@@ -32,14 +39,46 @@ class Table:
     started: bool = False
     kept: Moments | None = None
     lock: threading.Lock | None = None
+    moment_dtype: np.dtype[Any] | None = None
 
     def moments(self, amsgrad: bool = False) -> Moments:
         """The moments that are kept, or zeros where none are yet; changes nothing."""
         kept = self.kept or Moments(self._zeros(), self._zeros())
         return replace(kept, max_exp_avg_sq=self._zeros()) if amsgrad and kept.max_exp_avg_sq is None else kept
 
+    @property
+    def kept_in(self) -> np.dtype[Any]:
+        """The dtype of the moments."""
+        return self.param.dtype if self.moment_dtype is None else self.moment_dtype
+
     def _zeros(self) -> Array:
-        return np.zeros(self.param.shape, self.param.dtype)
+        return np.zeros(self.param.shape, self.kept_in)
+
+
+MOMENT_DTYPES = ("float32", *HALF)
+"""What moments can be kept in apart from the parameter: the formats that a step reads and writes while it computes in float32."""
+
+
+def dtype_of_moments(dtype: DTypeLike | None, tables: Iterable[Table]) -> np.dtype[Any] | None:
+    """The argument `moment_dtype` as a dtype; raises ValueError for one that moments of these tables cannot have."""
+    if dtype is None:
+        return None
+    chosen = _dtype(dtype)
+    if chosen is None or chosen.name not in MOMENT_DTYPES or not chosen.isnative:
+        raise ValueError(
+            f"Invalid moment_dtype value: {dtype!r}; give one of {', '.join(MOMENT_DTYPES)}, or None for the parameter's dtype"
+        )
+    for table in tables:
+        if getattr(table.param, "dtype", None) == np.float64:
+            raise ValueError(f"Invalid moment_dtype value: {dtype!r} for {table.name!r}, which is float64: its moments are float64 too")
+    return chosen
+
+
+def _dtype(dtype: Any) -> np.dtype[Any] | None:
+    try:
+        return numpy_dtype(dtype) if isinstance(dtype, str) else np.dtype(dtype)
+    except TypeError:
+        return None
 
 
 _LOCKS: WeakValueDictionary[int, threading.Lock] = WeakValueDictionary()

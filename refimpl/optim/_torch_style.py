@@ -8,14 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from ..case import HALF
+from ..common.arrays import is_float
 from ..dialects import Parameter
 from ..dialects import dialect as dialect_of
+from ..gradients import Gradient, values_of
 from ._adam import Adam
 from ._optimizer import Optimizer, Setting
 from ._settings import checked, switch
 from ._states import IDLE, Loaded
-from ._tables import Table
+from ._tables import Table, dtype_of_moments
 
 Params = Iterable[Any]
 """Arrays, (name, array) pairs, or groups: dicts with "params" and any of the constructor's arguments."""
@@ -25,10 +29,12 @@ class TorchOptimizer(Optimizer):
     """Groups of parameters with settings of their own, counted per parameter.
 
     param_groups: dicts as torch.optim has them, "params" among them; a change of group["lr"] holds from the next step on.
+    moment_dtype is not among them, since a state shows it in its arrays.
     """
 
-    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+    def __init__(self, params: Params, defaults: dict[str, Any], moment_dtype: DTypeLike | None) -> None:
         super().__init__()
+        self._moment_dtype = moment_dtype
         if isinstance(params, np.ndarray):
             raise TypeError(
                 f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {_typename(params)}"
@@ -69,6 +75,9 @@ class TorchOptimizer(Optimizer):
         if any(id(param) in known for param in params):
             raise ValueError("some parameters appear in more than one parameter group")
         members = _tables(params, names or [f"param{len(self._tables) + k}" for k in range(len(params))])
+        kept_in = dtype_of_moments(group.pop("moment_dtype", self._moment_dtype), members)
+        for table in members:
+            table.moment_dtype = kept_in
         self.param_groups.append(group)
         self._members.append(members)
         self._tables.extend(members)
@@ -144,13 +153,22 @@ class SparseAdam(TorchOptimizer):
     for what the gradient stores, explicit zeros included, duplicates summed; t counts the calls in which the parameter had a
     gradient, an empty one too. A parameter whose gradient is None is left alone and keeps no state.
     Raises ValueError as torch 2.13.0 does, in its words and order; a dense gradient is a RuntimeError. As there, the values
-    inside a group are not checked.
+    inside a group are not checked, and a gradient may have another float dtype than its parameter (there after grad_dtype = None).
     """
 
-    def __init__(self, params: Params, lr: Any = 1e-3, betas: Any = (0.9, 0.999), eps: float = 1e-8, maximize: bool = False) -> None:
+    def __init__(
+        self,
+        params: Params,
+        lr: Any = 1e-3,
+        betas: Any = (0.9, 0.999),
+        eps: float = 1e-8,
+        maximize: bool = False,
+        *,
+        moment_dtype: DTypeLike | None = None,
+    ) -> None:
         _check_one_element("lr", lr)
         self._check("torch.SparseAdam", {"lr": lr, "eps": eps, "betas": betas})
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize})
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "maximize": maximize}, moment_dtype)
         places = [([i, k], param) for i, group in enumerate(self.param_groups) for k, param in enumerate(group["params"])]
         sparse = [place for place, param in places if _is_sparse(param)]
         if sparse:
@@ -168,7 +186,8 @@ class TorchAdam(Adam, TorchOptimizer, dialect="torch.Adam"):
 
     weight_decay is coupled, or decoupled with decoupled_weight_decay; amsgrad divides by the largest v so far.
     foreach, fused and capturable choose an implementation there; here they are kept for `state_dict` and change nothing.
-    Raises ValueError as torch 2.13.0 does, in its words and order; a sparse gradient is a RuntimeError.
+    Raises ValueError as torch 2.13.0 does, in its words and order; a sparse gradient is a RuntimeError. So is a gradient of another
+    float dtype than its parameter: here only of a half-precision parameter whose moments have its dtype.
     """
 
     def __init__(
@@ -187,6 +206,7 @@ class TorchAdam(Adam, TorchOptimizer, dialect="torch.Adam"):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
         dialect: str = "torch.Adam",
+        moment_dtype: DTypeLike | None = None,
     ) -> None:
         _check_one_element("lr", lr, foreach and not capturable)
         self._check(dialect, {"lr": lr, "eps": eps, "betas": betas, "weight_decay": weight_decay})
@@ -207,7 +227,7 @@ class TorchAdam(Adam, TorchOptimizer, dialect="torch.Adam"):
             "fused": fused,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
-        TorchOptimizer.__init__(self, params, defaults)
+        TorchOptimizer.__init__(self, params, defaults, moment_dtype)
         if fused and differentiable:
             raise RuntimeError("`fused` does not support `differentiable`")
         if fused and foreach:
@@ -217,6 +237,16 @@ class TorchAdam(Adam, TorchOptimizer, dialect="torch.Adam"):
 
     def _dialect(self) -> str:
         return "torch.Adam"
+
+    def _check_dtype(self, gradient: Gradient, table: Table) -> None:
+        values, dtype = values_of(gradient), table.param.dtype
+        if dtype.name not in HALF or table.kept_in != dtype or not isinstance(values, np.ndarray):
+            return
+        if is_float(values.dtype) and values.dtype.name != dtype.name:
+            raise RuntimeError(
+                f"expected dtype {dtype} for the gradient of {table.name!r} but got dtype {values.dtype}; "
+                f"convert it, or keep the moments in float32 with moment_dtype='float32'"
+            )
 
     def _packed_step(self, table: Table) -> Any:
         """A float32 scalar, as torch.optim.Adam keeps it."""
@@ -246,6 +276,7 @@ class AdamW(TorchAdam):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        moment_dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__(
             params,
@@ -260,6 +291,7 @@ class AdamW(TorchAdam):
             differentiable=differentiable,
             fused=fused,
             decoupled_weight_decay=True,
+            moment_dtype=moment_dtype,
         )
 
     def _take_over(self, loaded: Loaded) -> None:
