@@ -46,7 +46,8 @@ def calls(draw: st.DrawFn) -> tuple[Case, np.random.Generator]:
     def values(scale: float) -> Array:
         with np.errstate(over="ignore", under="ignore"):
             made = (random.normal(size=n) * random.choice(SIZES if scale else SIZES[:4], n)).astype(numpy_dtype(dtype))
-        return np.where(np.isfinite(made.astype(np.float64)), made, made.dtype.type(1))
+        finite: Array = np.where(np.isfinite(made.astype(np.float64)), made, made.dtype.type(1))
+        return finite
 
     size = draw(st.sampled_from([0.0, 1.0]))
     first = draw(st.booleans())
@@ -70,7 +71,7 @@ def watched_of(case: Case, after: dict[str, Array]) -> Watched:
     param = case.params[0]
     before = {array: getattr(param, "value" if array == "param" else array) for array in ARRAYS}
     gradient = case.steps[0].gradients["w"]
-    values = getattr(gradient, "values", gradient)
+    values: Array = getattr(gradient, "values", gradient)
     n = len(param.value)
     return Watched(
         number=1,
@@ -130,7 +131,7 @@ def test_an_ordinary_step_is_cleared_without_the_proof(name: str) -> None:
     random = np.random.default_rng(5)
     p, m, v, g = (np.float32(1e-2) * random.normal(size=512).astype(np.float32) for _ in range(4))
     for count, moments in ((0, {}), (40, {"exp_avg": m, "exp_avg_sq": np.abs(v)})):
-        param = Param("w", p, step=count, **moments)  # type: ignore[arg-type]  # mypy takes the dict for the dtypes
+        param = Param("w", p, step=count, **moments)
         case = Case(
             f"{name}/watch/a", "", name, (param,), (Group(dialect(name).defaults()),), (Step({"w": _gradient(name, g, 512)}),), (1,)
         )
@@ -210,10 +211,12 @@ def test_duplicates_are_granted_less_than_the_proof_grants_them() -> None:
 
 def test_case_has_the_rows_that_were_chosen() -> None:
     before = {"param": np.arange(8, dtype=np.float32).reshape(4, 2)}
-    gradient = np.ones((3, 2), np.float32)
-    sample = Sample("w", 0, before, before, gradient, np.array([0, 2, 0]), np.array([5, 7, 9, 11]), 3, 3, 3, (0, 1), dense=False)
+    ones = np.ones((3, 2), np.float32)
+    sample = Sample("w", 0, before, before, ones, np.array([0, 2, 0]), np.array([5, 7, 9, 11]), 3, 3, 3, (0, 1), dense=False)
     watched = Watched(1, "torch.SparseAdam", (dialect("torch.SparseAdam").defaults(),), (sample,))
     case, states = case_of(watched, {"w": np.array([0, 3])}, "torch.SparseAdam/watch/a", "")
     assert case.params[0].value.tolist() == [[0, 1], [6, 7]]
-    assert case.steps[0].gradients["w"].indices.tolist() == [0, 0]
+    gradient = case.steps[0].gradients["w"]
+    assert gradient is not None
+    assert gradient.indices.tolist() == [0, 0]
     assert states["w"]["param"].shape == (1, 2, 2)

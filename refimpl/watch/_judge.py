@@ -156,13 +156,14 @@ def _cleared(watched: Watched, sample: Sample, required: str) -> Array | None:
     formats = {array: watched.dtype_of(sample, array) for array in kept} | {"gradient": str(sample.gradient.dtype)}
     computed_in = computed_format(set(formats.values()))
     plan = plan_of(watched.dialect, hyper, picks, int(sample.counts[0]) + 1, computed_in, required)
-    if plan is None or (plan.amsgrad and "max_exp_avg_sq" not in kept):
+    arrays = ARRAYS if plan is not None and plan.amsgrad else ARRAYS[:3]
+    if plan is None or not set(arrays) <= set(kept):
         return None
     from ._kernel import ratios_of
 
     n, width = sample.updated, sample.width
-    before = [_float32(sample.before.get(array), n, width) for array in (kept if plan.amsgrad else ARRAYS[:3])]
-    after = [_float32(sample.after[array], n, width) for array in (kept if plan.amsgrad else ARRAYS[:3])]
+    before = [_float32(sample.before.get(array), n, width) for array in arrays]
+    after = [_float32(sample.after[array], n, width) for array in arrays]
     gradient, error = _merged(sample, plan.rounding)
     ratios = ratios_of(plan, before, gradient, after, _narrower(formats, computed_in, required), error)
     by_row: Array = ratios.reshape(4, n, width).max(axis=2)
@@ -214,6 +215,9 @@ def _facts(watched: Watched, sample: Sample) -> Iterator[Fact]:
     if after != before + moves:
         why = "with a gradient" if moves else "that leaves the call out" if watched.skipped else "without a gradient"
         yield Fact(sample.name, "step", f"the step count of {sample.name!r} is {after:g} after a call {why}, and was {before:g}")
+    for array in ARRAYS[1:3]:
+        if moves and array not in sample.after:
+            yield Fact(sample.name, array, f"there is no {array} of {sample.name!r} after a call with a gradient")
     start = sample.updated if moves else 0
     for array, got in sample.after.items():
         old = sample.before.get(array)

@@ -13,7 +13,7 @@ from ..arithmetic.roundings import conversion_error, tensor_rounding
 from ..dialects import Hyper, Picks
 from ..dialects.stages import Amsgrad, Decay, Eps, Objective, Rectification
 from ..gradients import Array
-from ..reference._update import RECTIFIED_ABOVE
+from ..reference import RECTIFIED_ABOVE
 from ..reference.scalars import LOOK_AHEAD, scalars
 
 

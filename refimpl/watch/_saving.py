@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from ..vectors import pack_theme, read_npz, read_vectors, write_npz, write_themes
-from ..vectors._members import store
+from ..vectors import pack_theme, read_npz, read_vectors, store, write_npz, write_themes
 
 if TYPE_CHECKING:
     from ._session import Failure

@@ -14,6 +14,7 @@ import numpy as np
 from ..arithmetic import CPU_CLASS
 from ..backends.outcome import Outcome
 from ..case import Golden
+from ..common.text import first_few
 from ..errors import NOT_CONFORMANT, RefimplError, UsageError
 from ..gradients import Array
 from ..judging.compare import judge
@@ -170,7 +171,7 @@ class Session:
         if sum(known.golden is not None for known in self.failures) >= DIAGNOSED:
             return failure
         self.causes = self._causes(failure)
-        named = [f"CAUSE {cause.name}: {cause.about}" for cause in self.causes if golden.case.id in cause.cases]
+        named = [told(cause) for cause in self.causes if golden.case.id in cause.cases]
         return replace(failure, words=(*words, *(named or ["no known cause"])))
 
     def _causes(self, failure: Failure) -> tuple[Diagnosis, ...]:
@@ -185,6 +186,11 @@ class Session:
             outcomes.append(outcome)
             verdicts.append(judge(golden, outcome, self.required))
         return diagnose(goldens, outcomes, verdicts, self.required)
+
+
+def told(cause: Diagnosis) -> str:
+    also = f" (these calls cannot tell it from {first_few(cause.also)})" if cause.also else ""
+    return f"CAUSE {cause.name}: {cause.about}{also}"
 
 
 def reported(watched: Watched, judgement: Judgement) -> dict[str, Array]:

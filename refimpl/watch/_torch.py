@@ -163,13 +163,16 @@ class Watch:
             return None
         pending = self._pending = _Pending(frame, self.session.calls)
         hooks = list(getattr(optimizer, "_optimizer_step_pre_hooks", ()))
-        closure = args[0] if args else kwargs.get("closure")
+        given = 1 if args[:1] == (optimizer,) else 0  # PyTorch hands the optimizer to its hooks as the first argument of `step`
+        closure = args[given] if len(args) > given else kwargs.get("closure")
         if not callable(closure):
             pending.others = hooks[-1:] != [self._handles[0].id]  # they run next, and may change the gradients
             self._copy(pending)
             return None
         watched = self._after_closure(pending, closure)
-        return ((watched, *args[1:]), kwargs) if args else (args, {**kwargs, "closure": watched})
+        if len(args) > given:
+            return (*args[:given], watched, *args[given + 1 :]), kwargs
+        return args, {**kwargs, "closure": watched}
 
     def _after_closure(self, pending: _Pending, closure: Callable[[], Any]) -> Callable[[], Any]:
         """A closure computes the gradients inside the step: the state before the update is that after the closure."""
