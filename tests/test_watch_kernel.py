@@ -20,7 +20,7 @@ from refimpl.watch._kernel import MARGIN, ratios_of
 from refimpl.watch._least import DIALECTS, MET, plan_of
 from refimpl.watch._step import Sample, Watched, case_of
 
-SETTINGS = {
+SETTINGS: dict[str, list[dict[str, Any]]] = {
     "torch.Adam": [{}, {"weight_decay": 0.1}, {"amsgrad": True, "maximize": True}, {"decoupled_weight_decay": True, "weight_decay": 0.3}],
     "torch.AdamW": [{}, {"lr": 0.5, "betas": (0.5, 0.75)}, {"amsgrad": True, "lr": 0.0}],
     "torch.NAdam": [{}, {"weight_decay": 0.1, "decoupled_weight_decay": True}, {"betas": (0.0, 0.9)}],
@@ -71,7 +71,7 @@ def watched_of(case: Case, after: dict[str, Array]) -> Watched:
     param = case.params[0]
     before = {array: getattr(param, "value" if array == "param" else array) for array in ARRAYS}
     gradient = case.steps[0].gradients["w"]
-    values: Array = getattr(gradient, "values", gradient)
+    values: Any = getattr(gradient, "values", gradient)
     n = len(param.value)
     return Watched(
         number=1,

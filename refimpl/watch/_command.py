@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m refimpl.watch",
-        description="Judge calls of an optimizer by the exact result and its bound: the states before and after, written by refimpl.watch.record.",
+        description="Judge calls of an optimizer by the exact result and its bound: the states that refimpl.watch.record wrote.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -44,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from ._dump import dumps, read  # here, since `refimpl.Watch` needs none of it
+    from ._report import WatchReport
+    from ._session import Session
+
     files = list(dumps(options.dumps))
     session = Session(f"{len(files)} dumps" if len(files) > 1 else str(files[0]), options.require, lambda failure: None, options.save)
     for file in shown(files, len(files), sys.stderr, what="calls"):

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from ..arithmetic import numpy_dtype
-from ..case import ARRAYS
+from ..case import ARRAYS, WIDEST_FIRST
 from ..common.arrays import is_float
 from ..common.cli import write_bytes
 from ..dialects import dialect as dialect_named
@@ -43,9 +43,9 @@ def record(
 ) -> None:
     """Write one call of an optimizer as FILE.npz and FILE.yaml, for `python -m refimpl.watch FILE.npz` to judge.
 
-    before, after: parameter -> its state: `param`, `exp_avg`, `exp_avg_sq` (and `max_exp_avg_sq`) as NumPy arrays of one shape, and `step`; before
-    the first step the moments may be left out. gradients: parameter -> a dense array, a RowGradient, or None; settings: in the dialect's
-    own names (what is left out has its default). Nothing is pickled. Raises UsageError for what a dump cannot hold.
+    before, after: parameter -> its state: `param`, `exp_avg`, `exp_avg_sq` (and `max_exp_avg_sq`) as NumPy arrays of one shape, and `step`;
+    before the first step the moments may be left out. gradients: parameter -> a dense array, a RowGradient, or None; settings: in the
+    dialect's own names (what is left out has its default). Nothing is pickled. Raises UsageError for what a dump cannot hold.
     """
     path = Path(file).with_suffix(".npz")
     table = dialect_named(dialect)
@@ -161,8 +161,13 @@ def _sample(entry: Mapping[str, Any], number: int, arrays: Mapping[str, Array], 
     def typed(key: str) -> Array:
         if f"{number}/{key}" not in arrays:
             raise UsageError(f"params[{number}]: {key} is missing in the NPZ")
+        if entry["dtypes"][key] not in WIDEST_FIRST:
+            raise UsageError(f"params[{number}].dtypes.{key}: is no format", f"one of {', '.join(WIDEST_FIRST)}")
         return arrays[f"{number}/{key}"].astype(numpy_dtype(str(entry["dtypes"][key])))
 
+    strangers = set(entry["dtypes"]) - {"gradient", *(f"{when}.{array}" for when in ("before", "after") for array in ARRAYS)}
+    if strangers:
+        raise UsageError(f"params[{number}].dtypes: {', '.join(sorted(strangers))} is no array of a state")
     states = {
         when: {array: typed(f"{when}.{array}") for array in ARRAYS if f"{when}.{array}" in entry["dtypes"]} for when in ("before", "after")
     }
