@@ -72,16 +72,18 @@ def judge_call(watched: Watched, required: str, control: bool = False) -> Judgem
         elements += sample.updated * sample.width
         population += sample.population
         drawn += sample.drawn
-        near = np.ones(sample.updated, bool) if by_row is None else ~(by_row.max(axis=0) <= _margin())
+        size = np.full(sample.updated, np.inf) if by_row is None else by_row.max(axis=0)
+        far = np.flatnonzero(~(size <= _margin()))
         if by_row is not None:
-            cleared += int((~near).sum()) * sample.width
-            for index, array in enumerate(ARRAYS):
-                if array in sample.after and (~near).any():
-                    worst[array] = max(worst.get(array, 0.0), float(by_row[index, ~near].max()))
-        size = np.full(sample.updated, np.inf) if by_row is None else np.where(np.isnan(by_row), np.inf, by_row).max(axis=0)
-        doubtful += [(float(size[row]), sample.name, int(row)) for row in np.flatnonzero(near)]
-        if control and by_row is not None:
-            calm += [(sample.name, int(row)) for row in np.flatnonzero(~near)[: max(1, CONTROL // sample.width)]]
+            cleared += (sample.updated - len(far)) * sample.width
+            largest = (np.delete(by_row, far, axis=1) if len(far) else by_row).max(axis=1, initial=0.0)
+            for array, ratio in zip(ARRAYS, largest.tolist()):
+                if array in sample.after and len(far) < sample.updated:
+                    worst[array] = max(worst.get(array, 0.0), ratio)
+            if control:
+                near = np.setdiff1d(np.arange(sample.updated), far)
+                calm += [(sample.name, int(row)) for row in near[: max(1, CONTROL // sample.width)]]
+        doubtful += [(np.inf if np.isnan(size[row]) else float(size[row]), sample.name, int(row)) for row in far]
     shuffled = np.random.default_rng(watched.number).permutation(len(doubtful))  # of elements that no kernel has compared, any
     rows = sorted((doubtful[k] for k in shuffled), key=lambda entry: -entry[0])
     widths = {sample.name: sample.width for sample in watched.samples}
@@ -166,7 +168,7 @@ def _cleared(watched: Watched, sample: Sample, required: str) -> Array | None:
     after = [_float32(sample.after[array], n, width) for array in arrays]
     gradient, error = _merged(sample, plan.rounding)
     ratios = ratios_of(plan, before, gradient, after, _narrower(formats, computed_in, required), error)
-    by_row: Array = ratios.reshape(4, n, width).max(axis=2)
+    by_row: Array = ratios if width == 1 else ratios.reshape(4, n, width).max(axis=2)
     return by_row
 
 
