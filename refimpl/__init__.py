@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .dialects import deviations, dialect
     from .optim import Adam, AdamW, LazyAdam, SparseAdam
     from .vectors import read_vectors
+    from .watch import Watch
 
 _LAZY = {
     "Adam": "optim",
@@ -23,6 +24,7 @@ _LAZY = {
     "LazyAdam": "optim",
     "Run": "backends",
     "SparseAdam": "optim",
+    "Watch": "watch",
     "convert": "conversion",
     "deviations": "dialects",
     "dialect": "dialects",
@@ -45,6 +47,7 @@ __all__ = [
     "SparseAdam",
     "Step",
     "Unsupported",
+    "Watch",
     "__version__",
     "convert",
     "deviations",

@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "check": "judge an implementation against golden vectors, and name the cause where it fails",
     "audit": "which known mistakes a tolerance lets pass, and which correct results it refuses",
     "corpus": "in which packages and versions each known deviation is live",
+    "watch": "judge steps of a real run that were written elsewhere (refimpl.Watch judges them while it runs)",
     "explain": "one element's update worked through, stage by stage, with every number",
     "diff": "what differs between two dialects, how much, and how to make one reproduce the other",
     "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
@@ -37,6 +38,7 @@ examples:
   refimpl check torch                              judge torch against them
   refimpl check my_package.my_module:make_backend  judge your own
   refimpl audit --preset torch --suite smoke       what the defaults of torch.testing.assert_close let pass
+  refimpl watch dumps/                             judge steps of a run, see refimpl.watch.record
   refimpl explain                                  one update, worked through
   refimpl diff torch.SparseAdam mindspore.LazyAdam what changes between the two
   refimpl guide --out guide                        pages to read, from guide/index.html on

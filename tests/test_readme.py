@@ -8,6 +8,7 @@ import small_vectors
 
 from refimpl import audit, check, corpus, diff, explain, gen, guide
 from refimpl.checking import options
+from refimpl.watch import _command as watch
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -51,6 +52,7 @@ def test_every_command_of_the_text_is_one_that_the_parsers_take() -> None:
         "diff": diff,
         "explain": explain,
         "guide": guide,
+        "watch": watch,
     }
     every_command = commands()
     assert len(every_command) >= 3

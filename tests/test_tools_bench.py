@@ -44,6 +44,14 @@ def test_the_table_has_a_row_per_cell_with_the_times_and_ratios_of_its_contestan
     assert "2 rounds" in about
 
 
+def test_the_cost_of_a_watch_stands_beside_its_bar(bench: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--watch", "--quick", "--repeats", "1"]) == OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("|")[-2].strip() == "bar"
+    assert [line.split("|")[1].strip().split(",")[0] for line in lines[2:4]] == ["fused AdamW", "SparseAdam"]
+    assert "elements per second of one core" in lines[5]
+
+
 def programmed(tmp_path: Path, text: str) -> str:
     """A Python, as `--mindspore` names one, whatever program it is given to run."""
     python = tmp_path / "python"

@@ -1,6 +1,7 @@
 """How fast a step is, compared with memory bandwidth and with PyTorch, as medians of paired runs in one process.
 
     python tools/bench.py [--quick] [--repeats 21] [--json FILE] [--plot FILE] [--mindspore PYTHON]
+    python tools/bench.py --watch [--quick] [--repeats 21]
 
 Every contestant of a cell works on the same arrays. A round runs each of them unmeasured for 20 ms at least, which brings the
 caches into the state that it leaves and lets the threads of the one before become idle, and then once measured; a ratio is
@@ -34,6 +35,7 @@ import numba
 import numpy as np
 from bench_contestants import Cell, Run, contenders, contestants
 from bench_output import Result, plot, table
+from bench_watch import watch_lines
 from numba.core.registry import cpu_target
 
 from refimpl.common.cli import guarded, output_file, say, write_text
@@ -138,6 +140,11 @@ def run(options: argparse.Namespace) -> int:
 
         torch.set_num_threads(numba.get_num_threads())
     about = machine()
+    words = ", ".join(f"{name} {value}" for name, value in about.items())
+    if options.watch:
+        print("\n".join(watch_lines(options.repeats, options.quick)))
+        print(f"\n{words}; {options.repeats} rounds")
+        return OK
     results = []
     for cell in QUICK if options.quick else CELLS:
         say(cell.label)
@@ -145,7 +152,6 @@ def run(options: argparse.Namespace) -> int:
     if not options.quick:
         say(f"{GROWTH['large'].label}, against the same in smaller tables")
         results.append(growth(options.repeats, options.seed))
-    words = ", ".join(f"{name} {value}" for name, value in about.items())
     print("\n".join(table(results)))
     print(f"\n{words}; {options.repeats} rounds")
     if options.json:
@@ -165,6 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=output_file, metavar="FILE")
     parser.add_argument("--mindspore", metavar="PYTHON", help="the python of an environment with mindspore, whose fused kernel takes part")
+    parser.add_argument("--watch", action="store_true", help="what refimpl.Watch costs, and nothing else")
     parser.add_argument("--plot", type=output_file, metavar="FILE", help="draw the table (.png or .svg; needs matplotlib)")
     options = parser.parse_args(arguments)
     return guarded("bench", lambda: run(options))

@@ -1,7 +1,7 @@
 """The reference: one step written once, as a text that runs in every number system. Start with `_update`."""
 
 from ._merged import occurrence_rounds
-from ._update import EVERY_ROW, FIELDS, State
+from ._update import EVERY_ROW, FIELDS, RECTIFIED_ABOVE, State
 from .forms import ALL, ONE, Forms, each
 from .trajectory import States, kept_arrays, scheduled, trajectory
 
@@ -10,6 +10,7 @@ __all__ = [
     "EVERY_ROW",
     "FIELDS",
     "ONE",
+    "RECTIFIED_ABOVE",
     "Forms",
     "State",
     "States",

@@ -2,6 +2,7 @@
 
 from ._difference import compare_directories
 from ._manifest import Manifest, read_manifest
+from ._members import store
 from ._read import Vectors, read_vectors
 from ._write import PackedTheme, pack_theme, refuse_other_contents, roundtrip, write_manifest, write_theme, write_themes
 from .inputs import write_inputs
@@ -19,6 +20,7 @@ __all__ = [
     "read_vectors",
     "refuse_other_contents",
     "roundtrip",
+    "store",
     "write_inputs",
     "write_manifest",
     "write_npz",

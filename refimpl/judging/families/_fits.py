@@ -27,6 +27,9 @@ NOWHERE = (0.75, 1.5)
 
 FIRST_ROUNDS = 4
 
+SETTLED = 0.5
+"""The share of the uncertainty of a number below which a step is noise: the numbers that it is fitted to do not tell so much."""
+
 LEAST = 16
 """A factor counts as 1 if it differs from 1 by at most this many roundings of the format."""
 
@@ -143,10 +146,11 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
         if not power:
             return None
         before, change = change, float(np.sum((slope * residual * weight**2)[usable])) / power
-        if not np.isfinite(change) or (count >= FIRST_ROUNDS and _diverges(before, change, number)):
+        settled = abs(change) <= max(1e-12 * max(abs(number), 1e-12), SETTLED / np.sqrt(power))
+        if not np.isfinite(change) or (count >= FIRST_ROUNDS and not settled and _diverges(before, change, number)):
             return None
         number += change
-        if abs(change) <= 1e-12 * max(abs(number), 1e-12):
+        if settled:
             break
     least = LEAST * FORMATS[case.computed_in].u
     if abs(number - neutral) <= least * abs(neutral):

@@ -1,0 +1,5 @@
+"""`python -m refimpl.watch`."""
+
+from . import main
+
+raise SystemExit(main())
