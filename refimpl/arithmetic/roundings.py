@@ -8,6 +8,7 @@ say, and up to twice as sharp as the relative bound u|z| (Jeannerod and Rump 201
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,8 @@ class Rounding:
     """What one operation may add, per class, as arrays that broadcast against a bound.
 
     relative: of + - *, relative_div: of division and root, both times the power of two of the result; underflow: of a product;
-    flush: of a sum, 0 where nothing is flushed; overflow: the largest finite number.
+    flush: of a sum, 0 where nothing is flushed; overflow: the largest finite number; subnormal: the number below which a product with a
+    power of two may round.
     """
 
     relative: Array
@@ -40,6 +42,12 @@ class Rounding:
     underflow: Array
     flush: Array
     overflow: float
+    subnormal: float
+
+    def of(self, picked: Sequence[int]) -> Rounding:
+        """The same of some classes, by their places in CLASSES."""
+        some = list(picked)
+        return Rounding(self.relative[some], self.relative_div[some], self.underflow[some], self.flush[some], self.overflow, self.subnormal)
 
 
 def tensor_rounding(format: Format) -> Rounding:
@@ -51,6 +59,7 @@ def tensor_rounding(format: Format) -> Rounding:
         underflow=_per_class(*[format.smallest] * 3, format.tiny),
         flush=_per_class(0.0, 0.0, 0.0, format.tiny),
         overflow=format.max,
+        subnormal=format.tiny,
     )
 
 
