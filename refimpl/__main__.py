@@ -12,6 +12,7 @@ from .errors import BAD_INPUT, OK, did_you_mean
 COMMANDS: dict[str, str] = {
     "gen": "write golden vectors: inputs, exact results and per-element bounds",
     "check": "judge an implementation against golden vectors, and name the cause where it fails",
+    "fuzz": "judge an implementation by random cases of every size, and make a failure as small as possible",
     "explain": "one element's update worked through, stage by stage, with every number",
     "diff": "what differs between two dialects, how much, and how to make one reproduce the other",
     "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
@@ -34,6 +35,7 @@ examples:
   refimpl gen                                      golden vectors into vectors/, computed anew
   refimpl check torch                              judge torch against them
   refimpl check my_package.my_module:make_backend  judge your own
+  refimpl fuzz torch                               a minute of random cases
   refimpl explain                                  one update, worked through
   refimpl diff torch.SparseAdam mindspore.LazyAdam what changes between the two
   refimpl guide --out guide                        pages to read, from guide/index.html on

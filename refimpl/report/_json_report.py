@@ -17,8 +17,13 @@ FORMAT = 1
 
 def to_json(report: Report) -> str:
     """The whole report; keys may be added within a version of the layout only together with the schema."""
+    return json.dumps(strict(document(report)), indent=1, allow_nan=False) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as data."""
     conclusion = conclude(report)
-    document = {
+    return {
         "format": FORMAT,
         "refimpl": version(),
         "backend": {"name": report.backend, "version": report.version, "device": report.device},
@@ -36,7 +41,6 @@ def to_json(report: Report) -> str:
         "problems": list(report.problems),
         "environment": dict(report.environment),
     }
-    return json.dumps(strict(document), indent=1, allow_nan=False) + "\n"
 
 
 def _case(verdict: CaseVerdict) -> dict[str, Any]:
