@@ -35,6 +35,7 @@ LAYERS: Mapping[str, str] = {
     "judging": "verdicts; the diagnosis, a module per family of hypotheses; waivers",
     "report": "a verdict as text, JSON, JUnit, HTML and GitHub annotations",
     "checking": "the parts of `check`: options, subject, history, nearest dialect",
+    "fuzz": "random cases: judging them on the fly, making failures small, campaigns in parts",
     "diff": "two dialects: what differs, and how one reproduces the other",
     "explain": "the update of one element, line by line",
     "guide": "the guide: its text, and the build that checks and renders it",

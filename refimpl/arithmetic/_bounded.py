@@ -23,7 +23,6 @@ from ._interface import FORMATS, Number
 from .roundings import ACCELERATOR_CLASS, CLASSES, conversion_error, conversions, leading_power, tensor_rounding
 from .scalar_bounds import ScalarBound, raw_scalar, scalar_rounding
 
-
 FLUSHING = CLASSES.index(ACCELERATOR_CLASS)
 """The one class in which subnormals may be flushed."""
 

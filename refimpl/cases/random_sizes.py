@@ -28,7 +28,40 @@ ORDINARY = ((0, 0), (-1, 1), (-3, 2))
 EXTREME = ((-20, 10), (-45, 38), (-170, 160))
 """Ranges of powers of ten; in the second, squares leave the range of a format, and what is admissible there costs much to compute."""
 
-WIDTHS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 100, 127, 128, 129, 200, 255, 256, 257, 300, 384, 512, 768, 1000, 1024)
+WIDTHS = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    8,
+    9,
+    15,
+    16,
+    17,
+    31,
+    32,
+    33,
+    63,
+    64,
+    65,
+    96,
+    100,
+    127,
+    128,
+    129,
+    200,
+    255,
+    256,
+    257,
+    300,
+    384,
+    512,
+    768,
+    1000,
+    1024,
+)
 TALL = (1025, 4097, 16385, 32769, 65535, 65536, 65537, 66000, 100_000, 131_073)
 """Widths of rows, and numbers of rows, at and beside which blocks, vector units and counters of 8 and 16 bits end."""
 
@@ -72,7 +105,9 @@ def _long(rng: np.random.Generator) -> Plan:
 
 
 def _often(rng: np.random.Generator) -> Plan:
-    return Plan(((int(rng.integers(1, 6)), _upto(rng, 20)),), int(rng.integers(1, 3)), occurrences=int(rng.integers(1, 20)), often=_upto(rng, 90))
+    return Plan(
+        ((int(rng.integers(1, 6)), _upto(rng, 20)),), int(rng.integers(1, 3)), occurrences=int(rng.integers(1, 20)), often=_upto(rng, 90)
+    )
 
 
 def _tall(rng: np.random.Generator) -> Plan:

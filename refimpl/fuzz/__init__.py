@@ -89,5 +89,3 @@ def _save(directory: Path, themes: Sequence[PackedTheme]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     write_themes(directory, themes)
     say(f"{directory}: {len(themes)} shrunk case{'s' if len(themes) > 1 else ''}, which `refimpl check --vectors {directory}` reads")
-
-

@@ -35,6 +35,9 @@ SHRUNK = 3
 EVIDENCE, FEW = 5, 200
 """How many of the candidates before a shrunk case the diagnosis sees, of those that passed and of those that failed, and their element-steps."""
 
+PROVEN = 2
+"""A cause is named only if it explains this many failing candidates beside the shrunk case: in a single element many causes agree."""
+
 FAILING = (Status.FAILED, Status.ERROR)
 
 
@@ -145,7 +148,8 @@ class Session:
         verdict = replace(judge(complete, outcome, self.settings.required), seconds=0.0)
         evidence = [*self._evidence(shrinker.passed, Status.PASSED), *self._evidence(shrinker.failed, Status.FAILED)]
         goldens, outcomes, verdicts = zip((complete, outcome, verdict), *evidence)
-        diagnoses = _of_one(complete.case.id, diagnose(goldens, outcomes, verdicts, self.settings.required))
+        enough = sum(each.status is Status.FAILED for each in verdicts) > PROVEN
+        diagnoses = _of_one(complete.case.id, diagnose(goldens, outcomes, verdicts, self.settings.required)) if enough else ()
         leads = () if diagnoses else leads_of([complete], [outcome], [verdict], (), self.settings.required)
         return Shrunk(
             number=number,
@@ -188,10 +192,19 @@ class Session:
 
 
 def _of_one(case_id: str, diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
-    """The causes that explain every case that is to be explained, told of this one: the others were only there to refute some."""
+    """The causes that explain every case that is to be explained, told of this one: the others were only there to refute some.
+
+    A cause that acts only somewhere was fitted to the few elements that are left, which do not prove where it acts.
+    """
     return tuple(
-        replace(diagnosis, cases=(case_id,), unexplained=()) for diagnosis in diagnoses if case_id in diagnosis.cases and not diagnosis.unexplained
+        replace(diagnosis, cases=(case_id,), unexplained=())
+        for diagnosis in diagnoses
+        if case_id in diagnosis.cases and not diagnosis.unexplained and FITTED not in diagnosis.about
     )
+
+
+FITTED = ", only "
+"""Stands in the words of a cause that acts only in some places, or under some condition."""
 
 
 def _dtypes(name: str, claimed: Capabilities) -> tuple[str, ...]:

@@ -229,4 +229,3 @@ def _changed(at_start: Mapping[str, Array | None], states: Mapping[str, Array], 
             differing = np.flatnonzero((values[rest] != before).any(axis=1))
             changed.update(rest[differing[:1]].tolist())
     return np.array(sorted(changed), np.int64)
-

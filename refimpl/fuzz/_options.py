@@ -102,12 +102,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"refimpl {version()}")
     parser.add_argument("backend", nargs="?", metavar="BACKEND", help=f"{', '.join(BUILTIN)}, or package.module:factory")
     which = parser.add_argument_group("which cases")
-    which.add_argument("--dialect", action="append", default=[], metavar="NAME", help="only this dialect (may be repeated; default: all claimed)")
+    which.add_argument(
+        "--dialect", action="append", default=[], metavar="NAME", help="only this dialect (may be repeated; default: all claimed)"
+    )
     length = which.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_minutes, metavar="M", help=f"go on for so long (default: {MINUTES:g})")
     length.add_argument("--cases", type=_positive, metavar="N", help="go on for so many cases")
     length.add_argument("--case", action="append", default=[], metavar="ID", help="only this case, by the id that a report gives")
-    which.add_argument("--seed", type=_natural, default=1, metavar="S", help="another seed gives other cases, the same the same (default: 1)")
+    which.add_argument(
+        "--seed", type=_natural, default=1, metavar="S", help="another seed gives other cases, the same the same (default: 1)"
+    )
     which.add_argument("-x", "--fail-fast", action="store_true", help="stop at the first case that fails")
     how = parser.add_argument_group("how")
     how.add_argument("--device", metavar="D", help="handed to the backend's factory: cpu, cuda, npu:0 ...")
@@ -117,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--timeout", type=seconds, metavar="S", help=f"seconds per case ({PER_CASE:g})")
     parts = parser.add_argument_group("a campaign in parts")
     parts.add_argument("--shard", type=_shard, metavar="I/N", help="only part I of N; --json FILE becomes a part for --merge")
-    parts.add_argument("--merge", nargs="+", type=Path, default=[], metavar="FILE", help="the report of all parts; a part that is missing is an error")
+    parts.add_argument(
+        "--merge", nargs="+", type=Path, default=[], metavar="FILE", help="the report of all parts; a part that is missing is an error"
+    )
     parts.add_argument("--dask", metavar="ADDRESS", help="run on the workers of a Dask cluster")
     reports = parser.add_argument_group("reports")
     reports.add_argument("--save", type=Path, metavar="DIR", help="write the shrunk cases as vectors, which check and explain read")

@@ -258,7 +258,10 @@ def _with_hyper(case: Case, index: int, name: str, value: object) -> Case:
         return case
     groups = [Group({**group.hyper, name: value}) if k == index else group for k, group in enumerate(case.groups)]
     steps = tuple(
-        replace(step, hyper=tuple({key: each for key, each in change.items() if k != index or key != name} for k, change in enumerate(step.hyper)))
+        replace(
+            step,
+            hyper=tuple({key: each for key, each in change.items() if k != index or key != name} for k, change in enumerate(step.hyper)),
+        )
         for step in case.steps
     )
     return replace(case, groups=tuple(groups), steps=steps)

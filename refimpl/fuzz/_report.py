@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ..common.json import strict
 from ..common.text import counted, first_few, joined, listed, paragraph, printable
 from ..errors import HARNESS_FAILED, NOT_CONFORMANT, OK
 from ..judging.verdict import Report, Status
-from ..report import Conclusion, to_junit
-from ..report import terminal
-from ..report._json_report import document
+from ..report import Conclusion, document, terminal
 from ..report.conclusion import FAILURES, conforming, count, coverage, grouped
+from ._campaign import Shrunk
 from ._options import command
 from ._parts import Part
 
@@ -95,10 +93,12 @@ def _failures(report: Report) -> Iterator[str]:
         yield from paragraph(terminal.headline(verdict), "", "  ")
         yield printable(f"  again: {report.environment['command']} --case {verdict.case_id}")
     if failures[SHOWN:]:
-        yield from paragraph(f"and {counted(len(failures[SHOWN:]), 'more failure')}: {first_few([v.case_id for v in failures[SHOWN:]])}", "", "  ")
+        yield from paragraph(
+            f"and {counted(len(failures[SHOWN:]), 'more failure')}: {first_few([v.case_id for v in failures[SHOWN:]])}", "", "  "
+        )
 
 
-def _shrunk(part: Part, shrunk: Any, report: Report, saved: Path | None) -> Iterator[Iterable[str]]:
+def _shrunk(part: Part, shrunk: Shrunk, report: Report, saved: Path | None) -> Iterator[Iterable[str]]:
     before, steps = shrunk.before
     sizes = f"from {counted(before, 'element')} and {counted(steps, 'step')} to {shrunk.elements} and {shrunk.steps}"
     yield paragraph(f"SHRUNK {sizes} by {counted(shrunk.tried, 'candidate')}:")
@@ -147,6 +147,3 @@ def to_json(part: Part) -> str:
     }
     changed = {"exit_code": conclusion.exit_code, "verdict": conclusion.sentence, "fuzz": fuzz}
     return json.dumps(strict({**data, **changed}), indent=1, allow_nan=False) + "\n"
-
-
-__all__ = ["conclude", "report_of", "to_json", "to_junit", "to_text"]

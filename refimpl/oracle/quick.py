@@ -71,9 +71,7 @@ def quick_expectations(case: Case) -> Expectations:
                     y, e = getattr(doubles[name], FIELDS[array]), getattr(bounds[name], FIELDS[array]).e
                     truths.setdefault((name, array), []).append((y.x.reshape(shape).copy(), e.reshape(len(CLASSES), *shape).copy()))
                     slack.setdefault((name, array), []).append(y.e[0].reshape(shape).copy())
-    made = {
-        name: {array: _truth(truths[name, array]) for array in arrays} for name, arrays in kept.items()
-    }
+    made = {name: {array: _truth(truths[name, array]) for array in arrays} for name, arrays in kept.items()}
     expected = expectations_from(case, table, made)
     return {
         name: {array: _widened(array_expected, np.stack(slack[name, array])) for array, array_expected in arrays.items()}
