@@ -1,10 +1,11 @@
 """Run `refimpl fuzz` against the corpus of faulty backends, each on one core for a minute at most: found or not, when, and how small.
 
-    python tools/try_fuzz.py [--only GLOB]... [--seconds 60] [--seed 1] [--json FILE]
+    python tools/try_fuzz.py [--only GLOB]... [--seconds 60] [--patience 1] [--seed 1] [--json FILE]
 
 Prints a line per backend: the seconds until the first failure was found and made small (a start of the backend included), the elements of
 the shrunk case and the fewest that show the fault, its steps, and the cause that the diagnosis names. `small` asks for at most 12 elements
-where the fault allows, else for what it needs. Exit code 1 if one is not found or not small. The backends are those of
+where the fault allows, else for what it needs. The seconds are those of one core; --patience lets each run for a multiple of them on the
+clock, on a machine that others use too. Exit code 1 if one is not found in time or not small. The backends are those of
 tests/corpus/fuzzing.py.
 """
 
@@ -52,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], metavar="GLOB", help="backends by id")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S")
+    parser.add_argument("--patience", type=float, default=1.0, metavar="K")
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--json", type=output_file, metavar="FILE")
     options = parser.parse_args(arguments)
@@ -60,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise UsageError("no backend is selected", f"there are {', '.join(FAULTY)}")
     lines = []
     for id in ids:
-        line = attempt(id, options.seconds, options.seed)
+        line = attempt(id, options.seconds, options.patience, options.seed)
         print(text(line), flush=True)
         lines.append(line)
     found, small = sum(line.found for line in lines), sum(line.small for line in lines)
@@ -72,11 +74,11 @@ def main(arguments: list[str] | None = None) -> int:
     return OK if found == small == len(lines) else NOT_CONFORMANT
 
 
-def attempt(id: str, seconds: float, seed: int) -> Line:
+def attempt(id: str, seconds: float, patience: float, seed: int) -> Line:
     """Fuzz one backend until its first failure has been made small."""
     with tempfile.TemporaryDirectory(prefix="refimpl-") as scratch:
         report = Path(scratch, "report.json")
-        words = ["corpus.fuzzing:factory", "--option", f"row={id}", "--minutes", str(seconds / 60), "--seed", str(seed), "-x"]
+        words = ["corpus.fuzzing:factory", "--option", f"row={id}", "--minutes", str(seconds * patience / 60), "--seed", str(seed), "-x"]
         before, began = _cpu(), time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "refimpl.fuzz", *words, "--json", str(report)],
@@ -90,8 +92,11 @@ def attempt(id: str, seconds: float, seed: int) -> Line:
     if not shrunk:
         return Line(id, False, False, round(taken, 1), round(cpu, 1), 0, least, 0, ())
     first = shrunk[0]
+    in_time = cpu <= seconds
     small = first["fails_again"] and first["elements"] <= max(SMALL, least)
-    return Line(id, True, small, round(taken, 1), round(cpu, 1), first["elements"], least, first["steps"], tuple(first["causes"]))
+    return Line(
+        id, in_time, in_time and small, round(taken, 1), round(cpu, 1), first["elements"], least, first["steps"], tuple(first["causes"])
+    )
 
 
 def _cpu() -> float:
