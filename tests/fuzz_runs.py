@@ -8,17 +8,24 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from refimpl.backends._protocol import claims
 from refimpl.backends.execute import execute
 from refimpl.backends.outcome import Outcome
 from refimpl.backends.reference import factory as reference
 from refimpl.case import Case, Golden, Group, Param, Step
+from refimpl.cases import random_sizes
 from refimpl.dialects import dialect
 from refimpl.fuzz._campaign import Session, Settings
 from refimpl.gradients import RowGradient
 
 SETTINGS = Settings("toy", ("torch.SparseAdam",), "", (), "tensor-faithful", 3, 6, 60.0)
+
+
+def small_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random cases of the kind `small` alone: those of the others take seconds."""
+    monkeypatch.setattr(random_sizes, "KINDS", {"small": (1.0, random_sizes.KINDS["small"][1])})
 
 
 class InProcess:

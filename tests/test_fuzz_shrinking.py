@@ -4,15 +4,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fuzz_runs import SETTINGS, Broken, campaign
+from fuzz_runs import SETTINGS, Broken, campaign, small_only
 
 from refimpl.case import Case
 from refimpl.fuzz._campaign import FAILING, Shrunk
 from refimpl.fuzz._reductions import axes, is_valid, kept_along, simpler, size
 from refimpl.fuzz._shrinking import CANDIDATES
-from refimpl.gradients import RowGradient
+from refimpl.gradients import RowGradient, check_gradient
 from refimpl.vectors._read import decode_theme, parse_theme
 from refimpl.vectors.npz import unpack
+
+
+@pytest.fixture(autouse=True)
+def _only_small_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_only(monkeypatch)
 
 
 def first_failure(fault: Any, names: tuple[str, ...] = ("torch.SparseAdam",)) -> Shrunk:
@@ -102,8 +107,6 @@ def test_every_reduction_of_a_random_case_leaves_a_case(number: int) -> None:
 
 def _fits(case: Case) -> bool:
     """Whether an implementation can run a case: every gradient has the shape of its parameter, and every row lies in it."""
-    from refimpl.gradients import check_gradient
-
     for step in case.steps:
         for param in case.params:
             gradient = step.gradients.get(param.name)

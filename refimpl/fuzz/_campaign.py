@@ -23,7 +23,7 @@ from ..judging.verdict import CaseVerdict, Diagnosis, Status
 from ..oracle import expectations
 from ..vectors import PackedTheme, pack_theme, roundtrip
 from ._judging import element_steps, judged, truth
-from ._reductions import size
+from ._reductions import size, work
 from ._shrinking import Shrinker
 
 REDRAWS = 50
@@ -34,6 +34,9 @@ SHRUNK = 3
 
 EVIDENCE, FEW = 5, 200
 """How many of the candidates before a shrunk case the diagnosis sees, of those that passed and of those that failed, and their element-steps."""
+
+DIAGNOSED = 100_000
+"""The work of a case up to which causes are looked for: each of hundreds is computed."""
 
 PROVEN = 2
 """A cause is named only if it explains this many failing candidates beside the shrunk case: in a single element many causes agree."""
@@ -148,9 +151,9 @@ class Session:
         verdict = replace(judge(complete, outcome, self.settings.required), seconds=0.0)
         evidence = [*self._evidence(shrinker.passed, Status.PASSED), *self._evidence(shrinker.failed, Status.FAILED)]
         goldens, outcomes, verdicts = zip((complete, outcome, verdict), *evidence)
-        enough = sum(each.status is Status.FAILED for each in verdicts) > PROVEN
+        enough = sum(each.status is Status.FAILED for each in verdicts) > PROVEN and work(complete.case) <= DIAGNOSED
         diagnoses = _of_one(complete.case.id, diagnose(goldens, outcomes, verdicts, self.settings.required)) if enough else ()
-        leads = () if diagnoses else leads_of([complete], [outcome], [verdict], (), self.settings.required)
+        leads = () if diagnoses or work(complete.case) > DIAGNOSED else leads_of([complete], [outcome], [verdict], (), self.settings.required)
         return Shrunk(
             number=number,
             elements=size(complete.case),
@@ -180,7 +183,7 @@ class Session:
 
         Of those that passed the last, which differ least from the shrunk case; of those that failed the first, which hold the most.
         """
-        small = [(golden, outcome) for golden, outcome in candidates if element_steps(golden.case) <= FEW]
+        small = [(golden, outcome) for golden, outcome in candidates if element_steps(golden.case) <= FEW and work(golden.case) <= DIAGNOSED]
         picked = small[-EVIDENCE:] if wanted is Status.PASSED else small[:EVIDENCE]
         for number, (golden, outcome) in enumerate(picked):
             case = replace(golden.case, id=f"{golden.case.id}-{wanted.value}-{number}")

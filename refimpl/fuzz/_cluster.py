@@ -35,7 +35,7 @@ def run_on_cluster(settings: Settings, address: str) -> Part:
     except (OSError, ValueError) as error:
         raise UsageError(f"--dask {address}: no scheduler answers: {error}", "start one with `dask scheduler`, and workers") from None
     assert settings.cases is not None
-    with client:
+    with client, client.as_current():
         workers = max(1, len(client.scheduler_info()["workers"]))
         batch = max(1, min(LARGEST_BATCH, settings.cases // (BATCHES_PER_WORKER * workers)))
         batches = [range(start, min(start + batch, settings.cases)) for start in range(0, settings.cases, batch)]

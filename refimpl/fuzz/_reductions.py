@@ -323,6 +323,16 @@ def _gradient_filled(case: Case, number: int, name: str, value: float) -> Case:
     return _with_gradient(case, number, name, full)
 
 
+def work(case: Case) -> int:
+    """About what judging a case costs, in elements that are compared: one that a sparse gradient stores is summed in every number system."""
+    stored = (values_of(gradient) for step in case.steps for gradient in step.gradients.values() if gradient is not None)
+    return len(case.steps) * (STEP + size(case)) + STORED * sum(np.asarray(values).size for values in stored)
+
+
+STEP, STORED = 3000, 8
+"""What a step costs beside its elements, and an element that a gradient stores."""
+
+
 def size(case: Case) -> int:
     """The elements of all parameters together."""
     return sum(math.prod(param.value.shape) for param in case.params)

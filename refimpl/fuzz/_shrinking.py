@@ -16,10 +16,13 @@ from ..case import Golden
 from ..errors import HarnessError
 from ..gradients import Array
 from ..judging.verdict import CaseVerdict
-from ._reductions import Axis, axes, is_valid, leaps, simpler
+from ._reductions import Axis, axes, is_valid, leaps, simpler, work
 
 CANDIDATES = 700
 """How many cases are tried before the smallest so far is taken."""
+
+WORK = 25_000_000
+"""How much may be judged for it, as `work` counts: no more than half a minute, whatever the size of the case."""
 
 ROUNDS = 3
 FINEST = 32
@@ -40,6 +43,7 @@ class Shrinker:
     outcome: Outcome
     verdict: CaseVerdict
     tried: int = 0
+    worked: int = 0
     passed: list[tuple[Golden, Outcome]] = field(default_factory=list)
     failed: list[tuple[Golden, Outcome]] = field(default_factory=list)
 
@@ -53,9 +57,12 @@ class Shrinker:
                     self._along(axis)
             for change in list(simpler(self.golden)):
                 self._try(change(self.golden))
-            if self.golden is before or self.tried >= CANDIDATES:
+            if self.golden is before or self._is_spent():
                 break
         return self.golden
+
+    def _is_spent(self) -> bool:
+        return self.tried >= CANDIDATES or self.worked >= WORK
 
     def _leap(self) -> None:
         step = self.verdict.mismatch.step if self.verdict.mismatch else len(self.golden.case.steps)
@@ -66,9 +73,10 @@ class Shrinker:
         """Whether a candidate fails like the case before it; then it takes its place."""
         if golden.case is self.golden.case and golden.layout == self.golden.layout:
             return False
-        if self.tried >= CANDIDATES or not is_valid(golden.case):
+        if self._is_spent() or not is_valid(golden.case):
             return False
         self.tried += 1
+        self.worked += work(golden.case)
         try:
             outcome, verdict = self.judge(golden)
         except HarnessError:  # a proof failed, or no worker starts: nothing is known of this candidate

@@ -189,7 +189,7 @@ def round_up(e: Array) -> Array:
     """The smallest float32 with SIGNIFICANT_BITS that is not below e; below the smallest normal number, the smallest float32."""
     with np.errstate(over="ignore", under="ignore"):
         rounded = e.astype(np.float32)
-    rounded = np.where(rounded.astype(np.float64) < e, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
+        rounded = np.where(rounded.astype(np.float64) < e, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
     dropped = np.uint32((1 << (24 - SIGNIFICANT_BITS)) - 1)
     short = ((rounded.view(np.uint32) + dropped) & ~dropped).view(np.float32)  # bit patterns are in the order of the numbers
     return np.where(np.isfinite(rounded) & (rounded >= np.finfo(np.float32).tiny), short, rounded)

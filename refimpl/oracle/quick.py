@@ -91,7 +91,7 @@ def _widened(expected: Expected, slack: Array) -> Expected:
         with np.errstate(over="ignore", invalid="ignore"):
             total = bound.astype(np.float64) + slack
             rounded = total.astype(np.float32)
-        return np.where(rounded.astype(np.float64) < total, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
+            return np.where(rounded.astype(np.float64) < total, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
 
     return replace(expected, bound={name: wider(bound) for name, bound in expected.bound.items()})
 
