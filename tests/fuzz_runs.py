@@ -17,6 +17,7 @@ from refimpl.backends.reference import factory as reference
 from refimpl.case import Case, Golden, Group, Param, Step
 from refimpl.cases import random_sizes
 from refimpl.dialects import dialect
+from refimpl.fuzz import _campaign
 from refimpl.fuzz._campaign import Session, Settings
 from refimpl.gradients import RowGradient
 
@@ -24,8 +25,9 @@ SETTINGS = Settings("toy", ("torch.SparseAdam",), "", (), "tensor-faithful", 3, 
 
 
 def small_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random cases of the kind `small` alone: those of the others take seconds."""
-    monkeypatch.setattr(random_sizes, "KINDS", {"small": (1.0, random_sizes.KINDS["small"][1])})
+    """Random cases of the kind `small` alone, and no diagnosis: the other kinds, and a search for causes, take seconds."""
+    monkeypatch.setattr(random_sizes, "KINDS", {"small": (1.0, lambda rng: random_sizes.Plan(((3, 5), (2, 2)), 3))})
+    monkeypatch.setattr(_campaign, "DIAGNOSED", 0)
 
 
 class InProcess:
@@ -62,7 +64,7 @@ class Broken:
     name, version = "broken", "1"
 
     def __init__(self, fault: Any, names: tuple[str, ...] = ("torch.SparseAdam",)) -> None:
-        self.fault, self.dialects, self.inner = fault, {name: None for name in names}, reference()
+        self.fault, self.dialects, self.inner = fault, dict.fromkeys(names), reference()
 
     def start(self, case: Case) -> Any:
         return _BrokenRun(case, self.inner.start(case), self.fault)

@@ -1,4 +1,4 @@
-"""Judging a random case: rows that no gradient stores bit for bit, the rest by screen and oracle, and places in the case as it was drawn."""
+"""Judging a random case: rows that no gradient stores bit for bit, the rest by screen and oracle, places as in the drawn case."""
 
 from dataclasses import replace
 from typing import Any

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fuzz_runs import SETTINGS, Broken, right, sessions, small_only
 
+import refimpl.fuzz._parts as _parts
 import refimpl.fuzz._running as running
 from refimpl.errors import RefimplError
 from refimpl.fuzz._options import Shard
@@ -19,13 +20,15 @@ from refimpl.fuzz._running import run
 
 
 def doubled(case: Any, number: int, state: Any) -> Any:
-    some = case.params[0].value.ndim > 1 and case.params[0].value.shape[1] > 3
+    some = any(param.value.shape[1] > 3 for param in case.params) and number > 1
     return {name: {**arrays, "exp_avg": arrays["exp_avg"] * np.float32(2)} for name, arrays in state.items()} if some else state
 
 
 @pytest.fixture(autouse=True)
 def _only_small_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     small_only(monkeypatch)
+    monkeypatch.setattr(running, "SHRUNK", 1)
+    monkeypatch.setattr(_parts, "SHRUNK", 1)
 
 
 @pytest.fixture

@@ -55,8 +55,8 @@ def test_a_fault_everywhere_becomes_one_element_and_one_step_with_plain_values()
 
 
 def test_a_fault_of_a_width_keeps_that_width_and_nothing_else() -> None:
-    shrunk = first_failure(wrong_from(7))
-    assert (shrunk.elements, shrunk.steps) == (7, 1)
+    shrunk = first_failure(wrong_from(4))
+    assert (shrunk.elements, shrunk.steps) == (4, 1)
 
 
 def test_a_fault_of_a_late_step_keeps_the_steps() -> None:
@@ -68,7 +68,7 @@ def test_a_fault_of_a_late_step_keeps_the_steps() -> None:
 
 
 def test_the_same_failure_shrinks_to_the_same_bytes() -> None:
-    first, second = (first_failure(wrong_from(4)) for _ in range(2))
+    first, second = (first_failure(wrong_from(3)) for _ in range(2))
     assert first == second
 
 
@@ -83,14 +83,16 @@ def test_an_error_shrinks_too() -> None:
     assert "too large" in shrunk.verdict.reason
 
 
-def test_no_cause_is_named_of_a_fault_that_nothing_known_explains() -> None:
+def test_no_cause_is_named_of_a_fault_that_nothing_known_explains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refimpl.fuzz._campaign.DIAGNOSED", 100_000)
+
     def fault(case: Any, number: int, state: Any) -> Any:
         return {name: {**arrays, "exp_avg": arrays["exp_avg"] * np.float32(1.7) + np.float32(0.3)} for name, arrays in state.items()}
 
     assert first_failure(fault).diagnoses == ()
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", range(6))
 def test_every_reduction_of_a_random_case_leaves_a_case(number: int) -> None:
     session = campaign(Broken(lambda case, number, state: state, ("torch.SparseAdam", "mindspore.LazyAdam", "torch.Adam")))
     golden = session.golden(number)

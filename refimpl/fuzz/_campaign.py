@@ -33,7 +33,7 @@ SHRUNK = 3
 """The first failures that are shrunk and diagnosed."""
 
 EVIDENCE, FEW = 5, 200
-"""How many of the candidates before a shrunk case the diagnosis sees, of those that passed and of those that failed, and their element-steps."""
+"""How many candidates before a shrunk case the diagnosis sees, of those that passed and of those that failed; their element-steps."""
 
 DIAGNOSED = 100_000
 """The work of a case up to which causes are looked for: each of hundreds is computed."""
@@ -153,7 +153,8 @@ class Session:
         goldens, outcomes, verdicts = zip((complete, outcome, verdict), *evidence)
         enough = sum(each.status is Status.FAILED for each in verdicts) > PROVEN and work(complete.case) <= DIAGNOSED
         diagnoses = _of_one(complete.case.id, diagnose(goldens, outcomes, verdicts, self.settings.required)) if enough else ()
-        leads = () if diagnoses or work(complete.case) > DIAGNOSED else leads_of([complete], [outcome], [verdict], (), self.settings.required)
+        small_enough = work(complete.case) <= DIAGNOSED and not diagnoses
+        leads = leads_of([complete], [outcome], [verdict], (), self.settings.required) if small_enough else ()
         return Shrunk(
             number=number,
             elements=size(complete.case),
@@ -183,7 +184,7 @@ class Session:
 
         Of those that passed the last, which differ least from the shrunk case; of those that failed the first, which hold the most.
         """
-        small = [(golden, outcome) for golden, outcome in candidates if element_steps(golden.case) <= FEW and work(golden.case) <= DIAGNOSED]
+        small = [each for each in candidates if element_steps(each[0].case) <= FEW and work(each[0].case) <= DIAGNOSED]
         picked = small[-EVIDENCE:] if wanted is Status.PASSED else small[:EVIDENCE]
         for number, (golden, outcome) in enumerate(picked):
             case = replace(golden.case, id=f"{golden.case.id}-{wanted.value}-{number}")

@@ -1,7 +1,7 @@
 """A campaign on a Dask cluster: the same cases and the same bytes, however many workers there are.
 
-A task is a batch of numbers, and its result depends on them and the settings alone. The scheduler runs a task again whose worker was killed;
-where it gives up, the campaign is an error, and nothing counts as passed.
+A task is a batch of numbers, and its result depends on them and the settings alone. The scheduler runs a task again whose worker was
+killed; where it gives up, the campaign is an error, and nothing counts as passed.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ EXAMPLES = """examples:
   python -m refimpl.fuzz torch                                     a minute of random cases
   python -m refimpl.fuzz my_module:make_backend --minutes 10 -x    stop at the first failure, made as small as possible
   python -m refimpl.fuzz my_module:make_backend --cases 500 --seed 7 --save found
-                                                                   what fails becomes vectors: refimpl check my_module:make_backend --vectors found
+                                                                   vectors of what fails, for check and explain
   python -m refimpl.fuzz torch --seed 7 --case torch.Adam/tall/seed-7-case-12
                                                                    one case again
   python -m refimpl.fuzz torch --cases 1000 --shard 1/2 --json a   on one machine, 2/2 on another; then
@@ -95,7 +95,7 @@ def command(settings: Settings, what: str = "fuzz") -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m refimpl.fuzz",
-        description="Judge an implementation by random cases of every size and mixture of features; a failure is made as small as possible.",
+        description="Judge an implementation by random cases of every size and mixture of features; a failure is made small.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -324,7 +324,7 @@ def _gradient_filled(case: Case, number: int, name: str, value: float) -> Case:
 
 
 def work(case: Case) -> int:
-    """About what judging a case costs, in elements that are compared: one that a sparse gradient stores is summed in every number system."""
+    """About what judging a case costs, in elements that are compared: one that a gradient stores is summed in every number system."""
     stored = (values_of(gradient) for step in case.steps for gradient in step.gradients.values() if gradient is not None)
     return len(case.steps) * (STEP + size(case)) + STORED * sum(np.asarray(values).size for values in stored)
 

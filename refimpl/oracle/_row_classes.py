@@ -114,7 +114,7 @@ class Rows:
 
 
 def rows_of(case: Case) -> dict[str, Rows]:
-    """The parameters by rows, or by elements where a dense or an element gradient makes each a row; without those that have no such layout."""
+    """The parameters by rows, or by elements where a dense or an element gradient makes each a row; others are left out."""
     by_rows = dialect(case.dialect).picks.second is Second.ROW_SQUARES
     found = {}
     for param in case.params:
