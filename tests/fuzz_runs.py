@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refimpl.backends._protocol import claims
+from refimpl.backends._protocol import Capabilities, claims
 from refimpl.backends.execute import execute
 from refimpl.backends.outcome import Outcome
 from refimpl.backends.reference import factory as reference
@@ -64,7 +64,8 @@ class Broken:
     name, version = "broken", "1"
 
     def __init__(self, fault: Any, names: tuple[str, ...] = ("torch.SparseAdam",)) -> None:
-        self.fault, self.dialects, self.inner = fault, dict.fromkeys(names), reference()
+        self.fault, self.inner = fault, reference()
+        self.dialects: dict[str, Capabilities] = dict.fromkeys(names, Capabilities())
 
     def start(self, case: Case) -> Any:
         return _BrokenRun(case, self.inner.start(case), self.fault)

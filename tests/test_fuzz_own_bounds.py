@@ -15,7 +15,7 @@ from refimpl.fuzz import own_bounds
 
 @pytest.fixture
 def campaign(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = own_bounds
+    module: Any = own_bounds
     monkeypatch.setattr(module, "BATCH", len(dialects()))  # one case per dialect
     monkeypatch.setattr(module, "SIZES", (module.Size(4, 16, 2),))
     monkeypatch.setattr(module.multiprocessing, "get_context", lambda method: _InThisProcess)

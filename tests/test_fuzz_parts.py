@@ -12,6 +12,7 @@ from fuzz_runs import SETTINGS, Broken, right, sessions, small_only
 
 import refimpl.fuzz._parts as _parts
 import refimpl.fuzz._running as running
+from refimpl.backends import Capabilities
 from refimpl.errors import RefimplError
 from refimpl.fuzz._options import Shard
 from refimpl.fuzz._parts import Part, merged, read_part
@@ -119,7 +120,8 @@ def test_a_part_of_another_campaign_is_an_error_that_names_the_difference(parts:
 def test_a_part_of_another_version_is_an_error(parts: Any, field: str, words: str) -> None:
     files = parts(2)
     part = read_part(files[1])
-    changed = replace(part, identity=replace(part.identity, **{field: words.split("'")[1]}))
+    other: Any = {field: words.split("'")[1]}
+    changed = replace(part, identity=replace(part.identity, **other))
     files[1].write_text(changed.text())
     error = refused(files)
     assert error.exit_code == 2
@@ -176,7 +178,7 @@ def test_a_stop_at_the_first_failure_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_nothing_run_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = Broken(right)
-    backend.dialects = {"torch.SparseAdam": {"features": ["dense"]}}  # type: ignore[dict-item]  # a claim of what the dialect has not
+    backend.dialects = {"torch.SparseAdam": Capabilities(features=("dense",))}  # a claim of what the dialect has not
     monkeypatch.setattr(running, "session", sessions(backend))
     conclusion = conclude(run(replace(SETTINGS, cases=2), Shard(1, 1), None, False))
     assert conclusion.exit_code == 3

@@ -50,7 +50,8 @@ def test_a_fault_everywhere_becomes_one_element_and_one_step_with_plain_values()
     assert (shrunk.elements, shrunk.steps, shrunk.again) == (1, 1, True)
     case = saved(shrunk)
     assert case.params[0].value == 0
-    assert np.asarray(case.steps[0].gradients[case.params[0].name].values).tolist() == [[1.0]]
+    gradient: Any = case.steps[0].gradients[case.params[0].name]
+    assert np.asarray(gradient.values).tolist() == [[1.0]]
     assert shrunk.tried <= CANDIDATES
 
 
@@ -125,7 +126,8 @@ def test_rows_that_are_left_out_take_their_occurrences_along() -> None:
         if isinstance(golden.case.steps[0].gradients.get("w0"), RowGradient) and golden.case.params[0].value.shape[0] > 2
     )
     kept = kept_along(golden.case, "w0", 0, np.array([0, 2]))
-    before, after = (case.steps[0].gradients["w0"] for case in (golden.case, kept))
+    gradients: Any = [case.steps[0].gradients["w0"] for case in (golden.case, kept)]
+    before, after = gradients
     mine = np.isin(before.indices, [0, 2])
     np.testing.assert_array_equal(after.indices, before.indices[mine] // 2)
     np.testing.assert_array_equal(after.values, before.values[mine])

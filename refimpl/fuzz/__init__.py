@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
         dialect(name)  # raises UsageError with similar names
     if options.save:
         refuse_foreign(options.save, ())
-    part = _merge(options) if options.merge else _campaign(options)
+    part = _merge(options) if options.merge else _drawn(options)
     if options.shard:
         write_text(options.json, part.text())
         say(f"{options.json}: part {part.index} of {part.count}; `refimpl fuzz --merge` makes the report of all parts")
@@ -60,7 +60,7 @@ def _merge(options: argparse.Namespace) -> Part:
     return merged(options.merge, [read_part(file) for file in options.merge])
 
 
-def _campaign(options: argparse.Namespace) -> Part:
+def _drawn(options: argparse.Namespace) -> Part:
     settings = settings_of(options)
     if options.dask:
         from ._cluster import run_on_cluster

@@ -82,10 +82,12 @@ def _no_part(file: Path) -> UsageError:
 def _decoded(data: dict[str, Any]) -> Part:
     identity = data["identity"]
     settings = identity["settings"]
+    index, count = data["part"]
     made = Settings(**{**settings, "dialects": tuple(settings["dialects"]), "options": tuple(tuple(pair) for pair in settings["options"])})
     return Part(
         Identity(**{**identity, "settings": made, "dialects": tuple(identity["dialects"])}),
-        *data["part"],
+        index,
+        count,
         tuple(map(result_of, data["results"])),
         tuple(map(shrunk_of, data["shrunk"])),
         data["stopped"],

@@ -136,7 +136,8 @@ def _gradient_along(gradient: Any, dimension: int, places: Array, before: tuple[
 def _elements(coords: Sequence[Array], data: Array, shape: tuple[int, ...]) -> Any:
     from scipy.sparse import coo_array
 
-    made: Any = coo_array((np.zeros(len(data), np.float32), tuple(coords)), shape=shape)
+    places: Any = tuple(coords)
+    made: Any = coo_array((np.zeros(len(data), np.float32), places), shape=shape)
     made.data = data  # set afterwards: scipy refuses half precision
     return made
 
