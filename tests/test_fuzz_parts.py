@@ -30,6 +30,7 @@ def _only_small_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     small_only(monkeypatch)
     monkeypatch.setattr(running, "SHRUNK", 1)
     monkeypatch.setattr(_parts, "SHRUNK", 1)
+    monkeypatch.setattr("refimpl.fuzz._shrinking.CANDIDATES", 6)  # every part shrinks its own first failure
 
 
 @pytest.fixture
