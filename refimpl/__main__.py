@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "audit": "which known mistakes a tolerance lets pass, and which correct results it refuses",
     "corpus": "in which packages and versions each known deviation is live",
     "watch": "judge steps of a real run that were written elsewhere (refimpl.Watch judges them while it runs)",
+    "fuzz": "judge an implementation by random cases of every size, and make a failure as small as possible",
     "explain": "one element's update worked through, stage by stage, with every number",
     "diff": "what differs between two dialects, how much, and how to make one reproduce the other",
     "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
@@ -39,6 +40,7 @@ examples:
   refimpl check my_package.my_module:make_backend  judge your own
   refimpl audit --preset torch --suite smoke       what the defaults of torch.testing.assert_close let pass
   refimpl watch dumps/                             judge steps of a run, see refimpl.watch.record
+  refimpl fuzz torch                               a minute of random cases
   refimpl explain                                  one update, worked through
   refimpl diff torch.SparseAdam mindspore.LazyAdam what changes between the two
   refimpl guide --out guide                        pages to read, from guide/index.html on

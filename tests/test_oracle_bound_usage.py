@@ -1,4 +1,4 @@
-"""The property of every bound: no admissible computation exceeds it. tools/campaign.py runs the same at scale."""
+"""The property of every bound: no admissible computation exceeds it. `refimpl fuzz --self` runs the same at scale."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -37,6 +37,7 @@ LAYERS: Mapping[str, str] = {
     "checking": "the parts of `check`: options, subject, history, nearest dialect",
     "tolerances": "tolerances of other tools: the mistakes that they let pass, the correct results that they refuse",
     "watch": "the steps of a real run: samples before and after, judged with proven bounds",
+    "fuzz": "random cases: judging them on the fly, making failures small, campaigns in parts",
     "diff": "two dialects: what differs, and how one reproduces the other",
     "explain": "the update of one element, line by line",
     "guide": "the guide: its text, and the build that checks and renders it",

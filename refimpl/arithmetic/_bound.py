@@ -133,8 +133,7 @@ class Bound:
         size += magnitude
         in_range = holds(size <= rounding.overflow)
         if factor < 1:
-            # The flush of the loosest class is its smallest normal; where there is none (scalars), so is its underflow.
-            small = (magnitude - size[-1] + magnitude < rounding.underflow[-1]) & ~self.is_zero()
+            small = (magnitude - size[-1] + magnitude < rounding.tiny) & ~self.is_zero()
             if small.any():
                 e = e + np.where(small, rounding.underflow, 0.0)
         return settled(x, e, rounding, in_range)

@@ -20,20 +20,25 @@ import numpy as np
 from ..gradients import Array
 from ._bound import Bound, holds, settled
 from ._interface import FORMATS, Number
-from .roundings import CLASSES, conversion_error, conversions, leading_power, tensor_rounding
+from .roundings import ACCELERATOR_CLASS, CLASSES, conversion_error, conversions, leading_power, tensor_rounding
 from .scalar_bounds import ScalarBound, raw_scalar, scalar_rounding
+
+FLUSHING = CLASSES.index(ACCELERATOR_CLASS)
+"""The one class in which subnormals may be flushed."""
 
 
 class Bounded:
     """Running error analysis over all admissible computations in a format.
 
-    scalars: the format that the `tensor` classes compute scalars in, where it is not that of the tensors.
+    scalars: the format that the `tensor` classes compute scalars in, where it is not that of the tensors;
+    classes: those that the leading axis of e has, in the order of CLASSES. A class alone has the bound that it has among the others.
     """
 
-    def __init__(self, dtype: str, scalars: str | None = None) -> None:
+    def __init__(self, dtype: str, scalars: str | None = None, classes: Sequence[str] = CLASSES) -> None:
         self.format = FORMATS[dtype]
         self.scalar_format = FORMATS[scalars or dtype]
-        self.tensors = tensor_rounding(self.format)
+        self.picked = [CLASSES.index(name) for name in classes]
+        self.tensors = tensor_rounding(self.format).of(self.picked)
         self.scalars = scalar_rounding(self.scalar_format)
 
     def scalar(self, value: float) -> Number:
@@ -50,7 +55,7 @@ class Bounded:
 
     def choose(self, scalar: ScalarBound, threshold: float, above: Callable[[], Number], below: Callable[[], Number]) -> Number:
         """Where the error of a class reaches over the threshold, both choices are admissible in it."""
-        undecided = [abs(scalar.x - threshold) <= 2 * error for error in scalar.e]
+        undecided = [abs(scalar.x - threshold) <= 2 * scalar.e[k] for k in self.picked]
         is_above = scalar.x > threshold
         chosen = above() if is_above else below()
         if not any(undecided):
@@ -74,17 +79,17 @@ class Bounded:
         elif self.format.name != "float64" and e[0] < np.inf:
             known = e[0] + max(abs(end - x) for edge in (x - 2 * e[0], x + 2 * e[0]) for end in conversions(edge, self.format))
             e = (known, known, *e[2:])
-        errors = np.array(tuple(accumulate(e, max))).reshape(-1, 1, 1)
-        met = settled(np.full((1, 1), x), errors, self.tensors, abs(x) + 2 * max(e) <= self.format.max)
+        errors = np.array(tuple(accumulate(e, max)))[self.picked].reshape(-1, 1, 1)
+        met = settled(np.full((1, 1), x), errors, self.tensors, abs(x) + 2 * float(errors.max()) <= self.format.max)
         met.factor, met.is_one, met.is_scalar = scalar.factor(), scalar.raw == 1, True
         return met
 
     def load(self, array: Array) -> Number:
         x = array.astype(np.float64)
-        e = np.zeros((len(CLASSES), *x.shape))
+        e = np.zeros((len(self.picked), *x.shape))
         size = np.abs(x)
         small = (size < self.format.tiny) & (x != 0)
-        if np.count_nonzero(small):
+        if self.picked[-1] == FLUSHING and np.count_nonzero(small):
             e[-1][small] = size[small]
         if not np.isfinite(x).all():
             e[:, ~np.isfinite(x)] = np.inf
@@ -161,13 +166,13 @@ class Bounded:
         width, rounding = values.x.shape[1], self.tensors
         counts = np.bincount(slot, minlength=n)
         if counts.max(initial=0) <= 1:
-            x, e = np.zeros((n, width)), np.zeros((len(CLASSES), n, width))
+            x, e = np.zeros((n, width)), np.zeros((len(self.picked), n, width))
             x[slot], e[:, slot] = values.x, values.e
             return Bound(x, e, rounding)
-        x, magnitude, e = np.zeros((n, width)), np.zeros((n, width)), np.zeros((len(CLASSES), n, width))
+        x, magnitude, e = np.zeros((n, width)), np.zeros((n, width)), np.zeros((len(self.picked), n, width))
         np.add.at(x, slot, values.x)  # one by one, in order: the same bits with every version of NumPy
         np.add.at(magnitude, slot, np.abs(values.x))
-        for k in range(len(CLASSES)):
+        for k in range(len(self.picked)):
             np.add.at(e[k], slot, values.e[k])
         additions = np.maximum(counts - 1, 0)[:, None]
         # (1 + 2u)^k by multiplication after multiplication: the same bits everywhere, which a power is not
@@ -182,7 +187,7 @@ class Bounded:
 
     def row_mean(self, values: Number) -> Number:
         rows, width = values.x.shape
-        columns = Bound(values.x.reshape(-1, 1), values.e.reshape(len(CLASSES), -1, 1), self.tensors)
+        columns = Bound(values.x.reshape(-1, 1), values.e.reshape(len(self.picked), -1, 1), self.tensors)
         total = self.sum_rows(columns, np.repeat(np.arange(rows), width), rows)
         return total / self.meet(self.scalar(float(width)))
 

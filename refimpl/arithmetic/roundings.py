@@ -8,6 +8,7 @@ say, and up to twice as sharp as the relative bound u|z| (Jeannerod and Rump 201
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,11 @@ class Rounding:
     flush: Array
     tiny: float
     overflow: float
+
+    def of(self, picked: Sequence[int]) -> Rounding:
+        """The same of some classes, by their places in CLASSES."""
+        some = list(picked)
+        return Rounding(self.relative[some], self.relative_div[some], self.underflow[some], self.flush[some], self.tiny, self.overflow)
 
 
 def tensor_rounding(format: Format) -> Rounding:

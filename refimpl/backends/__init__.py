@@ -5,7 +5,7 @@ from ..errors import Unsupported
 from ..gradients import RowGradient
 from ._load import BUILTIN
 from ._program import ProgramRun, judge_program, read_results, run_program
-from ._protocol import Backend, Capabilities, Run
+from ._protocol import Backend, Capabilities, Run, outside_claim
 from ._runner import BackendRun, run_backend
 from .features import FEATURES
 
@@ -24,6 +24,7 @@ __all__ = [
     "Step",
     "Unsupported",
     "judge_program",
+    "outside_claim",
     "read_results",
     "run_backend",
     "run_program",

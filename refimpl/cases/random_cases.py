@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,10 +37,10 @@ def random_case(rng: np.random.Generator, name: str, size: Size = Size(), dtype:
     """A case of one parameter with a gradient at every call: hyper-parameters, magnitudes, state and gradients at random."""
     builder = CaseBuilder(dialect(name), "random")
     dtype = dtype or str(rng.choice(builder.dialect.dtypes))
-    draw = _Draw(rng, dtype)
+    draw = Draw(rng, dtype)
     form = str(rng.choice(builder.dialect.gradients))
     shape = (size.rows, size.width)
-    param = _resumed(draw, shape) if rng.random() < 0.5 else Param("w", draw.numbers(shape))
+    param = resumed(draw, shape) if rng.random() < 0.5 else Param("w", draw.numbers(shape))
     hyper = _hyper(draw, builder)
     steps = []
     for t in range(size.steps):
@@ -64,8 +65,8 @@ def mixed_case(rng: np.random.Generator, name: str, size: Size = Size(), dtype: 
     builder = CaseBuilder(dialect(name), "mixed")
     dtype = dtype or str(rng.choice(builder.dialect.dtypes))
     shape = (size.rows, size.width)
-    draws = [_Draw(rng, dtype) for _ in range(int(rng.integers(1, 5)))]
-    hypers = _groups(draws[0], builder)
+    draws = [Draw(rng, dtype) for _ in range(int(rng.integers(1, 5)))]
+    hypers = groups(draws[0], builder)
     settings = [setting for setting in SCHEDULED if f"schedule-{setting.replace('_', '-')}" in requirements(name).features]
     counts = (
         rng.choice(STEPS_BEFORE, len(draws))
@@ -77,14 +78,14 @@ def mixed_case(rng: np.random.Generator, name: str, size: Size = Size(), dtype: 
     params = []
     for number, (draw, count) in enumerate(zip(draws, counts)):
         group = int(rng.integers(len(hypers)))
-        start = _resumed(draw, shape) if resumes else Param("", draw.numbers(shape))
-        maximum = _maximum(draw, start) if resumes and hypers[group].get(str(builder.switch("amsgrad"))) else None
-        params.append(replace(start, name="w" + "abcd"[number], group=group, step=int(count) if resumes else 0, max_exp_avg_sq=maximum))
+        start = resumed(draw, shape) if resumes else Param("", draw.numbers(shape))
+        largest = maximum(draw, start) if resumes and hypers[group].get(str(builder.switch("amsgrad"))) else None
+        params.append(replace(start, name="w" + "abcd"[number], group=group, step=int(count) if resumes else 0, max_exp_avg_sq=largest))
     steps = []
     for call in range(size.steps):
         given = [form if rng.random() < 0.9 else str(rng.choice(builder.dialect.gradients)) for form in forms]
         gradients = {param.name: _maybe(draw, form, shape) for param, draw, form in zip(params, draws, given)}
-        steps.append(Step(gradients, tuple(_change(draws[0], builder, settings) if call else {} for _ in hypers)))
+        steps.append(Step(gradients, tuple(change(draws[0], builder, settings) if call else {} for _ in hypers)))
     return Case(
         id=f"{name}/mixed/{'-'.join(forms)}-{dtype}",
         about="A random case.",
@@ -102,7 +103,7 @@ SCHEDULED = ("lr", "betas", "eps", "weight_decay", "maximize", "decoupled")
 """Settings that a schedule may change, in the words of coverage.yaml."""
 
 
-def _groups(draw: _Draw, builder: CaseBuilder) -> list[dict[str, Any]]:
+def groups(draw: Draw, builder: CaseBuilder) -> list[dict[str, Any]]:
     """The hyper-parameters of one group, or of two that differ in what the dialect lets differ."""
     first = _hyper(draw, builder)
     if draw.rng.random() < 0.5:
@@ -115,7 +116,7 @@ def _groups(draw: _Draw, builder: CaseBuilder) -> list[dict[str, Any]]:
     return [first, {name: second[name] if name in own else value for name, value in first.items()}]
 
 
-def _change(draw: _Draw, builder: CaseBuilder, settings: list[str]) -> dict[str, Any]:
+def change(draw: Draw, builder: CaseBuilder, settings: list[str]) -> dict[str, Any]:
     """What a schedule changes before a call: often nothing, never what the dialect refuses."""
     changes: dict[str, Any] = {}
     drawn = _hyper(draw, builder)
@@ -130,25 +131,25 @@ def _change(draw: _Draw, builder: CaseBuilder, settings: list[str]) -> dict[str,
     return changes
 
 
-def _maybe(draw: _Draw, form: str, shape: tuple[int, ...]) -> Any:
+def _maybe(draw: Draw, form: str, shape: tuple[int, ...]) -> Any:
     """A gradient, or none, or an empty one."""
     chance = draw.rng.random()
     gradient = GRADIENTS[form](draw, shape)
     if chance < 0.15:
         return None
     if chance < 0.25 and form != "dense":
-        return _emptied(gradient)
+        return emptied(gradient)
     return gradient
 
 
-def _emptied(gradient: Any) -> Any:
+def emptied(gradient: Any) -> Any:
     if isinstance(gradient, RowGradient):
         return RowGradient(gradient.indices[:0], gradient.values[:0], gradient.shape)
     gradient.coords, gradient.data = tuple(axis[:0] for axis in gradient.coords), gradient.data[:0]
     return gradient
 
 
-def _maximum(draw: _Draw, param: Param) -> Array:
+def maximum(draw: Draw, param: Param) -> Array:
     """A maximum that is not below v, in most elements above it."""
     assert param.exp_avg_sq is not None
     v = param.exp_avg_sq.astype(np.float64)
@@ -157,34 +158,34 @@ def _maximum(draw: _Draw, param: Param) -> Array:
     return maximum
 
 
-class _Draw:
-    """Numbers of one dtype; the magnitudes of a case come out of one range of decades."""
+class Draw:
+    """Numbers of one dtype; the magnitudes of a case come out of one range of decades, of these."""
 
-    def __init__(self, rng: np.random.Generator, dtype: str) -> None:
+    def __init__(self, rng: np.random.Generator, dtype: str, decades: Sequence[tuple[int, int]] = DECADES) -> None:
         self.rng, self.dtype, self.format = rng, numpy_dtype(dtype), FORMATS[dtype]
-        low, high = DECADES[rng.integers(len(DECADES))]
+        low, high = decades[rng.integers(len(decades))]
         self.low, self.high = max(low, np.log10(self.format.smallest)), min(high, np.log10(self.format.max))
 
     def log(self, low: float, high: float) -> float:
         return float(10.0 ** self.rng.uniform(low, high))
 
     def numbers(self, shape: tuple[int, ...]) -> Array:
-        x = self.rng.normal(size=shape) * 10.0 ** self.rng.uniform(self.low, self.high, shape)
+        x = np.asarray(self.rng.normal(size=shape) * 10.0 ** self.rng.uniform(self.low, self.high, shape))
         x[self.rng.random(shape) < 0.05] = 0.0
-        return np.clip(x, -self.format.max / 16, self.format.max / 16).astype(self.dtype)
+        return np.asarray(np.clip(x, -self.format.max / 16, self.format.max / 16)).astype(self.dtype)
 
 
-def _resumed(draw: _Draw, shape: tuple[int, ...]) -> Param:
+def resumed(draw: Draw, shape: tuple[int, ...]) -> Param:
     """A state that training may have left: moments from gradients of one magnitude, or each of its own."""
     rng = draw.rng
     m = draw.numbers(shape)
     likely = np.minimum(np.abs(m.astype(np.float64)) * rng.uniform(0.5, 3.0, shape), np.sqrt(draw.format.max / 16))
     v = likely**2 if rng.random() < 0.7 else np.abs(draw.numbers(shape))
     steps = int(rng.choice([1, 10, 1000, 10**6]))
-    return Param("w", draw.numbers(shape), exp_avg=m, exp_avg_sq=v.astype(draw.dtype), step=steps)
+    return Param("w", draw.numbers(shape), exp_avg=m, exp_avg_sq=np.asarray(v).astype(draw.dtype), step=steps)
 
 
-def _hyper(draw: _Draw, builder: CaseBuilder) -> dict[str, Any]:
+def _hyper(draw: Draw, builder: CaseBuilder) -> dict[str, Any]:
     """Every parameter of the dialect at random, each value replaced by its default where the dialect refuses it."""
     rng = draw.rng
     roles: dict[str, float] = {
@@ -207,7 +208,7 @@ def _beta(rng: np.random.Generator) -> float:
     return float(rng.choice(BETAS)) if rng.random() < 0.7 else float(1 - 10 ** rng.uniform(-5, 0))
 
 
-def _rows(draw: _Draw, shape: tuple[int, ...]) -> RowGradient:
+def _rows(draw: Draw, shape: tuple[int, ...]) -> RowGradient:
     """Rows in any order; some are repeated, and some of the repetitions nearly cancel."""
     rng = draw.rng
     n = int(rng.integers(1, 2 * shape[0]))
@@ -220,7 +221,7 @@ def _rows(draw: _Draw, shape: tuple[int, ...]) -> RowGradient:
     return RowGradient(indices, values, shape)
 
 
-def _elements(draw: _Draw, shape: tuple[int, ...]) -> Any:
+def _elements(draw: Draw, shape: tuple[int, ...]) -> Any:
     from scipy.sparse import coo_array
 
     n = shape[0] * shape[1] // 2
@@ -230,7 +231,7 @@ def _elements(draw: _Draw, shape: tuple[int, ...]) -> Any:
     return gradient
 
 
-def _dense(draw: _Draw, shape: tuple[int, ...]) -> Array:
+def _dense(draw: Draw, shape: tuple[int, ...]) -> Array:
     return draw.numbers(shape)
 
 

@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--python", metavar="PYTHON", help="run the backend in another environment, which has NumPy and PyYAML")
     how.add_argument("--device", metavar="D", help="passed to the backend's factory: cpu, cuda, npu:0 ...")
     how.add_argument(
-        "--option", action="append", default=[], type=_option, metavar="KEY=VALUE", help="passed to the factory (may be repeated)"
+        "--option", action="append", default=[], type=factory_option, metavar="KEY=VALUE", help="passed to the factory (may be repeated)"
     )
     how.add_argument(
         "--require",
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CLASS",
         help=f"the class to satisfy, tightest first: {', '.join(CLASSES)} (default: tensor-faithful, on an accelerator tensor-approx)",
     )
-    how.add_argument("--timeout", type=_seconds, metavar="S", help=f"seconds per case ({PER_CASE:g}), or per program ({PER_PROGRAM:g})")
+    how.add_argument("--timeout", type=seconds, metavar="S", help=f"seconds per case ({PER_CASE:g}), or per program ({PER_PROGRAM:g})")
     how.add_argument("--strict", action="store_true", help="exit with 1 where a selected case or an array of it was not judged")
     how.add_argument("--waivers", type=Path, metavar="FILE", help="known failures: a YAML list of {case, reason, link, [deviation]}")
     how.add_argument("--nearest", action="store_true", help="judge by nothing; say which dialects the backend is nearest to")
@@ -104,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _option(text: str) -> tuple[str, str]:
+def factory_option(text: str) -> tuple[str, str]:
+    """An argparse type: KEY=VALUE."""
     key, equals, value = text.partition("=")
     if not key or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
@@ -118,14 +119,15 @@ def _jobs(text: str) -> int:
     return count
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """An argparse type: a time that a thread can wait for."""
     try:
-        seconds = float(text)
+        value = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    if not 0 < seconds <= threading.TIMEOUT_MAX:
+    if not 0 < value <= threading.TIMEOUT_MAX:
         raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and {threading.TIMEOUT_MAX:g} seconds")
-    return seconds
+    return value
 
 
 def command(options: argparse.Namespace) -> str:

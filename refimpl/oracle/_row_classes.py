@@ -79,6 +79,57 @@ def reduced(case: Case) -> Reduced:
     return Reduced(replace(case, params=tuple(params), steps=steps), case, classes, whole)
 
 
+def restricted(case: Case, kept: Mapping[str, Array]) -> Case:
+    """The case with some rows (or elements, see `rows_of`) of some parameters, ascending, and with all of the others.
+
+    Its rows have the results that they have in the case, in every number system, if a gradient that stores rows keeps one: a gradient
+    without rows is not counted in every dialect.
+    """
+    by_rows = dialect(case.dialect).picks.second is Second.ROW_SQUARES
+    params, gradients = [], {}
+    for param in case.params:
+        of_steps = [step.gradients.get(param.name) for step in case.steps]
+        layout = _layout(by_rows, param, of_steps) if param.name in kept else None
+        if layout is None:
+            params.append(param)
+            gradients[param.name] = of_steps
+            continue
+        rows = kept[param.name]
+        params.append(_param(param, rows, layout))
+        gradients[param.name] = [None if gradient is None else _gradient(gradient, rows, layout, param) for gradient in of_steps]
+    steps = tuple(replace(step, gradients={name: per_step[t] for name, per_step in gradients.items()}) for t, step in enumerate(case.steps))
+    return replace(case, params=tuple(params), steps=steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A parameter by rows that do not depend on each other: how many, how wide, which a gradient stores at some step, and one of each.
+
+    stored: None where a gradient is dense, and every row is stored; needed: a stored row of each gradient that has any.
+    """
+
+    count: int
+    width: int
+    stored: Array | None
+    needed: Array
+
+
+def rows_of(case: Case) -> dict[str, Rows]:
+    """The parameters by rows, or by elements where a dense or an element gradient makes each a row; others are left out."""
+    by_rows = dialect(case.dialect).picks.second is Second.ROW_SQUARES
+    found = {}
+    for param in case.params:
+        of_steps = [step.gradients.get(param.name) for step in case.steps]
+        layout = _layout(by_rows, param, of_steps)
+        if layout is not None:
+            indices = [_stored(gradient, param, layout)[0] for gradient in of_steps if gradient is not None]
+            dense = any(gradient_form(gradient) == "dense" for gradient in of_steps if gradient is not None)
+            needed = np.array([rows[0] for rows in indices if len(rows)], np.int64)
+            stored = None if dense else np.unique(np.concatenate(indices)).astype(np.int64) if indices else np.zeros(0, np.int64)
+            found[param.name] = Rows(layout.rows, layout.width, stored, np.unique(needed))
+    return found
+
+
 @dataclass(frozen=True)
 class _Layout:
     """A parameter as rows: how many, their width, and the shape of a row of the reduced case."""
@@ -175,6 +226,7 @@ def _gradient(gradient: Any, kept: Array, layout: _Layout, param: Param) -> Any:
     if is_element_gradient(gradient):
         from scipy.sparse import coo_array
 
-        coo: Any = coo_array((some, (rows,)), shape=(len(kept),))
+        coo: Any = coo_array((np.zeros(len(rows), np.float32), (rows,)), shape=(len(kept),))
+        coo.data = some  # set afterwards: scipy refuses half precision, the reference does not
         return coo
     return some

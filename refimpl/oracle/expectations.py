@@ -29,7 +29,7 @@ Recorded = dict[tuple[str, str], Array]
 
 
 @dataclass(frozen=True)
-class _Truth:
+class Truth:
     """One array of one parameter at the recorded steps: midpoints of the balls, and values x and bounds e of the error analysis."""
 
     exact: Array
@@ -61,7 +61,11 @@ def expectations(case: Case) -> Expectations:
     refimpl.
     """
     table = dialect(case.dialect)
-    truths = _truths(case, table)
+    return expectations_from(case, table, _truths(case, table))
+
+
+def expectations_from(case: Case, table: Dialect, truths: Mapping[str, Mapping[str, Truth]]) -> Expectations:
+    """The expectations, from the truth of every array of every parameter."""
     reached = _reached(case, table) if any(truth.out_of_range.any() for arrays in truths.values() for truth in arrays.values()) else {}
     return {
         name: {array: _expected(case, truth, reached.get((name, array), ()), array) for array, truth in arrays.items()}
@@ -69,7 +73,7 @@ def expectations(case: Case) -> Expectations:
     }
 
 
-def _truths(case: Case, table: Dialect) -> dict[str, dict[str, _Truth]]:
+def _truths(case: Case, table: Dialect) -> dict[str, dict[str, Truth]]:
     from ..arithmetic.balls import midpoint
 
     shapes = {param.name: param.value.shape for param in case.params}
@@ -88,7 +92,7 @@ def _truths(case: Case, table: Dialect) -> dict[str, dict[str, _Truth]]:
                 running.setdefault((name, array), []).append(copies)
     return {
         name: {
-            array: _Truth(
+            array: Truth(
                 np.stack(exact[name, array]),
                 np.stack([x for x, _ in running[name, array]]),
                 np.stack([e for _, e in running[name, array]], axis=1),
@@ -131,7 +135,7 @@ def _reached(case: Case, table: Dialect) -> dict[tuple[str, str], tuple[Set, ...
     return reached
 
 
-def _expected(case: Case, truth: _Truth, reached: Sequence[Set], array: str) -> Expected:
+def _expected(case: Case, truth: Truth, reached: Sequence[Set], array: str) -> Expected:
     out_of_range = truth.out_of_range
     e = np.maximum.accumulate(truth.e, axis=0)  # a looser class admits every computation of a tighter one
     with np.errstate(invalid="ignore"):
@@ -185,7 +189,7 @@ def round_up(e: Array) -> Array:
     """The smallest float32 with SIGNIFICANT_BITS that is not below e; below the smallest normal number, the smallest float32."""
     with np.errstate(over="ignore", under="ignore"):
         rounded = e.astype(np.float32)
-    rounded = np.where(rounded.astype(np.float64) < e, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
+        rounded = np.where(rounded.astype(np.float64) < e, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
     dropped = np.uint32((1 << (24 - SIGNIFICANT_BITS)) - 1)
     short = ((rounded.view(np.uint32) + dropped) & ~dropped).view(np.float32)  # bit patterns are in the order of the numbers
     return np.where(np.isfinite(rounded) & (rounded >= np.finfo(np.float32).tiny), short, rounded)

@@ -15,8 +15,13 @@ FORMAT = 1
 
 def to_json(report: Report) -> str:
     """The whole report; keys may be added within a version of the layout only together with the schema."""
+    return document(FORMAT, content(report))
+
+
+def content(report: Report) -> dict[str, Any]:
+    """The report as data."""
     conclusion = conclude(report)
-    content = {
+    return {
         "backend": {"name": report.backend, "version": report.version, "device": report.device},
         "vectors": report.vectors,
         "required": report.required,
@@ -32,7 +37,6 @@ def to_json(report: Report) -> str:
         "problems": list(report.problems),
         "environment": dict(report.environment),
     }
-    return document(FORMAT, content)
 
 
 def _case(verdict: CaseVerdict) -> dict[str, Any]:

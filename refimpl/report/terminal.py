@@ -33,19 +33,19 @@ def to_text(report: Report, verbose: bool = False) -> str:
     shown = len(failures) if verbose else SHOWN
     subject = f"{report.backend} {report.version}".strip() + (f" on {report.device}" if report.device else "")
     blocks: list[Iterable[str]] = [paragraph(f"{subject}, vectors from {report.vectors}, required: {report.required}")]
-    blocks += [_table(name, verdicts, report.required) for name, verdicts in grouped(report.verdicts, "dialect").items()]
+    blocks += [table(name, verdicts, report.required) for name, verdicts in grouped(report.verdicts, "dialect").items()]
     blocks += [failure(verdict, report) for verdict in failures[:shown]]
     blocks.append(_hidden(failures[shown:]))
     blocks += map(_cause, report.diagnoses)
     blocks += [_without_cause(report.verdicts, report.diagnoses, report.leads, report.required)]
-    blocks += [_by_reason(report, Status.UNSUPPORTED, "reason") if verbose else _unsupported(report)]
+    blocks += [_by_reason(report, Status.UNSUPPORTED, "reason") if verbose else unsupported(report)]
     blocks += [_by_reason(report, Status.WAIVED, "waiver")]
     blocks += [paragraph(f"PROBLEM: {problem}", "", "  ") for problem in report.problems]
     blocks.append(paragraph(conclude(report).sentence))
     return joined(blocks)
 
 
-def _table(dialect: str, verdicts: Sequence[CaseVerdict], required: str) -> Iterator[str]:
+def table(dialect: str, verdicts: Sequence[CaseVerdict], required: str) -> Iterator[str]:
     """Per theme: counts, the loosest class that a case attains, and the worst |error|/bound of each array in the required class."""
     themes = grouped(verdicts, "theme")
     width = max(10, *(len(printable(theme)) for theme in themes))
@@ -65,8 +65,11 @@ def _row(verdicts: Sequence[CaseVerdict], required: str) -> str:
     return f"{counts}  {attained:<15}" + "".join(f"{'-' if size is None else ratio(size):>{wide}}" for size, wide in sizes)
 
 
-def failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
-    """All that is printed of one case that fails; the report has the class that is required and the command."""
+def failure(verdict: CaseVerdict, report: Report, explained: bool = True) -> Iterator[str]:
+    """All that is printed of one case that fails; the report has the class that is required and the command.
+
+    explained: whether there are vectors that hold the case, so that `explain` can read it.
+    """
     yield from paragraph(f"{verdict.status.name} {verdict.case_id}")
     yield from paragraph(verdict.about, "  ")
     if verdict.reason:
@@ -82,7 +85,8 @@ def failure(verdict: CaseVerdict, report: Report) -> Iterator[str]:
     if outside:
         yield from paragraph(f"worst: {first_few(outside)}", "  ", "    ")
     yield from _command("rerun", rerun_command(verdict, report), " --case ")
-    yield from _command("explain", explain_command(verdict, report), " --step ")
+    if explained:
+        yield from _command("explain", explain_command(verdict, report), " --step ")
 
 
 def _command(what: str, command: str, option: str) -> Iterator[str]:
@@ -132,7 +136,7 @@ def _without_cause(verdicts: Sequence[CaseVerdict], diagnoses: Sequence[Diagnosi
     yield from (line for lead in leads for line in paragraph(lead, "  ", "    "))
 
 
-def _unsupported(report: Report) -> Iterator[str]:
+def unsupported(report: Report) -> Iterator[str]:
     """Cases that were not run, in one line."""
     reasons = Counter(verdict.reason for verdict in report.verdicts if verdict.status is Status.UNSUPPORTED)
     if reasons:

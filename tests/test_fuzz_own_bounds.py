@@ -1,6 +1,5 @@
-"""The campaign as a command: its table, its file, its exit codes."""
+"""The campaign of refimpl's own bounds as a command: its table, its file, its exit codes."""
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +10,12 @@ import pytest
 
 from refimpl.arithmetic import CLASSES
 from refimpl.dialects import dialects
-
-TOOL = Path(__file__).resolve().parent.parent / "tools" / "campaign.py"
+from refimpl.fuzz import own_bounds
 
 
 @pytest.fixture
 def campaign(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("campaign", TOOL)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(__import__("sys").modules, "campaign", module)
-    spec.loader.exec_module(module)
+    module: Any = own_bounds
     monkeypatch.setattr(module, "BATCH", len(dialects()))  # one case per dialect
     monkeypatch.setattr(module, "SIZES", (module.Size(4, 16, 2),))
     monkeypatch.setattr(module.multiprocessing, "get_context", lambda method: _InThisProcess)

@@ -1,6 +1,6 @@
-"""Compare many random computations with the bounds: no admissible computation may leave its bound.
+"""`refimpl fuzz --self`: many random computations compared with the bounds: no admissible computation may leave its bound.
 
-    python tools/campaign.py [--element-steps 10000000] [--seed 1] [--jobs 2] [--json FILE]
+    python -m refimpl.fuzz --self [--element-steps 10000000] [--seed 1] [--jobs 2] [--json FILE]
 
 Prints per dialect and class how many element-steps were checked (one element, updated by one step, in one computation) and
 the largest |error| / bound of p, m, v and the maximum of v, as vectors store them; below, where each class came nearest. Exit code
@@ -13,20 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from refimpl.arithmetic import CLASSES
-from refimpl.case import ARRAYS
-from refimpl.cases.random_cases import Size, mixed_case, random_case
-from refimpl.common.cli import guarded, output_file, say, write_text
-from refimpl.dialects import dialects
-from refimpl.errors import NOT_CONFORMANT, OK
-from refimpl.oracle.bound_usage import Margin, computations, margins
+from ..arithmetic import CLASSES
+from ..case import ARRAYS
+from ..cases.random_cases import Size, mixed_case, random_case
+from ..common.cli import guarded, output_file, say, write_text
+from ..dialects import dialects
+from ..errors import NOT_CONFORMANT, OK
+from ..oracle.bound_usage import Margin, computations, margins
 
 SIZES = (Size(32, 32, 4), Size(32, 32, 4), Size(64, 16, 2), Size(8, 32, 30))
 DRAWN = (random_case, mixed_case)  # by turns: one parameter of any magnitude, and every feature of the table of coverage
@@ -47,12 +45,19 @@ Rows = dict[tuple[str, str], Row]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Run the campaign of refimpl's own bounds and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m refimpl.fuzz --self", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--element-steps", type=_positive, default=10_000_000)
     parser.add_argument("--seed", type=_natural, default=1)
     parser.add_argument("--jobs", type=_positive, default=2)
     parser.add_argument("--json", type=output_file, metavar="FILE")
     options = parser.parse_args(arguments)
+    return guarded("refimpl fuzz", lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     rows, left = campaign(options.seed, options.element_steps, options.jobs)
     print(table(rows))
     if options.json:
@@ -163,7 +168,3 @@ def _natural(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text}: not a negative number")
     return value
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(Path(__file__).name, main))

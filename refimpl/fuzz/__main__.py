@@ -1,0 +1,5 @@
+"""`python -m refimpl.fuzz`."""
+
+from . import main
+
+raise SystemExit(main())
