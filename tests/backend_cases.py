@@ -121,7 +121,7 @@ def is_alive(pid: int) -> bool:
     return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
-def dies(pid: int, within: float = 10.0) -> bool:
+def ends(pid: int, within: float = 10.0) -> bool:
     """Whether a process ends within some seconds: a signal takes a moment."""
     deadline = time.monotonic() + within
     while is_alive(pid) and time.monotonic() < deadline:

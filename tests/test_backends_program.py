@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backend_cases import case, dies, golden, rows, table, with_slug
+from backend_cases import case, ends, golden, rows, table, with_slug
 
 from refimpl.backends import ProgramRun
 from refimpl.backends._program import judge_program, read_results, run_program
@@ -211,7 +211,7 @@ def test_a_program_that_takes_too_long_is_stopped_with_all_that_it_started(tmp_p
         """,
     )
     assert run(tmp_path, command, timeout=2.0) == -9
-    assert dies(int((tmp_path / "made" / "results" / "child").read_text()))
+    assert ends(int((tmp_path / "made" / "results" / "child").read_text()))
     assert "stopped after 2 s" in capfd.readouterr().err
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backend_cases import case, dies, elements, golden, is_alive, rows, with_slug
+from backend_cases import case, elements, ends, golden, is_alive, rows, with_slug
 
 from refimpl.backends import BUILTIN
 from refimpl.backends import _job as job
@@ -135,7 +135,7 @@ def test_the_worker_ends_when_its_parent_ends() -> None:
     """)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     worker = int(done.stdout)
-    assert dies(worker)
+    assert ends(worker)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_module_in_the_current_directory_is_found(tmp_path: Path, monkeypatch:
 
 def test_a_worker_that_always_ends_at_the_start_is_given_up_after_five_attempts() -> None:
     with pytest.raises(HarnessError, match=r"exit status 7 \(attempt 5\)"):
-        run_backend("toy_backends:dies", [])
+        run_backend("toy_backends:exits", [])
 
 
 def test_a_worker_that_does_not_get_ready_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_a_worker_that_does_not_get_ready_is_given_up(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", BUILTIN)
 def test_every_built_in_backend_starts_by_its_name(name: str) -> None:
     if find_spec(name) is None and name == "mindspore":
-        pytest.skip("mindspore lives in an environment of its own")
+        pytest.skip("mindspore is in an environment of its own")
     with run_backend(name, goldens("a")) as run:
         assert [outcome.end for outcome in run] == [End.UNSUPPORTED if name == "mindspore" else End.STATES]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import small_vectors
-from backend_cases import dies
+from backend_cases import ends
 from jsonschema import Draft202012Validator
 
 from refimpl import check
@@ -210,7 +210,7 @@ def test_a_check_that_is_terminated_ends_its_program_and_leaves_nothing_behind(v
         assert Path(inputs).is_dir()
         process.terminate()
         assert process.wait(30) == 128 + signal.SIGTERM
-    assert dies(int(pid))
+    assert ends(int(pid))
     assert not Path(inputs).parent.exists()
 
 

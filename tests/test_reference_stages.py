@@ -147,7 +147,7 @@ Z = rows([0], [0.0])
 HALF, AFTER_ZERO = 0.5, 0.96 * 0.16  # m and v after gradients of 2 and 0
 CAUGHT_UP = ONE - move(HALF, AFTER_ZERO, 2) - move(HALF / 2, 0.96 * AFTER_ZERO, 3)
 
-RESTED = 1 - move(0.5 * (0.5 * 3) + 0.5 * 2, 0.96 * (0.96 * 0.25) + 0.04 * 4, 6)  # untouched for a step, but for its moments
+UNTOUCHED = 1 - move(0.5 * (0.5 * 3) + 0.5 * 2, 0.96 * (0.96 * 0.25) + 0.04 * 4, 6)  # untouched for a step, but for its moments
 LAST_V = ONE - move(HALF, 0.16, 2) - move(HALF / 2, AFTER_ZERO, 3)  # the third step knows v of the second, not of the first
 
 # stage, alternative, what is run, p (of all rows, after the last step) worked out by hand
@@ -210,7 +210,7 @@ WORKED: list[tuple[Enum, Callable[[dict[str, Enum]], list[np.ndarray]], list[flo
     (Touch.NONZERO, lambda s: run(rows([0, 0, 1], [2.0, -2.0, 1.0]), picks=s, start=resumed()), [1, of_resumed(1)]),
     (Touch.NONZERO_SUM, lambda s: run(rows([0, 0, 1], [2.0, -2.0, 1.0]), picks=s, start=resumed()), [1, of_resumed(1)]),
     (Touch.MOMENTS_OF_ALL, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), 1]),
-    (Touch.MOMENTS_OF_ALL, lambda s: run(G, rows([1], [2.0]), picks=s, start=resumed()), [of_resumed(2), RESTED]),
+    (Touch.MOMENTS_OF_ALL, lambda s: run(G, rows([1], [2.0]), picks=s, start=resumed()), [of_resumed(2), UNTOUCHED]),
     (Touch.ALL, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), of_resumed(0)]),
     (Touch.ALL_UNLESS_EMPTY, lambda s: run(G, picks=s, start=resumed()), [of_resumed(2), of_resumed(0)]),
     (Touch.ALL_UNLESS_EMPTY, lambda s: run(NOTHING, picks=s, start=resumed()), [1, 1]),

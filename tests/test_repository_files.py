@@ -1,4 +1,4 @@
-"""What newcomers and other tools read: the changelog, the citation, the hooks and the workflows."""
+"""What newcomers and other tools read: the changelog, the citation, the hooks, the workflows and the coverage gate."""
 
 from __future__ import annotations
 
@@ -22,6 +22,13 @@ def test_the_changelog_and_the_citation_name_the_version_of_the_package() -> Non
     (declared,) = re.findall(r'^version = "(.*)"$', read("pyproject.toml"), flags=re.MULTILINE)
     assert f"\n## {declared}\n" in read("CHANGELOG.md")
     assert yaml.safe_load(read("CITATION.cff"))["version"] == declared == version()
+
+
+def test_ci_fails_where_the_tests_run_fewer_lines_of_the_package() -> None:
+    project = read("pyproject.toml")
+    assert " --cov " in read(".ci/run")  # fail_under acts only where coverage is measured
+    assert 'source = ["refimpl"]' in project
+    assert re.search(r"^fail_under = [1-9]\d", project, flags=re.MULTILINE)
 
 
 def test_ci_runs_what_dot_ci_holds() -> None:

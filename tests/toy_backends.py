@@ -71,7 +71,7 @@ def refuses() -> None:
     raise UsageError("no such device", "take another")
 
 
-def dies() -> None:
+def exits() -> None:
     os._exit(7)
 
 

@@ -48,7 +48,7 @@ LAYERS: Mapping[str, str] = {
     "pytest_plugin": "vectors as tests in a user's own suite",
     "__main__": "`refimpl CMD`",
 }
-"""Top-level module or package of refimpl to what lives there. Each imports only what stands above it."""
+"""Top-level module or package of refimpl to what it holds. Each imports only what stands above it."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def picture(all_imports: tuple[Import, ...]) -> str:
     arrows = [f"  {_node(name)} --> {_node(other)}" for name in reversed(list(LAYERS)) for other in sorted(direct[name])]
     rows = [f"| `{name}` | {about} | {', '.join(other for other in LAYERS if other in uses[name])} |" for name, about in LAYERS.items()]
     drawing = ["```mermaid", "flowchart TD", *arrows, "```"]
-    return "\n".join([*drawing, "", "| layer | what lives there | imports |", "|---|---|---|", *rows])
+    return "\n".join([*drawing, "", "| layer | what it holds | imports |", "|---|---|---|", *rows])
 
 
 def _node(name: str) -> str:

@@ -39,7 +39,7 @@ class Interpreter:
         path = os.path.abspath(path)  # not resolved: Python finds its environment by the path of the link
         _probe(path)
         # A directory that holds refimpl alone: other packages of this environment must not hide those of the other one.
-        directory = tempfile.mkdtemp(prefix="refimpl-lent-")
+        directory = tempfile.mkdtemp(prefix="refimpl-alone-")
         package = Path(__file__).resolve().parent.parent
         try:
             Path(directory, package.name).symlink_to(package, target_is_directory=True)

@@ -196,7 +196,7 @@ TRAITS = {
 
 
 def _about(plan: Plan) -> str:
-    """What is on, and what each parameter goes through: an implementation that forgets one of them beside the other fails."""
+    """What is on, and what each parameter goes through: an implementation that leaves out one of them beside the other fails."""
     named = " with ".join(SETTINGS[claim].words for claim in plan.claims) or "Ordinary settings"
     lines = [f"{name} {_listed([TRAITS[trait] for trait in sorted(traits)])}" for name, traits in zip("abc", plan.traits) if traits]
     beside = f"; {'; '.join(lines)}" if lines else ""

@@ -176,7 +176,7 @@ def direction() -> Figure:
 
 
 def amsgrad() -> Figure:
-    """The problem on which Adam walks away from the minimum."""
+    """The problem on which Adam moves away from the minimum."""
     paths = _paths(problems.counterexample())
     panel = Panel(paths, "The parameter p; every third gradient is larger", y=0)
     return curves(panel, xlabel=f"steps made, with gradients {problems.COUNTEREXAMPLE:.0f}, -1, -1, and so on")
