@@ -47,7 +47,8 @@ class Model(torch.nn.Module):  # type: ignore[misc]  # PyTorch has no types for 
     def __init__(self, values: Mapping[str, Tensor], sparse: bool) -> None:
         super().__init__()
         self.sparse = sparse
-        self.anchor = torch.nn.Parameter(torch.zeros(1))
+        dtype = next((value.dtype for value in values.values()), torch.float32)  # FSDP2 takes parameters of one dtype alone
+        self.anchor = torch.nn.Parameter(torch.zeros(1, dtype=dtype))
         self.members = {name: f"param{number}" for number, name in enumerate(values)}  # a name of PyTorch's holds no dot
         for name, value in values.items():
             table = torch.nn.Embedding(*value.shape, sparse=True, _weight=value) if sparse else torch.nn.Parameter(value)
