@@ -342,6 +342,17 @@ def test_a_subclass_without_a_step_of_its_own_is_what_its_base_is() -> None:
     assert (report.exit_code, report.session.dialects) == (0, {"torch.AdamW"})
 
 
+def test_parameters_of_several_formats_are_judged_each_in_its_own() -> None:
+    params = [torch.nn.Parameter(torch.randn(64).to(dtype)) for dtype in (torch.float64, torch.float32, torch.bfloat16)]
+    optimizer = torch.optim.Adam(params)
+    with Watch(optimizer, on_failure="raise") as watch:
+        for _ in range(3):
+            for p in params:
+                p.grad = torch.randn(64).to(p.dtype)
+            optimizer.step()
+    assert (watch.report().exit_code, watch.report().attained) == (0, "exact-ieee")
+
+
 def test_complex_parameters_are_left_out_and_named() -> None:
     z = torch.nn.Parameter(torch.ones(3, dtype=torch.complex64))
     p = torch.nn.Parameter(torch.ones(3))

@@ -90,12 +90,14 @@ def judge_call(watched: Watched, required: str, control: bool = False) -> Judgem
     chosen = _within(PROVEN, [(name, row) for _, name, row in rows], widths)
     both = _together(chosen, _within(CONTROL, calm, widths))
     failing: Chosen = {}
-    attained = None
-    if both:
-        _, verdict, failing, ratio_of = proven(watched, both, required)
-        attained = verdict.attained
+    classes: list[str | None] = []
+    for part in by_format(watched, both):
+        _, verdict, outside, ratio_of = proven(watched, part, required)
+        failing |= outside
+        classes.append(verdict.attained)
         for array, largest in ratio_of.items():
             worst[array] = max(worst.get(array, 0.0), largest)
+    attained = max((str(name) for name in classes), key=CLASSES.index) if classes and None not in classes else None
     size_of = sum(len(some) * widths[name] for name, some in chosen.items())
     return Judgement(
         number=watched.number,
@@ -131,6 +133,21 @@ def proven(watched: Watched, chosen: Mapping[str, Array], required: str) -> tupl
     return golden, verdict, failing, worst
 
 
+def by_format(watched: Watched, chosen: Mapping[str, Array]) -> list[Chosen]:
+    """The chosen rows, apart for each format that a parameter is computed in: a case has one for all of its parameters."""
+    parts: dict[str, Chosen] = {}
+    for sample in watched.samples:
+        if sample.name in chosen:
+            parts.setdefault(format_of(watched, sample), {})[sample.name] = chosen[sample.name]
+    return list(parts.values())
+
+
+def format_of(watched: Watched, sample: Sample) -> str:
+    """What a step of this parameter computes in."""
+    gradient = [] if sample.gradient is None else [str(sample.gradient.dtype)]
+    return computed_format({*(watched.dtype_of(sample, array) for array in sample.after), *gradient})
+
+
 def golden_of(watched: Watched, chosen: Mapping[str, Array], slug: str, about: str) -> tuple[Golden, Outcome]:
     """A vector of these rows, and what the implementation gave for it."""
     case, states = case_of(watched, chosen, f"{watched.dialect}/watch/{slug}", about)
@@ -155,8 +172,8 @@ def _cleared(watched: Watched, sample: Sample, required: str) -> Array | None:
     table = dialect(watched.dialect)
     hyper, picks = table.resolve(watched.settings[sample.group], (), watched.grad_scale)
     kept = [array for array in ARRAYS if array in sample.after]
-    formats = {array: watched.dtype_of(sample, array) for array in kept} | {"gradient": str(sample.gradient.dtype)}
-    computed_in = computed_format(set(formats.values()))
+    formats = {array: watched.dtype_of(sample, array) for array in kept}
+    computed_in = format_of(watched, sample)
     plan = plan_of(watched.dialect, hyper, picks, int(sample.counts[0]) + 1, computed_in, required)
     arrays = ARRAYS if plan is not None and plan.amsgrad else ARRAYS[:3]
     if plan is None or not set(arrays) <= set(kept):

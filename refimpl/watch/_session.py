@@ -21,7 +21,7 @@ from ..judging.compare import judge
 from ..judging.diagnose import diagnose
 from ..judging.verdict import CaseVerdict, Diagnosis
 from ..report.mismatch import place_and_facts
-from ._judge import Judgement, golden_of, judge_call
+from ._judge import Judgement, format_of, golden_of, judge_call
 from ._step import Watched
 
 SAVED = 16
@@ -202,11 +202,14 @@ def reported(watched: Watched, judgement: Judgement) -> dict[str, Array]:
 def context(watched: Watched, chosen: dict[str, Array]) -> dict[str, Array]:
     """The chosen rows, a few more of their parameters, and a few of others, whose count or settings may have been used.
 
-    Of each group the first and the last parameter that have a gradient, and some parameters that have none.
+    All of them are computed in the format of the first one that is chosen, as a case has one format. Of each group the first and the last
+    parameter that have a gradient, and some parameters that have none.
     """
-    active = [sample for sample in watched.samples if sample.gradient is not None]
-    idle = [sample.name for sample in watched.samples if sample.gradient is None]
-    wanted = dict.fromkeys(chosen)
+    first = next((sample for sample in watched.samples if sample.name in chosen), watched.samples[0])
+    alike = [sample for sample in watched.samples if format_of(watched, sample) == format_of(watched, first)]
+    active = [sample for sample in alike if sample.gradient is not None]
+    idle = [sample.name for sample in alike if sample.gradient is None]
+    wanted = dict.fromkeys(sample.name for sample in alike if sample.name in chosen)
     for group in dict.fromkeys(sample.group for sample in active):
         members = [sample.name for sample in active if sample.group == group]
         wanted |= dict.fromkeys((members[0], members[-1]))
