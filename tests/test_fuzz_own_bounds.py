@@ -15,10 +15,11 @@ from refimpl.fuzz import own_bounds
 
 @pytest.fixture
 def campaign(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module: Any = own_bounds
+    module: ModuleType = own_bounds
+    parts: Any = module
     monkeypatch.setattr(module, "BATCH", len(dialects()))  # one case per dialect
-    monkeypatch.setattr(module, "SIZES", (module.Size(4, 16, 2),))
-    monkeypatch.setattr(module.multiprocessing, "get_context", lambda method: _InThisProcess)
+    monkeypatch.setattr(module, "SIZES", (parts.Size(4, 16, 2),))
+    monkeypatch.setattr(parts.multiprocessing, "get_context", lambda method: _InThisProcess)
     return module
 
 
