@@ -8,6 +8,7 @@ import small_vectors
 
 from refimpl import check, diff, explain, gen, guide
 from refimpl.checking import options
+from refimpl.fuzz import _options as fuzz_options
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,7 +44,7 @@ factory = partial(reference, deviations="duplicates-last-wins")
 
 
 def test_every_command_of_the_text_is_one_that_the_parsers_take() -> None:
-    modules: dict[str, Any] = {"check": options, "gen": gen, "diff": diff, "explain": explain, "guide": guide}
+    modules: dict[str, Any] = {"check": options, "gen": gen, "diff": diff, "explain": explain, "guide": guide, "fuzz": fuzz_options}
     every_command = commands()
     assert len(every_command) >= 3
     for _, name, *arguments in every_command:
