@@ -8,6 +8,7 @@ import small_vectors
 
 from refimpl import audit, check, corpus, diff, explain, gen, guide
 from refimpl.checking import options
+from refimpl.fuzz import _options as fuzz_options
 from refimpl.watch import _command as watch
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +49,7 @@ def test_every_command_of_the_text_is_one_that_the_parsers_take() -> None:
         "audit": audit,
         "check": options,
         "corpus": corpus,
+        "fuzz": fuzz_options,
         "gen": gen,
         "diff": diff,
         "explain": explain,

@@ -163,7 +163,7 @@ class Draw:
 
     def __init__(self, rng: np.random.Generator, dtype: str, decades: Sequence[tuple[int, int]] = DECADES) -> None:
         self.rng, self.dtype, self.format = rng, numpy_dtype(dtype), FORMATS[dtype]
-        low, high = decades[rng.integers(len(decades))]
+        low, high = decades[int(rng.integers(len(decades)))]
         self.low, self.high = max(low, np.log10(self.format.smallest)), min(high, np.log10(self.format.max))
 
     def log(self, low: float, high: float) -> float:

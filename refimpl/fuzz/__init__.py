@@ -13,7 +13,7 @@ from ..common.cli import guarded, say, write_text
 from ..dialects import dialect
 from ..errors import UsageError
 from ..report import to_junit
-from ..vectors import PackedTheme, refuse_foreign, write_themes
+from ..vectors import PackedTheme, refuse_other_contents, write_themes
 from ._options import Shard, parsed, settings_of
 from ._parts import Part, merged, read_part
 from ._report import conclude, report_of, to_json, to_text
@@ -40,7 +40,7 @@ def _run(options: argparse.Namespace) -> int:
     for name in options.dialect:
         dialect(name)  # raises UsageError with similar names
     if options.save:
-        refuse_foreign(options.save, ())
+        refuse_other_contents(options.save, ())
     part = _merge(options) if options.merge else _drawn(options)
     if options.shard:
         write_text(options.json, part.text())
