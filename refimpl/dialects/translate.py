@@ -78,6 +78,9 @@ def _check_lacking(b: Dialect, wanted: Wanted, a: Dialect, given: Mapping[str, A
     for role, idle in IDLE.items():
         if role not in roles and getattr(wanted.hyper, role) != idle:
             raise Refused("setting", f"{b.name} has no {role}")
+    for role, value in b.fixed.items():
+        if getattr(wanted.hyper, role) != value:
+            raise Refused("setting", f"{b.name} has no {role}: it is {value:g} there")
     switches = {
         stage: (one.name, pick)
         for one in a.parameters.values()
