@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..arithmetic import ACCELERATOR_CLASS, CLASSES, CPU_CLASS
+from ..backends.torch import OPTIMIZERS, OWN_NAMES
 from ..case import ARRAYS
 from ..dialects import dialect as dialect_named
 from ..errors import UsageError, did_you_mean
@@ -27,16 +28,9 @@ from ._tensors import Rows, count_of, not_watched, same_bits, take, take_gradien
 Tensor = Any  # PyTorch ships no type information that mypy is given here
 
 DIALECTS: Mapping[Any, str] = {
-    torch.optim.SparseAdam: "torch.SparseAdam",
-    torch.optim.AdamW: "torch.AdamW",
-    torch.optim.Adam: "torch.Adam",
-    torch.optim.NAdam: "torch.NAdam",
-    torch.optim.RAdam: "torch.RAdam",
-    torch.optim.Adamax: "torch.Adamax",
+    made: name
+    for name, made in sorted(OPTIMIZERS.items(), key=lambda item: -len(item[1].__mro__))  # AdamW before Adam, its base
 }
-
-OWN_NAMES = {"torch.Adamax": {"exp_avg_sq": "exp_inf"}}
-"""What an optimizer calls an array of its state, where that is not its name here."""
 
 IDLE = 8
 """Parameters without a gradient that are compared by bits in a call, and elements of each."""
