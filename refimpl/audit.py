@@ -15,7 +15,7 @@ from typing import Any
 from .arithmetic import CLASSES, CPU_CLASS
 from .backends.processes import terminated_in_order
 from .case import ARRAYS, WIDEST_FIRST, Golden
-from .common.cli import guarded, output_file, say, version, write_text
+from .common.cli import command_parser, guarded, output_file, say, version, write_text
 from .common.json import strict
 from .common.progress import watched
 from .dialects import dialect
@@ -56,13 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.audit",
-        description="Which known mistakes a tolerance lets pass, with the vector that shows each; which correct results it refuses;\n"
-        "and the tightest tolerance that admits every correct implementation.",
-        epilog=f"presets:\n{_listed_presets()}\n\n{EXAMPLES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    about = (
+        "Which known mistakes a tolerance lets pass, with the vector that shows each; which correct results it refuses;\n"
+        "and the tightest tolerance that admits every correct implementation."
     )
+    parser = command_parser("audit", about, f"presets:\n{_listed_presets()}\n\n{EXAMPLES}")
     parser.add_argument("--version", action="version", version=f"refimpl {version()}")
     what = parser.add_argument_group("what to audit")
     what.add_argument("--rtol", type=_tolerance, metavar="R", help="|x - e| <= atol + rtol |e|; 0 where only --atol is given")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
-from .common.cli import guarded, output_file, version, write_text
+from .common.cli import command_parser, guarded, output_file, version, write_text
 from .common.text import counted, first_few, joined, paragraph
 from .dialects.corpus import Entry, Instance, corpus
 from .errors import OK, UsageError, did_you_mean
@@ -32,12 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.corpus",
-        description="In which packages and versions each known deviation is live, and how that is known.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = "In which packages and versions each known deviation is live, and how that is known."
+    parser = command_parser("corpus", about, EXAMPLES)
     parser.add_argument("--version", action="version", version=f"refimpl {version()}")
     parser.add_argument("--deviation", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
     parser.add_argument(

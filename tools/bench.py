@@ -38,7 +38,7 @@ from bench_output import Result, plot, table
 from bench_watch import watch_lines
 from numba.core.registry import cpu_target
 
-from refimpl.common.cli import guarded, output_file, say, write_text
+from refimpl.common.cli import guarded, output_file, positive, say, write_text
 from refimpl.errors import OK, UsageError
 
 SETTLE = 0.02
@@ -167,7 +167,7 @@ def run(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small tables, in seconds: whether it works, not how fast it is")
-    parser.add_argument("--repeats", type=_positive, default=21, help="rounds per cell (default 21)")
+    parser.add_argument("--repeats", type=positive, default=21, help="rounds per cell (default 21)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=output_file, metavar="FILE")
     parser.add_argument("--mindspore", metavar="PYTHON", help="the python of an environment with mindspore, whose fused kernel takes part")
@@ -175,12 +175,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plot", type=output_file, metavar="FILE", help="draw the table (.png or .svg; needs matplotlib)")
     options = parser.parse_args(arguments)
     return guarded("bench", lambda: run(options))
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,20 @@ def version() -> str:
         return "uninstalled"
 
 
+def natural(text: str) -> int:
+    """An argparse type: a number from 0 on."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """An argparse type: a number from 1 on."""
+    if (value := natural(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return value
+
+
 def output_file(text: str) -> Path:
     """An argparse type: a file that can be written when the work is done, an error before the work starts if it cannot."""
     path = Path(text)

@@ -11,7 +11,7 @@ from ..arithmetic import CLASSES
 from ..backends import BUILTIN
 from ..checking import default_class
 from ..checking.options import PER_CASE, factory_option, seconds
-from ..common.cli import output_file, version
+from ..common.cli import command_parser, natural, output_file, positive, version
 from ._campaign import Settings
 
 EXAMPLES = """examples:
@@ -93,12 +93,8 @@ def command(settings: Settings, what: str = "fuzz") -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.fuzz",
-        description="Judge an implementation by random cases of every size and mixture of features; a failure is made small.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = "Judge an implementation by random cases of every size and mixture of features; a failure is made small."
+    parser = command_parser("fuzz", about, EXAMPLES)
     parser.add_argument("--version", action="version", version=f"refimpl {version()}")
     parser.add_argument("backend", nargs="?", metavar="BACKEND", help=f"{', '.join(BUILTIN)}, or package.module:factory")
     which = parser.add_argument_group("which cases")
@@ -107,15 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     length = which.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_minutes, metavar="M", help=f"go on for so long (default: {MINUTES:g})")
-    length.add_argument("--cases", type=_positive, metavar="N", help="go on for so many cases")
+    length.add_argument("--cases", type=positive, metavar="N", help="go on for so many cases")
     length.add_argument("--case", action="append", default=[], metavar="ID", help="only this case, by the id that a report gives")
     which.add_argument(
-        "--seed", type=_natural, default=1, metavar="S", help="another seed gives other cases, the same the same (default: 1)"
+        "--seed", type=natural, default=1, metavar="S", help="another seed gives other cases, the same the same (default: 1)"
     )
     which.add_argument("-x", "--fail-fast", action="store_true", help="stop at the first case that fails")
     how = parser.add_argument_group("how")
-    how.add_argument("--device", metavar="D", help="handed to the backend's factory: cpu, cuda, npu:0 ...")
-    how.add_argument("--option", action="append", default=[], type=factory_option, metavar="KEY=VALUE", help="handed to the factory")
+    how.add_argument("--device", metavar="D", help="passed to the backend's factory: cpu, cuda, npu:0 ...")
+    how.add_argument("--option", action="append", default=[], type=factory_option, metavar="KEY=VALUE", help="passed to the factory")
     how.add_argument("--require", choices=CLASSES, metavar="CLASS", help=f"the class to satisfy, tightest first: {', '.join(CLASSES)}")
     how.add_argument("--python", metavar="PYTHON", help="run the backend in another environment, which has NumPy and PyYAML")
     how.add_argument("--timeout", type=seconds, metavar="S", help=f"seconds per case ({PER_CASE:g})")
@@ -137,18 +133,6 @@ def _shard(text: str) -> Shard:
     if not slash or not (index.isdecimal() and count.isdecimal()) or not 1 <= int(index) <= int(count):
         raise argparse.ArgumentTypeError(f"{text!r} is not I/N with I from 1 to N")
     return Shard(int(index), int(count))
-
-
-def _natural(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 on")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if (value := _natural(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return value
 
 
 def _minutes(text: str) -> float:

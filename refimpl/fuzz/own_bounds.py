@@ -21,7 +21,7 @@ import numpy as np
 from ..arithmetic import CLASSES
 from ..case import ARRAYS
 from ..cases.random_cases import Size, mixed_case, random_case
-from ..common.cli import guarded, output_file, say, write_text
+from ..common.cli import guarded, natural, output_file, positive, say, write_text
 from ..dialects import dialects
 from ..errors import NOT_CONFORMANT, OK
 from ..oracle.bound_usage import Margin, computations, margins
@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m refimpl.fuzz --self", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--element-steps", type=_positive, default=10_000_000)
-    parser.add_argument("--seed", type=_natural, default=1)
-    parser.add_argument("--jobs", type=_positive, default=2)
+    parser.add_argument("--element-steps", type=positive, default=10_000_000)
+    parser.add_argument("--seed", type=natural, default=1)
+    parser.add_argument("--jobs", type=positive, default=2)
     parser.add_argument("--json", type=output_file, metavar="FILE")
     options = parser.parse_args(arguments)
     return guarded("refimpl fuzz", lambda: _run(options))
@@ -155,16 +155,3 @@ def as_json(rows: Rows, seed: int) -> str:
         },
         indent=1,
     )
-
-
-def _positive(text: str) -> int:
-    if (value := _natural(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: a number from 1 on")
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text}: not a negative number")
-    return value

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..arithmetic import CLASSES, CPU_CLASS
-from ..common.cli import guarded, output_file, write_text
+from ..common.cli import command_parser, guarded, output_file, write_text
 from ..common.progress import watched as shown
 
 EXAMPLES = """examples:
@@ -27,12 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m refimpl.watch",
-        description="Judge calls of an optimizer by the exact result and its bound: the states that refimpl.watch.record wrote.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    about = "Judge calls of an optimizer by the exact result and its bound: the states that refimpl.watch.record wrote."
+    parser = command_parser("watch", about, EXAMPLES)
     parser.add_argument("dumps", nargs="+", type=Path, metavar="DUMP", help="NAME.npz with NAME.yaml beside it, or a directory of them")
     parser.add_argument(
         "--require", choices=CLASSES, default=CPU_CLASS, help=f"the numerics class that is asked for (default: {CPU_CLASS})"
