@@ -75,12 +75,9 @@ IDLE = {"weight_decay": 0.0, "loss_scale": 1.0, "eps_root": 0.0}
 
 def _check_lacking(b: Dialect, wanted: Wanted, a: Dialect, given: Mapping[str, Any]) -> None:
     roles = {role for one in b.parameters.values() for role in one.roles}
-    for role, idle in IDLE.items():
-        if role not in roles and getattr(wanted.hyper, role) != idle:
-            raise Refused("setting", f"{b.name} has no {role}")
-    for role, value in b.fixed.items():
-        if getattr(wanted.hyper, role) != value:
-            raise Refused("setting", f"{b.name} has no {role}: it is {value:g} there")
+    for role, value in {**IDLE, **b.fixed}.items():
+        if role not in roles and getattr(wanted.hyper, role) != value:
+            raise Refused("setting", f"{b.name} has no {role}" + (f": it is {value:g} there" if role in b.fixed else ""))
     switches = {
         stage: (one.name, pick)
         for one in a.parameters.values()

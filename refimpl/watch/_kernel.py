@@ -31,9 +31,8 @@ from ._least import ADAM, APART, HAT, INFINITY, MET, UNRECTIFIED, Plan
 MARGIN = 1 - 2.0**-19
 """Of e: what points 2 and 3 need, since the kernel's own roundings of e are below 2^-40."""
 
-
 BLOCK = 4096
-"""Elements that are worked on at once, so that what a stage hands to the next stays in the first caches."""
+"""Elements that are worked on at once, so that what a stage leaves for the next stays in the first caches."""
 
 
 @jit(inline="always")
@@ -66,6 +65,14 @@ def divide_by(x, e, y, d, r, low):  # type: ignore[no-untyped-def]  # typed by t
 def square(x, e, r, low):  # type: ignore[no-untyped-def]  # typed by the compiler
     z = x * x
     return z, 2.0 * abs(x) * e + r * z + (low if x != 0.0 else 0.0)
+
+
+@jit(inline="always")
+def averaged(old, x, e, beta, rest, r, low):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """b old + (1 - b) x."""
+    z, d = scale(np.float64(old), 0.0, beta[0], beta[1], beta[2], r, low)
+    x, e = scale(x, e, rest[0], rest[1], rest[2], r, low)
+    return add(z, d, x, e, r)
 
 
 @jit(inline="always")
@@ -105,13 +112,9 @@ def moments(m, v, s, r, low, out):  # type: ignore[no-untyped-def]  # typed by t
     g_x, g_d, m_x, m_d, v_x, v_d = out[G], out[G + 1], out[M], out[M + 1], out[V], out[V + 1]
     beta1, rest1, beta2, rest2 = s[BETA1], s[ONE_MINUS_BETA1], s[BETA2], s[ONE_MINUS_BETA2]
     for i in range(len(m)):
-        x, e = scale(np.float64(m[i]), 0.0, beta1[0], beta1[1], beta1[2], r, low)
-        y, d = scale(g_x[i], g_d[i], rest1[0], rest1[1], rest1[2], r, low)
-        m_x[i], m_d[i] = add(x, e, y, d, r)
-        x, e = scale(np.float64(v[i]), 0.0, beta2[0], beta2[1], beta2[2], r, low)
-        y, d = square(g_x[i], g_d[i], r, low)
-        y, d = scale(y, d, rest2[0], rest2[1], rest2[2], r, low)
-        v_x[i], v_d[i] = add(x, e, y, d, r)
+        m_x[i], m_d[i] = averaged(m[i], g_x[i], g_d[i], beta1, rest1, r, low)
+        x, e = square(g_x[i], g_d[i], r, low)
+        v_x[i], v_d[i] = averaged(v[i], x, e, beta2, rest2, r, low)
 
 
 @jit
@@ -120,9 +123,7 @@ def moments_of_infinity(m, v, s, r, low, out):  # type: ignore[no-untyped-def]  
     g_x, g_d, m_x, m_d, v_x, v_d = out[G], out[G + 1], out[M], out[M + 1], out[V], out[V + 1]
     beta1, rest1, beta2, eps = s[BETA1], s[ONE_MINUS_BETA1], s[BETA2], s[EPS]
     for i in range(len(m)):
-        x, e = scale(np.float64(m[i]), 0.0, beta1[0], beta1[1], beta1[2], r, low)
-        y, d = scale(g_x[i], g_d[i], rest1[0], rest1[1], rest1[2], r, low)
-        m_x[i], m_d[i] = add(x, e, y, d, r)
+        m_x[i], m_d[i] = averaged(m[i], g_x[i], g_d[i], beta1, rest1, r, low)
         x, e = scale(np.float64(v[i]), 0.0, beta2[0], beta2[1], beta2[2], r, low)
         y, d = add(abs(g_x[i]), g_d[i], eps[0], eps[1], r)
         v_x[i] = x if x > y else y

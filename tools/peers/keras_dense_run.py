@@ -9,6 +9,7 @@ from refusals import copied, has_one_group, shared_count, takes_dense
 from refimpl.backends import Unsupported
 from refimpl.case import ARRAYS
 from refimpl.conversion import momentum_product
+from refimpl.dialects import dialect
 
 
 class KerasDenseRun:
@@ -68,5 +69,6 @@ class KerasNadamRun(KerasDenseRun):
 
     def _resume(self, case):
         super()._resume(case)
-        (product,) = {momentum_product(case.groups[0].hyper["beta_1"], 1.0, param.step) for param in case.params}
+        beta1, decay = case.groups[0].hyper["beta_1"], dialect(case.dialect).fixed["momentum_decay"]
+        product = momentum_product(beta1, decay, shared_count(case))
         self.optimizer._u_product.assign(product)
