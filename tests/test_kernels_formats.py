@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from refimpl.kernels.formats import FORMATS, handed_over, read, write
+from refimpl.kernels.formats import FORMATS, kernel_view, read, write
 
 HALVES = {"float16": np.dtype(np.float16), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 PATTERNS = np.arange(2**16, dtype=np.uint16)
@@ -29,13 +29,13 @@ def write_all(array, numbers):  # type: ignore[no-untyped-def]
 
 def widened(array: np.ndarray) -> np.ndarray:
     into = np.empty(len(array), np.float32)
-    read_all(into, handed_over(array))
+    read_all(into, kernel_view(array))
     return into
 
 
 def narrowed(numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
     array = np.empty(len(numbers), dtype)
-    write_all(handed_over(array), numbers)
+    write_all(kernel_view(array), numbers)
     return array
 
 
@@ -131,16 +131,16 @@ def test_subnormal_numbers_are_kept_where_the_cpu_flushes_its_own(dtype: np.dtyp
 def test_floats_are_read_and_written_as_they_are(name: str) -> None:
     numbers = np.array([1.5, -0.0, np.inf, 2.0**-149], name)
     into, array = np.empty(4, name), np.empty(4, name)
-    assert handed_over(numbers) is numbers
+    assert kernel_view(numbers) is numbers
     read_all(into, numbers)
     write_all(array, numbers)
     np.testing.assert_array_equal(into.view("u1"), numbers.view("u1"))
     np.testing.assert_array_equal(array.view("u1"), numbers.view("u1"))
 
 
-def test_the_bits_are_handed_over_in_the_same_memory(dtype: np.dtype) -> None:
+def test_a_kernel_takes_the_bits_in_the_same_memory(dtype: np.dtype) -> None:
     array = np.zeros((2, 3), dtype)
-    handed_over(array)[1, 2] = 1
+    kernel_view(array)[1, 2] = 1
     assert array.view(np.uint16)[1, 2] == 1
 
 

@@ -196,7 +196,7 @@ class Session:
 
 
 def _of_one(case_id: str, diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ...]:
-    """The causes that explain every case that is to be explained, told of this one: the others were only there to refute some.
+    """The causes that explain every failing case given, as causes of this one case: the other cases serve to refute causes.
 
     A cause that acts only somewhere was fitted to the few elements that are left, which do not prove where it acts.
     """

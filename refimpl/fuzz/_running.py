@@ -22,19 +22,19 @@ class Speed:
 
     def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.total, self._clock = total, clock
-        self._began = self._told = clock()
+        self._began = self._said = clock()
         self.cases = self.element_steps = self.failed = 0
 
     def take(self, result: Result) -> None:
         self.cases += 1
         self.element_steps += result.element_steps
         self.failed += result.verdict.status in FAILING
-        if self._clock() - self._told >= SECONDS:
+        if self._clock() - self._said >= SECONDS:
             self.tell()
 
     def tell(self) -> None:
-        self._told = self._clock()
-        seconds = max(self._told - self._began, 1e-9)
+        self._said = self._clock()
+        seconds = max(self._said - self._began, 1e-9)
         of = f" of {self.total:,}" if self.total else ""
         speed = f"{self.cases / seconds:.1f} cases/s, {self.element_steps / seconds:.2g} element-steps/s"
         say(f"{self.cases:,}{of} cases, {self.element_steps:,} element-steps, {self.failed} failed ({speed})")

@@ -35,7 +35,7 @@ FORMATS: Mapping[np.dtype[Any], Format] = {
 """By dtype, in native byte order."""
 
 
-def handed_over(array: Array) -> Array:
+def kernel_view(array: Array) -> Array:
     """The array as a kernel takes it: one of half precision as its bits, in the same memory."""
     bits = FORMATS[array.dtype].bits
     return array if bits is None else array.view(bits)

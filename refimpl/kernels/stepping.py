@@ -14,7 +14,7 @@ from ..dialects.stages import Amsgrad, Centralization, Merge, Touch, centralizes
 from ..errors import UsageError
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_out, row_layout
 from ._validation import check
-from .formats import FORMATS, handed_over
+from .formats import FORMATS, kernel_view
 from .merging import NONE, Groups, group
 from .scalars import check_picks, scalars, without_gradient
 from .updating import update_rows
@@ -178,7 +178,7 @@ def prepare(
 
 
 def _flat(array: Array) -> Array:
-    return handed_over(np.asarray(array)).reshape(-1)
+    return kernel_view(np.asarray(array)).reshape(-1)
 
 
 def _kept_apart(values: Array, param: Array, written: Sequence[Array]) -> Array:
@@ -189,4 +189,4 @@ def _kept_apart(values: Array, param: Array, written: Sequence[Array]) -> Array:
     values = np.asarray(values)
     dtype = param.dtype if values.dtype == param.dtype else FORMATS[param.dtype].arithmetic
     flat = np.require(values, dtype, ["C", "A", "W"]).reshape(-1)  # a read-only array would be compiled for once more
-    return handed_over(flat.copy() if any(np.may_share_memory(flat, other) for other in written) else flat)
+    return kernel_view(flat.copy() if any(np.may_share_memory(flat, other) for other in written) else flat)

@@ -202,7 +202,7 @@ def update_rows(
 ) -> None:
     """Update `rows` rows of a flat state (p, m, v, and v_max or None) in place.
 
-    Each array as `formats.handed_over` gives it, v_max in the format of v; scalars: as `scalars.Scalars` orders them, in the format
+    Each array as `formats.kernel_view` gives it, v_max in the format of v; scalars: as `scalars.Scalars` orders them, in the format
     of the arithmetic. values: flat, occurrence k being the k-th run of `width`; indices: the row of each occurrence, int64, or empty
     where occurrence k is that of row k; first, following: the occurrences of each row as `merging.group` chains them, int32, or
     empty where every row occurs once; apart: every occurrence starts from the old state.

@@ -59,10 +59,10 @@ def record(
         entry, own = _entry(name, state, after.get(name, {}), gradients.get(name), table.gradients)
         params.append(entry)
         arrays |= {f"{len(params) - 1}/{key}": array for key, array in own.items()}
-    strangers = sorted({*after, *gradients} - set(before))
-    if strangers or not params:
+    unknown = sorted({*after, *gradients} - set(before))
+    if unknown or not params:
         raise UsageError(
-            f"record: {', '.join(strangers) or 'no parameter'} has no state before the call", "give `before` for every parameter"
+            f"record: {', '.join(unknown) or 'no parameter'} has no state before the call", "give `before` for every parameter"
         )
     document = {"format": FORMAT, "dialect": table.name, "call": int(number), "settings": hyper, "params": params}
     write_bytes(path, pack(arrays))
@@ -165,9 +165,9 @@ def _sample(entry: Mapping[str, Any], number: int, arrays: Mapping[str, Array], 
             raise UsageError(f"params[{number}].dtypes.{key}: is no format", f"one of {', '.join(WIDEST_FIRST)}")
         return arrays[f"{number}/{key}"].astype(numpy_dtype(str(entry["dtypes"][key])))
 
-    strangers = set(entry["dtypes"]) - {"gradient", *(f"{when}.{array}" for when in ("before", "after") for array in ARRAYS)}
-    if strangers:
-        raise UsageError(f"params[{number}].dtypes: {', '.join(sorted(strangers))} is no array of a state")
+    unknown = set(entry["dtypes"]) - {"gradient", *(f"{when}.{array}" for when in ("before", "after") for array in ARRAYS)}
+    if unknown:
+        raise UsageError(f"params[{number}].dtypes: {', '.join(sorted(unknown))} is no array of a state")
     states = {
         when: {array: typed(f"{when}.{array}") for array in ARRAYS if f"{when}.{array}" in entry["dtypes"]} for when in ("before", "after")
     }

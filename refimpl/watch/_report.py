@@ -17,7 +17,7 @@ from ..common.text import counted, joined, listed, paragraph, ratio
 from ..errors import HARNESS_FAILED, NOT_CONFORMANT, OK
 from ._chance import FAULTS, missed, missed_always
 from ._judge import Judgement
-from ._session import Failure, Session, told
+from ._session import Failure, Session, stated
 
 FORMAT = 1
 """The version of the layout of the JSON report."""
@@ -106,7 +106,7 @@ class WatchReport:
         blocks += [self._failure(failure) for failure in session.failures[:SHOWN]]
         more = session.failing - min(len(session.failures), SHOWN)
         blocks += [paragraph(f"and {counted(more, 'more call')} that {'is' if more == 1 else 'are'} wrong")] if more > 0 else []
-        blocks += [paragraph(told(cause), "", "  ") for cause in session.causes]
+        blocks += [paragraph(stated(cause), "", "  ") for cause in session.causes]
         blocks += [[line for words, count in session.notes.items() for line in paragraph(_times(words, count), "note: ", "  ")]]
         blocks.append(paragraph(self.sentence))
         return joined(blocks)

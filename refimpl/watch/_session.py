@@ -171,7 +171,7 @@ class Session:
         if sum(known.golden is not None for known in self.failures) >= DIAGNOSED:
             return failure
         self.causes = self._causes(failure)
-        named = [told(cause) for cause in self.causes if golden.case.id in cause.cases]
+        named = [stated(cause) for cause in self.causes if golden.case.id in cause.cases]
         return replace(failure, words=(*words, *(named or ["no known cause"])))
 
     def _causes(self, failure: Failure) -> tuple[Diagnosis, ...]:
@@ -188,7 +188,7 @@ class Session:
         return diagnose(goldens, outcomes, verdicts, self.required)
 
 
-def told(cause: Diagnosis) -> str:
+def stated(cause: Diagnosis) -> str:
     also = f" (these calls cannot tell it from {first_few(cause.also)})" if cause.also else ""
     return f"CAUSE {cause.name}: {cause.about}{also}"
 

@@ -157,7 +157,7 @@ class Watch:
             return None
         pending = self._pending = _Pending(frame, self.session.calls)
         hooks = list(getattr(optimizer, "_optimizer_step_pre_hooks", ()))
-        given = 1 if args[:1] == (optimizer,) else 0  # PyTorch hands the optimizer to its hooks as the first argument of `step`
+        given = 1 if args[:1] == (optimizer,) else 0  # PyTorch passes the optimizer to its hooks as the first argument of `step`
         closure = args[given] if len(args) > given else kwargs.get("closure")
         if not callable(closure):
             pending.others = hooks[-1:] != [self._handles[0].id]  # they run next, and may change the gradients
