@@ -44,6 +44,38 @@ factory = partial(reference, deviations="duplicates-last-wins")
 """
 
 
+PARAM_ALONE = """
+from refimpl.backends.reference import factory as reference
+
+
+class MyAdam:
+    name, version = "my adam", "1.1"
+    dialects = {"torch.SparseAdam": {"dtypes": ["float32", "float64"], "features": ["rows"]}}
+
+    def start(self, case):
+        return Run(reference().start(case))
+
+
+class Run:
+    def __init__(self, run):
+        self.step, self._state = run.step, run.state
+
+    def state(self):
+        return {name: {"param": arrays["param"]} for name, arrays in self._state().items()}
+"""
+
+
+def test_the_sentence_of_a_partial_verdict_is_what_check_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (sentence,) = re.findall(r"^> (my adam .*\n(?:> .*\n)*)", README, re.MULTILINE)
+    (tmp_path / "my_adam.py").write_text(PARAM_ALONE)
+    monkeypatch.chdir(tmp_path)
+    assert check.main(["my_adam:MyAdam", "--vectors", str(ROOT / "vectors"), "--dialect", "torch.SparseAdam"]) == 0
+    printed = capsys.readouterr().out
+    assert " ".join(printed.split()).endswith(" ".join(sentence.replace("\n> ", " ").split()))
+
+
 def test_every_command_of_the_text_is_one_that_the_parsers_take() -> None:
     modules: dict[str, Any] = {
         "audit": audit,
