@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -43,8 +44,9 @@ class Vectors(Sequence[Golden]):
 def read_vectors(directory: str | Path, dialects: Sequence[str] = (), case_globs: Sequence[str] = (), expects: bool = True) -> Vectors:
     """The cases of a directory, in the order of its themes. Empty filters select everything.
 
-    dialects: names; case_globs: patterns for `DIALECT/THEME/SLUG`, where `*` also crosses slashes. A theme of which nothing is
-    selected is not unpacked. expects: whether the cases must have expectations; False reads the inputs of a program.
+    dialects: names; case_globs: patterns for `DIALECT/THEME/SLUG`, where `*` also crosses slashes. A theme of which nothing can be
+    selected is not read, and one of which nothing is selected is not unpacked. expects: whether the cases must have expectations; False
+    reads the inputs of a program.
     Raises UsageError for a dialect that the directory does not hold, and VectorError for anything broken.
     """
     directory = Path(directory)
@@ -58,11 +60,18 @@ def read_vectors(directory: str | Path, dialects: Sequence[str] = (), case_globs
     goldens: list[Golden] = []
     unreadable: list[tuple[str, str]] = []
     for theme in manifest.themes:
-        if dialects and theme.split("/")[0] not in dialects:
+        if (dialects and theme.split("/")[0] not in dialects) or not may_hold(theme, case_globs):
             continue
         for read in _read_theme(directory, theme, manifest, case_globs):
             goldens.append(read) if isinstance(read, Golden) else unreadable.append(read)
     return Vectors(tuple(goldens), tuple(unreadable))
+
+
+def may_hold(theme: str, case_globs: Sequence[str]) -> bool:
+    """Whether some id `THEME/SLUG` can match one of the globs, as far as their beginnings without a wildcard tell."""
+    prefix = f"{theme}/"
+    beginnings = [re.split(r"[*?[]", glob, maxsplit=1)[0] for glob in case_globs]
+    return not beginnings or any(prefix.startswith(beginning) or beginning.startswith(prefix) for beginning in beginnings)
 
 
 EXPECTATIONS = {
