@@ -88,6 +88,7 @@ def run(root: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize("title", FILES)
+@pytest.mark.sampled(3)
 def test_a_recipe_works_as_it_is_written(title: str, copy: Path) -> None:
     touched: set[str] = set()
     for language, text in blocks(title):

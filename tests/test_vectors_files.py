@@ -18,7 +18,6 @@ from make_golden import golden, refused
 from refimpl.errors import UsageError, VectorError
 from refimpl.vectors import Vectors, read_manifest, read_npz, read_vectors, write_manifest, write_npz, write_theme
 from refimpl.vectors._manifest import Manifest, hash_arrays, hash_bytes
-from refimpl.vectors._read import may_hold
 from refimpl.vectors._roles import roles_of
 
 YAML, NPZ = "torch.SparseAdam/basics.yaml", "torch.SparseAdam/basics.npz"
@@ -383,22 +382,3 @@ def test_jsonschema_validates_what_is_written(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(VectorError, match=r"\$\.cases\[0\]: refused by the standard"):
         write_theme(tmp_path, [golden("one")])
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("globs", "possible"),
-    [
-        ((), True),
-        (("torch.Adam/basics/*",), True),
-        (("torch.Adam/basics/one-step",), True),
-        (("*/one-step",), True),
-        (("torch.Adam/b*",), True),
-        (("torch.Adam/[a-c]asics/one-step",), True),
-        (("torch.Adam/eps/*", "torch.?dam/*"), True),
-        (("torch.Adam/eps/*",), False),
-        (("torch.AdamW/*", "torch.Adam/bases"), False),
-        (("torch.Adam/basic/*",), False),
-    ],
-)
-def test_a_theme_is_passed_over_only_if_no_glob_can_match_an_id_of_it(globs: tuple[str, ...], possible: bool) -> None:
-    assert may_hold("torch.Adam/basics", globs) is possible

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,6 +15,7 @@ from ._decode import decode
 from ._manifest import NAME, Manifest, check_count, checked, hash_arrays, hash_bytes, read_manifest
 from ._members import Members
 from ._roles import check_hypers
+from .globs import may_hold
 from .npz import read_npz
 from .text import SIZE_LIMIT, decode_text, read_bytes
 
@@ -65,13 +65,6 @@ def read_vectors(directory: str | Path, dialects: Sequence[str] = (), case_globs
         for read in _read_theme(directory, theme, manifest, case_globs):
             goldens.append(read) if isinstance(read, Golden) else unreadable.append(read)
     return Vectors(tuple(goldens), tuple(unreadable))
-
-
-def may_hold(theme: str, case_globs: Sequence[str]) -> bool:
-    """Whether some id `THEME/SLUG` can match one of the globs, as far as their beginnings without a wildcard tell."""
-    prefix = f"{theme}/"
-    beginnings = [re.split(r"[*?[]", glob, maxsplit=1)[0] for glob in case_globs]
-    return not beginnings or any(prefix.startswith(beginning) or beginning.startswith(prefix) for beginning in beginnings)
 
 
 EXPECTATIONS = {
