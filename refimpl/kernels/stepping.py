@@ -15,14 +15,11 @@ from ..errors import UsageError
 from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_out, row_layout
 from ._validation import check
 from .formats import FORMATS, kernel_view
-from .merging import NONE, Groups, group
 from .scalars import check_picks, scalars, without_gradient
-from .updating import update_rows
+from .working import Work, dense, listed, look_over, run, stored
 
 BLOCK = 4096
-"""Elements of a dense parameter that the kernel takes as a row, and of the zeros that rows without a gradient are given."""
-
-NO_INDICES = np.zeros(0, np.int64)
+"""Elements of the zeros that rows without a gradient are given at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +30,6 @@ class _Target:
     scalars: Array
     centralize: bool
     apart: bool
-
-    def part(self, start: int, stop: int) -> tuple[Array, Array, Array, Array | None]:
-        p, m, v, v_max = self.state
-        return p[start:stop], m[start:stop], v[start:stop], None if v_max is None else v_max[start:stop]
 
 
 class Prepared(ABC):
@@ -49,21 +42,16 @@ class Prepared(ABC):
 
 @dataclass(frozen=True, eq=False)
 class _DenseStep(Prepared):
-    """Every row once. Rows matter only if they are centralized; otherwise the kernel works on blocks of BLOCK elements."""
+    """Every row once."""
 
     target: _Target
     values: Array
-    row_width: int
+    width: int
+    work: Work
 
     def run(self) -> None:
-        target, values = self.target, self.values
-        size = len(values)
-        width = self.row_width if target.centralize else BLOCK
-        whole = size // width if width else 0
-        update_rows(target.state, values, NO_INDICES, NONE, NONE, target.scalars, width, whole, target.centralize)
-        rest = size - whole * width
-        if rest:
-            update_rows(target.part(size - rest, size), values[size - rest :], NO_INDICES, NONE, NONE, target.scalars, rest, 1)
+        target = self.target
+        run(target.state, self.values, target.scalars, self.width, self.work, target.centralize)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +72,7 @@ class _Others:
         width = self.zeros.shape[1]
         for rows in self._blocks():
             zeros = self.zeros[: len(rows)].reshape(-1)
-            update_rows(target.state, zeros, rows, NONE, NONE, self.scalars, width, len(rows))
+            run(target.state, zeros, self.scalars, width, listed(rows, width))
 
     def _blocks(self) -> Iterator[Array]:
         """As many rows of the table at a time as there are zeros for."""
@@ -101,17 +89,13 @@ class _SparseStep(Prepared):
 
     target: _Target
     values: Array
-    indices: Array
-    groups: Groups
     width: int
+    work: Work
     others: _Others | None
 
     def run(self) -> None:
-        target, groups = self.target, self.groups
-        chained = (groups.first, groups.following)
-        update_rows(
-            target.state, self.values, self.indices, *chained, target.scalars, self.width, groups.rows, target.centralize, target.apart
-        )
+        target = self.target
+        run(target.state, self.values, target.scalars, self.width, self.work, target.centralize, target.apart)
         if self.others is not None:
             self.others.run(target)
 
@@ -168,13 +152,14 @@ def prepare(
     )
     read_late = (param, *written)
     if not sparse:
-        return _DenseStep(target, _kept_apart(gradient, param, read_late), row_layout(shape)[1])
+        rows, width = row_layout(shape)
+        return _DenseStep(target, _kept_apart(gradient, param, read_late), width, dense(rows, width, target.centralize))
     occurrences = laid_out(gradient, shape)
     rows, width = occurrences.layout
     indices = np.require(occurrences.indices, np.int64, ["C", "A", "W"])
     values = _kept_apart(occurrences.values, param, read_late)
     others = _Others.of(indices, rows, width, target, values.dtype) if picks.touch is Touch.ALL else None
-    return _SparseStep(target, values, indices, group(indices), width, others)
+    return _SparseStep(target, values, width, stored(indices, width, look_over(indices)), others)
 
 
 def _flat(array: Array) -> Array:
