@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +123,18 @@ def c_function(function: Callable[..., Any], signature: Any) -> Any:
         _stamped(compiled)
     compiled.compile()
     return compiled
+
+
+_one_at_a_time = threading.Lock()
+
+
+def launching() -> AbstractContextManager[Any]:
+    """The lock to hold while a parallel kernel runs: Numba's own thread pool ends the process when two threads use it at once.
+
+    OpenMP and TBB need no lock. The threading layer is known only after the first launch.
+    """
+    try:
+        layer = numba.threading_layer()
+    except ValueError:  # not launched yet
+        layer = "workqueue"
+    return _one_at_a_time if layer == "workqueue" else nullcontext()

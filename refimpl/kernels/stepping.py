@@ -16,7 +16,8 @@ from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_
 from ._validation import check
 from .formats import FORMATS, kernel_view
 from .scalars import check_picks, scalars, without_gradient
-from .working import Work, dense, listed, look_over, run, stored
+from .planning import dense, listed, look_over, stored
+from .working import Work, run
 
 BLOCK = 4096
 """Elements of the zeros that rows without a gradient are given at a time."""

@@ -6,10 +6,10 @@ import numpy as np
 from numba import prange
 
 from ..gradients import Array, check_range
-from .compiling import jit
+from .compiling import jit, launching
 from .formats import FORMATS
-from .threads import launching, threads_for
-from .working import PARTS_PER_THREAD, chained
+from .threads import threads_for
+from .planning import PARTS_PER_THREAD, chained
 
 
 @jit
