@@ -7,9 +7,9 @@ from hypothesis.extra import numpy as hnp
 from kernel_twin import merged
 
 from refimpl.errors import InvalidGradient
-from refimpl.kernels import merge, merging, threads, working
+from refimpl.kernels import merge, merging, planning, summing
 from refimpl.kernels.merging import looked_over, uneven
-from refimpl.kernels.working import chained
+from refimpl.kernels.planning import chained
 
 ROWS = 2**40
 INDICES = hnp.arrays(
@@ -68,7 +68,7 @@ def test_many_rows_split_over_threads_have_the_same_bits(monkeypatch: pytest.Mon
     rng = np.random.default_rng(0)
     indices, values = rng.integers(0, 50, 500), rng.standard_normal((500, 3)).astype(np.float32)
     alone = merge(indices, values, 50)
-    monkeypatch.setattr(threads, "THRESHOLD", 0)
+    monkeypatch.setattr(summing, "threads_for", lambda *_: 2)
     together = merge(indices, values, 50)
     for expected, got in zip(alone, together):
         np.testing.assert_array_equal(expected, got)
@@ -82,12 +82,12 @@ def test_an_index_out_of_range_is_refused(index: int) -> None:
 
 def parted(indices: np.ndarray, count: int) -> list[tuple[list[int], list[int]]]:
     """The rows and the places of each part, as one launch of `count` threads divides them."""
-    seen = working.look_over(indices)
-    work = working.stored(indices, 1, seen)
+    seen = planning.look_over(indices)
+    work = planning.stored(indices, 1, seen)
     assert work.threads == count
     counts, rows, places = work.scratch[:3]
     low, factor, shift, _ = work.division
-    merging.divide(indices, low, factor, shift, counts, rows, places, work.board)
+    merging.divide(indices, low, factor, shift, counts, rows, places, np.zeros_like(work.board))
     ends = counts[-1].tolist()
     return [(rows[start:end].tolist(), places[start:end].tolist()) for start, end in zip([0, *ends], ends)]
 
@@ -96,9 +96,9 @@ def parted(indices: np.ndarray, count: int) -> list[tuple[list[int], list[int]]]
 @given(st.integers(30, 200).flatmap(lambda n: hnp.arrays(np.int64, n, elements=st.integers(0, 50) | st.integers(0, 2**40))), st.booleans())
 def test_a_part_has_every_occurrence_of_its_rows_in_their_order(indices: np.ndarray, hashed: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(working, "PART", 8)
-        patch.setattr(working, "uneven", lambda *_: hashed)
-        patch.setattr(working, "threads_for", lambda *_: 1)
+        patch.setattr(planning, "PART", 8)
+        patch.setattr(planning, "uneven", lambda *_: hashed)
+        patch.setattr(planning, "threads_for", lambda *_: 1)
         indices[0] = 2**40 + 1  # and so they do not increase
         parts = parted(indices, 1)
     owner = {row: number for number, (rows, _) in enumerate(parts) for row in rows}

@@ -50,7 +50,7 @@ def listed(indices: Array, width: int) -> Work:
 
 def _blocks(indices: Array, total: int, threads: int, is_dense: bool = False) -> Work:
     parts = 1 if threads == 1 else min(total, threads * PARTS_PER_THREAD)
-    return Work(indices, total, parts, threads, NO_DIVISION, NO_SCRATCH, np.zeros(COUNTERS, np.int64), is_dense)
+    return Work(indices, total, parts, threads, NO_DIVISION, NO_SCRATCH, np.empty(COUNTERS, np.int64), is_dense)
 
 
 def stored(indices: Array, width: int, seen: Seen) -> Work:
@@ -63,14 +63,14 @@ def stored(indices: Array, width: int, seen: Seen) -> Work:
     first, following = _chains(total)
     if bits == 0:
         scratch = (NO_COUNTS, NO_ROWS, NONE, first, following, np.empty(_slots(total), np.int32))
-        return Work(indices, total, 1, 1, NO_DIVISION, scratch, np.zeros(COUNTERS, np.int64))
+        return Work(indices, total, 1, 1, NO_DIVISION, scratch, np.empty(COUNTERS, np.int64))
     chunks = 1 if threads == 1 else threads * CHUNKS_PER_THREAD
     counts, slots = np.empty((chunks, 1 << bits), np.int64), np.empty(2 * ROOM * total, np.int32)
     shift = max((seen.high - seen.low).bit_length() - bits, 0)
     by_range, by_hash = (seen.low, 1, shift, 0), (seen.low, GOLDEN, 64 - bits, bits)
     division = by_hash if uneven(indices, seen.low, shift, counts[0]) else by_range
     scratch = (counts, np.empty(total, np.int64), np.empty(total, np.int32), first, following, slots)
-    return Work(indices, total, 1 << bits, threads, division, scratch, np.zeros(COUNTERS, np.int64))
+    return Work(indices, total, 1 << bits, threads, division, scratch, np.empty(COUNTERS, np.int64))
 
 
 def chained(indices: Array) -> tuple[Array, Array]:

@@ -21,10 +21,13 @@ from llvmlite.binding import get_host_cpu_name
 from ..common.files import replace_file
 from ..errors import UsageError
 from .merging import COUNTERS
-from .working import NO_DIVISION, NO_SCRATCH, Work, run, work
+from .places import unchecked
+from .working import NO_DIVISION, NO_SCRATCH, Target, Values, Work, run, work
 
 VARIABLE = "REFIMPL_THREAD_THRESHOLD"
-"""The environment variable that holds a threshold: nothing is measured then."""
+"""The environment variable that holds a threshold: nothing is measured then. It is read when this is imported."""
+
+CHOSEN = os.environ.get(VARIABLE, "")
 
 ROW = 16
 """What a row costs beside its elements, in elements: its places are computed, and it is fetched from wherever it lies."""
@@ -41,18 +44,20 @@ ROWS, WIDTH, ROUNDS = 1024, 64, 15
 
 def threads_for(rows: int, width: int) -> int:
     """The number of threads for so many rows of a width."""
+    elements = rows * (width + ROW)
+    if elements < LEAST and not CHOSEN:
+        return 1
     threads = int(numba.get_num_threads())
-    return threads if threads > 1 and rows * (width + ROW) >= threshold(threads) else 1
+    return threads if threads > 1 and elements >= threshold(threads) else 1
 
 
 @cache
 def threshold(threads: int) -> int:
     """From how many elements on so many threads are quicker than one: as the environment says, as kept, or as measured now."""
-    chosen = os.environ.get(VARIABLE, "")
-    if chosen:
-        if not (chosen.isascii() and chosen.isdecimal()):
-            raise UsageError(f"{VARIABLE} = {chosen!r}", "give a number of elements from 0 on, or unset it")
-        return int(chosen)
+    if CHOSEN:
+        if not (CHOSEN.isascii() and CHOSEN.isdecimal()):
+            raise UsageError(f"{VARIABLE} = {CHOSEN!r}", "give a number of elements from 0 on, or unset it")
+        return int(CHOSEN)
     file = _file(threads)
     kept = _kept(file)
     if kept is not None:
@@ -80,11 +85,12 @@ def _seconds(threads: int) -> tuple[float, float]:
     """The least seconds that one thread and that all take, in turn; whatever else runs can only add to them."""
     p, m, v, values = (np.zeros(ROWS * WIDTH, np.float32) for _ in range(4))
     rows, scalars = np.random.default_rng(0).permutation(ROWS), np.ones(13, np.float32)
-    scalars[[10, 12]] = 0  # nothing is changed before it is used
+
+    target, gradient = Target(unchecked((p, m, v, None)), scalars), Values.of(values)
 
     def steps(count: int) -> Callable[[], None]:
         todo = Work(rows, ROWS, count * 4, count, NO_DIVISION, NO_SCRATCH, np.zeros(COUNTERS, np.int64))
-        return lambda: run((p, m, v, None), values, scalars, WIDTH, todo)
+        return lambda: run(target, gradient, WIDTH, todo)
 
     alone, together = steps(1), steps(threads)
     times = [(_timed(alone), _timed(together)) for _ in range(ROUNDS)]

@@ -9,16 +9,13 @@ from numba import prange
 
 from ..gradients import Array
 from .compiling import call, fetch_add, jit, launching
+from .formats import kernel_view
 from .merging import ROOM, WORKING, chain, divide
+from .places import Place, address
 from .updating import APART, CENTRALIZE, DENSE, updater
-
-State = tuple[Array, Array, Array, "Array | None"]
 
 LINE_OF_ELEMENTS = 64
 """Dense parts end at multiples of it, so that no two threads write to one cache line."""
-
-UNCHANGED = slice(9, 13)
-"""The place of sign, decay, unscale and late_decay among the scalars."""
 
 NONE = np.zeros(0, np.int32)
 NO_ROWS = np.zeros(0, np.int64)
@@ -41,11 +38,11 @@ def work(update, frame, indices, width, flags, total, parts, division, scratch, 
         while part < parts:
             block = -(-total // parts) if flags & DENSE == 0 else -(-total // (parts * LINE_OF_ELEMENTS)) * LINE_OF_ELEMENTS
             start, stop = min(part * block, total), min((part + 1) * block, total)
-            call(update, (p, m, v, v_max, values, s, size, values_size, address(indices), 0, 0, 0, n, 0, 0, 0, width, flags, start, stop))
+            call(update, (p, m, v, v_max, values, s, size, values_size, data_of(indices), 0, 0, 0, n, 0, 0, 0, width, flags, start, stop))
             part = fetch_add(at)
     elif parts == 1:
         distinct = chain(indices, slots, 0, first, following)
-        call(update, (p, m, v, v_max, values, s, size, values_size, address(indices), 0, address(first), address(following), n, 0, distinct, n, width, flags, 0, distinct))
+        call(update, (p, m, v, v_max, values, s, size, values_size, data_of(indices), 0, data_of(first), data_of(following), n, 0, distinct, n, width, flags, 0, distinct))
     else:
         low, factor, shift, skip = division
         divide(indices, low, factor, shift, counts, rows, places, board)
@@ -60,12 +57,12 @@ def work(update, frame, indices, width, flags, total, parts, division, scratch, 
                 own_slots = slots[2 * ROOM * start : 2 * ROOM * start + room]
                 own_rows, own_first, own_following = rows[start:stop], first[start:stop], following[start:stop]
                 distinct = chain(own_rows, own_slots, skip, own_first, own_following)
-                call(update, (p, m, v, v_max, values, s, size, values_size, address(own_rows), address(places[start:stop]), address(own_first), address(own_following), n, n, distinct, n, width, flags, 0, distinct))
+                call(update, (p, m, v, v_max, values, s, size, values_size, data_of(own_rows), data_of(places[start:stop]), data_of(own_first), data_of(own_following), n, n, distinct, n, width, flags, 0, distinct))
             part = fetch_add(at)
 
 
 @jit
-def address(array):  # type: ignore[no-untyped-def]  # typed by the compiler
+def data_of(array):  # type: ignore[no-untyped-def]  # typed by the compiler
     return np.int64(array.ctypes.data)
 
 
@@ -93,27 +90,44 @@ class Work(NamedTuple):
     is_dense: bool = False
 
 
-def run(state: State, values: Array, scalars: Array, width: int, todo: Work, centralize: bool = False, apart: bool = False) -> None:
-    """Update the rows of a flat state (p, m, v, and v_max or None) in place.
+class Target(NamedTuple):
+    """What a step changes, and by which numbers, apart from the gradient.
 
-    Each array as `formats.kernel_view` gives it, v_max in the format of v; scalars: as `scalars.Scalars` orders them, in the format
-    of the arithmetic. values: flat, occurrence k being the k-th run of `width`; apart: every occurrence starts from the old state.
+    scalars: as `scalars.Scalars` orders them, in the format of the arithmetic; changed: whether occurrences are changed before they are
+    used; apart: every one starts from the old state; centralize: a row's mean is subtracted from it.
     """
-    p, m, v, v_max = state
-    changed = centralize or (apart and len(todo.scratch[-1]) > 0) or tuple(scalars[UNCHANGED].tolist()) != (1, 0, 1, 0)
-    maximum = "" if v_max is None else v_max.dtype.char
-    update = updater(changed, p.dtype.char, m.dtype.char, v.dtype.char, maximum, values.dtype.char, scalars.dtype.char)
-    frame = (_address(p), _address(m), _address(v), 0 if v_max is None else _address(v_max), _address(values), _address(scalars), len(p), len(values))
+
+    place: Place
+    scalars: Array
+    changed: bool = False
+    centralize: bool = False
+    apart: bool = False
+
+
+class Values(NamedTuple):
+    """The values of a gradient as a kernel takes them; the array is kept so that its memory is."""
+
+    array: Array
+    format: str
+    address: int
+    size: int
+
+    @classmethod
+    def of(cls, array: Array) -> Values:
+        """A contiguous, aligned array."""
+        return cls(array, kernel_view(array).dtype.char, address(array), array.size)
+
+
+def run(target: Target, values: Values, width: int, todo: Work) -> None:
+    """Update rows of a parameter and of its moments. values: flat, occurrence k being the k-th run of `width`."""
+    place, numbers, changed, centralize, apart = target
+    apart = apart and len(todo.scratch[-1]) > 0
+    update = updater(changed or centralize or apart, *place.formats, values.format, numbers.dtype.char)
+    frame = (*place.addresses, values.address, address(numbers), place.size, values.size)
     flags = (CENTRALIZE if centralize else DENSE if todo.is_dense else 0) | (APART if apart else 0)
     todo.board.fill(0)
-    arguments = (update, frame, todo.indices, width, flags, todo.total, todo.parts, todo.division, todo.scratch, todo.board)
     if todo.threads == 1:
-        work(*arguments)
+        work(update, frame, todo.indices, width, flags, todo.total, todo.parts, todo.division, todo.scratch, todo.board)
         return
     with launching():
-        work_together(*arguments, todo.threads)
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
+        work_together(update, frame, todo.indices, width, flags, todo.total, todo.parts, todo.division, todo.scratch, todo.board, todo.threads)
