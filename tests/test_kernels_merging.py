@@ -85,9 +85,10 @@ def parted(indices: np.ndarray, count: int) -> list[tuple[list[int], list[int]]]
     seen = planning.look_over(indices)
     work = planning.stored(indices, 1, seen)
     assert work.threads == count
-    counts, rows, places = work.scratch[:3]
-    low, factor, shift, _ = work.division
-    merging.divide(indices, low, factor, shift, counts, rows, places, np.zeros_like(work.board))
+    chunks, low, factor, shift, _ = work.division
+    counts = np.empty((chunks, work.parts), np.int64)
+    rows, places = np.empty(len(indices), np.int64), np.empty(len(indices), np.int32)
+    merging.divide(indices, low, factor, shift, counts, rows, places, np.zeros(merging.COUNTERS, np.int64))
     ends = counts[-1].tolist()
     return [(rows[start:end].tolist(), places[start:end].tolist()) for start, end in zip([0, *ends], ends)]
 

@@ -10,7 +10,10 @@ from ..errors import UsageError
 from ..gradients import Array
 from .merging import COUNTERS, GOLDEN, ROOM, chain, looked_over, uneven
 from .threads import threads_for
-from .working import NO_COUNTS, NO_DIVISION, NO_ROWS, NO_SCRATCH, NONE, Work
+from .working import NO_ROWS, Work
+
+UNDIVIDED, ONE_PART = (0, 0, 1, 0, 0), (1, 0, 1, 0, 0)
+NO_CHAINS = np.empty(0, np.int32)
 
 PARTS_PER_THREAD = 4
 """More parts than threads, so that a delayed thread leaves its remaining parts to the others."""
@@ -50,7 +53,7 @@ def listed(indices: Array, width: int) -> Work:
 
 def _blocks(indices: Array, total: int, threads: int, is_dense: bool = False) -> Work:
     parts = 1 if threads == 1 else min(total, threads * PARTS_PER_THREAD)
-    return Work(indices, total, parts, threads, NO_DIVISION, NO_SCRATCH, np.empty(COUNTERS, np.int64), is_dense)
+    return Work(indices, total, parts, threads, UNDIVIDED, np.empty(COUNTERS, np.int64), NO_CHAINS, is_dense)
 
 
 def stored(indices: Array, width: int, seen: Seen) -> Work:
@@ -58,32 +61,25 @@ def stored(indices: Array, width: int, seen: Seen) -> Work:
     if seen.increasing:
         return listed(indices, width)
     total = len(indices)
+    if total >= 2**31:
+        raise UsageError(f"a gradient of {total} occurrences", "give at most 2^31 - 1 of them in one step")
     threads = threads_for(total, width)
     bits = _bits(total, threads)
-    first, following = _chains(total)
     if bits == 0:
-        scratch = (NO_COUNTS, NO_ROWS, NONE, first, following, np.empty(_slots(total), np.int32))
-        return Work(indices, total, 1, 1, NO_DIVISION, scratch, np.empty(COUNTERS, np.int64))
-    chunks = 1 if threads == 1 else threads * CHUNKS_PER_THREAD
-    counts, slots = np.empty((chunks, 1 << bits), np.int64), np.empty(2 * ROOM * total, np.int32)
+        return Work(indices, total, 1, 1, ONE_PART, np.empty(COUNTERS, np.int64), np.empty(2 * total + _slots(total), np.int32))
+    chunks, parts = 1 if threads == 1 else threads * CHUNKS_PER_THREAD, 1 << bits
+    numbers, chains = np.empty(COUNTERS + chunks * parts + total, np.int64), np.empty((3 + 2 * ROOM) * total, np.int32)
     shift = max((seen.high - seen.low).bit_length() - bits, 0)
-    by_range, by_hash = (seen.low, 1, shift, 0), (seen.low, GOLDEN, 64 - bits, bits)
-    division = by_hash if uneven(indices, seen.low, shift, counts[0]) else by_range
-    scratch = (counts, np.empty(total, np.int64), np.empty(total, np.int32), first, following, slots)
-    return Work(indices, total, 1 << bits, threads, division, scratch, np.empty(COUNTERS, np.int64))
+    by_range, by_hash = (chunks, seen.low, 1, shift, 0), (chunks, seen.low, GOLDEN, 64 - bits, bits)
+    division = by_hash if uneven(indices, seen.low, shift, numbers[:parts]) else by_range
+    return Work(indices, total, parts, threads, division, numbers, chains)
 
 
 def chained(indices: Array) -> tuple[Array, Array]:
     """The first occurrence of each row and those that follow it, as `chain` makes them, of int64 indices."""
-    first, following = _chains(len(indices))
+    first, following = np.empty(len(indices), np.int32), np.empty(len(indices), np.int32)
     distinct = chain(indices, np.empty(_slots(len(indices)), np.int32), 0, first, following)
     return first[:distinct], following
-
-
-def _chains(total: int) -> tuple[Array, Array]:
-    if total >= 2**31:
-        raise UsageError(f"a gradient of {total} occurrences", "give at most 2^31 - 1 of them in one step")
-    return np.empty(total, np.int32), np.empty(total, np.int32)
 
 
 def _slots(total: int) -> int:

@@ -1,4 +1,4 @@
-"""The scalars that a kernel takes: computed in double, rounded once, in an array of the tensor's dtype.
+"""The scalars that a kernel takes: computed in double, and rounded once, by the kernel, to the format of its arithmetic.
 
 Differences between dialects are put into these numbers where possible, so that one kernel serves all dialects:
 
@@ -95,8 +95,8 @@ def check_picks(picks: Picks, dense: bool) -> None:
         raise UsageError("the kernels do not decay all rows under a gradient of some", "use decay: decoupled_touched, or the reference")
 
 
-def scalars(hyper: Hyper, picks: Picks, t: int, dtype: np.dtype[np.floating]) -> Array:
-    """The scalars of step t (from 1), shape (13,), in the order of Scalars.
+def scalars(hyper: Hyper, picks: Picks, t: int) -> Array:
+    """The scalars of step t (from 1), shape (13,) in float64, in the order of Scalars. A kernel rounds them to the format that it computes in.
 
     step = lr sqrt(1-b2^t) / (1-b1^t); decay = wd ls and unscale = 1/ls, so that g <- (g + wd ls p) / ls.
     """
@@ -125,11 +125,7 @@ def scalars(hyper: Hyper, picks: Picks, t: int, dtype: np.dtype[np.floating]) ->
         1.0 / loss_scale,
         decay if picks.decay is st.Decay.COUPLED_MERGED else 0.0,
     )
-    numbers = np.array(exact, np.float64)
-    if dtype == np.float64:
-        return numbers
-    with np.errstate(over="ignore", under="ignore"):
-        return numbers.astype(dtype)
+    return np.array(exact)
 
 
 def without_gradient(with_gradient: Array) -> Array:

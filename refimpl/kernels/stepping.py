@@ -144,7 +144,7 @@ def prepare(
     place = placed((param, exp_avg, exp_avg_sq, max_exp_avg_sq), name)
     centralize = ways.centralize and centralizes(place.shape)
     changed = ways.changed or hyper.loss_scale != 1
-    target = Target(place, scalars(hyper, picks, t, place.arithmetic), changed, centralize, ways.apart)
+    target = Target(place, scalars(hyper, picks, t), changed, centralize, ways.apart)
     if not sparse:
         if not _fits(gradient, place.shape, place.dtype):
             check_gradient(gradient, place.shape, name)

@@ -22,7 +22,7 @@ from ..common.files import replace_file
 from ..errors import UsageError
 from .merging import COUNTERS
 from .places import unchecked
-from .working import NO_DIVISION, NO_SCRATCH, Target, Values, Work, run, work
+from .working import Target, Values, Work, run, work
 
 VARIABLE = "REFIMPL_THREAD_THRESHOLD"
 """The environment variable that holds a threshold: nothing is measured then. It is read when this is imported."""
@@ -84,12 +84,12 @@ def crossing(seconds: tuple[float, float], threads: int) -> int:
 def _seconds(threads: int) -> tuple[float, float]:
     """The least seconds that one thread and that all take, in turn; whatever else runs can only add to them."""
     p, m, v, values = (np.zeros(ROWS * WIDTH, np.float32) for _ in range(4))
-    rows, scalars = np.random.default_rng(0).permutation(ROWS), np.ones(13, np.float32)
+    rows, scalars = np.random.default_rng(0).permutation(ROWS), np.ones(13)
 
     target, gradient = Target(unchecked((p, m, v, None)), scalars), Values.of(values)
 
     def steps(count: int) -> Callable[[], None]:
-        todo = Work(rows, ROWS, count * 4, count, NO_DIVISION, NO_SCRATCH, np.zeros(COUNTERS, np.int64))
+        todo = Work(rows, ROWS, count * 4, count, (0, 0, 1, 0, 0), np.empty(COUNTERS, np.int64), np.empty(0, np.int32))
         return lambda: run(target, gradient, WIDTH, todo)
 
     alone, together = steps(1), steps(threads)

@@ -253,13 +253,23 @@ def update_prepared(p, m, v, v_max, values, rows, places, first, following, s, r
                     copy(v_max, at, old_max, none, width)
 
 
+@jit
+def rounded(numbers, like):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """The scalars in the format of the arithmetic, which `like` has."""
+    s = np.empty(len(numbers), like.dtype)
+    for j in range(len(numbers)):
+        s[j] = numbers[j]
+    return s
+
+
 CENTRALIZE, APART, DENSE = 1, 2, 4
 """Flags: rows are centralized; occurrences are kept apart; rows do not matter, and elements are counted."""
 
 
-def update(p_at, m_at, v_at, v_max_at, values_at, s_at, size, values_size, rows_at, places_at, first_at, following_at, n_rows, n_places, n_first, n_following, width, flags, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
+def update(p_at, m_at, v_at, v_max_at, values_at, s_at, real_at, size, values_size, rows_at, places_at, first_at, following_at, n_rows, n_places, n_first, n_following, width, flags, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
     """A C function: update the rows from `start` to `stop`, or such elements of a dense step, where the gradient is used unchanged."""
-    p, m, v, values, s = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size), carray(s_at, 13)
+    p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
+    s = rounded(carray(s_at, 13), carray(real_at, 0))
     v_max = pointed(v_max_at, 0, size)
     rows, places, first, following = carray(rows_at, n_rows), carray(places_at, n_places), carray(first_at, n_first), carray(following_at, n_following)
     if flags & DENSE:
@@ -273,9 +283,10 @@ def update(p_at, m_at, v_at, v_max_at, values_at, s_at, size, values_size, rows_
         update_distinct(p, m, v, v_max, values, rows, s, width, start, stop)
 
 
-def update_changed(p_at, m_at, v_at, v_max_at, values_at, s_at, size, values_size, rows_at, places_at, first_at, following_at, n_rows, n_places, n_first, n_following, width, flags, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
+def update_changed(p_at, m_at, v_at, v_max_at, values_at, s_at, real_at, size, values_size, rows_at, places_at, first_at, following_at, n_rows, n_places, n_first, n_following, width, flags, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
     """The same where occurrences are changed before they are used, or kept apart; of a dense step block by block, in the first cache."""
-    p, m, v, values, s = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size), carray(s_at, 13)
+    p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
+    s = rounded(carray(s_at, 13), carray(real_at, 0))
     v_max = pointed(v_max_at, 0, size)
     rows, places, first, following = carray(rows_at, n_rows), carray(places_at, n_places), carray(first_at, n_first), carray(following_at, n_following)
     centralize, apart = flags & CENTRALIZE != 0, flags & APART != 0
@@ -288,9 +299,10 @@ def update_changed(p_at, m_at, v_at, v_max_at, values_at, s_at, size, values_siz
 
 
 @cache
-def updater(changed: bool, p: str, m: str, v: str, v_max: str, values: str, scalars: str) -> int:
+def updater(changed: bool, p: str, m: str, v: str, v_max: str, values: str) -> int:
     """The address of the C function for arrays of these dtypes, given by their characters; none where there is no v_max."""
-    kinds = [types.CPointer(numba.from_dtype(np.dtype(char))) if char else types.none for char in (p, m, v, v_max, values, scalars)]
+    kinds = [types.CPointer(numba.from_dtype(np.dtype(char))) if char else types.none for char in (p, m, v, v_max, values)]
+    kinds += [types.CPointer(types.float64), types.CPointer(types.float64 if p == "d" else types.float32)]
     chains = [types.CPointer(types.int64), *[types.CPointer(types.int32)] * 3]
     address: int = c_function(update_changed if changed else update, types.void(*kinds, *[types.int64] * 2, *chains, *[types.int64] * 8)).address
     return address

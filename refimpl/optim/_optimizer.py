@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Gradients = Sequence[Any] | Mapping[str, Any]
 Setting = tuple[Hyper, Picks]
+
+UNLOCKED = nullcontext()
 
 
 class _Update(NamedTuple):
@@ -92,9 +94,9 @@ class Optimizer:
         place, and what the real one raises for a form that it refuses.
         """
         pairs = [pair for pair in zip(self._tables, _in_order(gradients, self._tables)) if pair[1] is not None]
-        with held(table for table, _ in pairs) if self._locks() else nullcontext():
+        with held(table for table, _ in pairs) if self._locks() else UNLOCKED:
             with self._counting:
-                updates = list(self._planned(pairs))
+                updates = self._planned(pairs)
                 self._count([(update.table, update.t) for update in updates])
                 for update in updates:
                     update.table.kept = update.moments
@@ -118,22 +120,23 @@ class Optimizer:
         loaded = load(state_dict, [(set(settings), members) for settings, members in groups])
         self._take_over(loaded)
 
-    def _planned(self, pairs: Sequence[tuple[Table, Any]]) -> Iterator[_Update]:
+    def _planned(self, pairs: Sequence[tuple[Table, Any]]) -> list[_Update]:
         prepare = _kernels().prepare
         row = dialect(self.dialect)
         settings = self._settings()
         moments: dict[int, Moments] = {}  # a parameter that is given twice has one state
         written: list[Array] = []
+        updates = []
         for (table, gradient), t in zip(pairs, self._next_counts([table for table, _ in pairs])):
             hyper, picks = settings[id(table)]
             accepted = _accepted(gradient, table, row)
             self._check_dtype(accepted, table)
             amsgrad = picks.amsgrad is not Amsgrad.OFF
             kept = moments.setdefault(id(table), table.moments(amsgrad))
-            maximum = kept.max_exp_avg_sq if amsgrad else None
-            state = (table.param, kept.exp_avg, kept.exp_avg_sq, maximum)
-            yield _Update(table, kept, t, prepare(*state, accepted, hyper, picks, t, table.name, written))
+            state = (table.param, kept.exp_avg, kept.exp_avg_sq, kept.max_exp_avg_sq if amsgrad else None)
+            updates.append(_Update(table, kept, t, prepare(*state, accepted, hyper, picks, t, table.name, written)))
             written.append(table.param)
+        return updates
 
     def _check_dtype(self, gradient: Gradient, table: Table) -> None:
         """Raise for a gradient of a dtype that the real optimizer refuses beside this parameter. Most take any."""

@@ -42,7 +42,9 @@ class Unchanged(Generic[T]):
 
 
 def _is_constant(value: Any) -> bool:
-    return all(map(_is_constant, value)) if type(value) is tuple else type(value) in (float, int, bool, str, type(None))
+    if type(value) is tuple:
+        return all(map(_is_constant, value))
+    return type(value) in (float, int, bool, str, type(None))
 
 
 def checked(settings: Mapping[str, Any], parameters: Mapping[str, Parameter], place: str, in_range: bool = False) -> dict[str, Any]:
