@@ -287,7 +287,7 @@ CENTRALIZE, APART, DENSE = 1, 2, 4
 """Flags: rows are centralized; occurrences are kept apart; rows do not matter, and elements are counted."""
 
 
-def update(
+def update(  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats
     p_at,
     m_at,
     v_at,
@@ -309,7 +309,7 @@ def update(
     flags,
     start,
     stop,
-):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
+):  # pragma: no cover - runs as machine code
     """A C function: update the rows from `start` to `stop`, or such elements of a dense step, where the gradient is used unchanged."""
     p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
     s = rounded(carray(s_at, 13), carray(real_at, 0))
@@ -331,7 +331,7 @@ def update(
         update_distinct(p, m, v, v_max, values, rows, s, width, start, stop)
 
 
-def update_changed(
+def update_changed(  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats
     p_at,
     m_at,
     v_at,
@@ -353,7 +353,7 @@ def update_changed(
     flags,
     start,
     stop,
-):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
+):  # pragma: no cover - runs as machine code
     """The same where occurrences are changed before they are used, or kept apart; of a dense step block by block, in the first cache."""
     p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
     s = rounded(carray(s_at, 13), carray(real_at, 0))
