@@ -6,8 +6,8 @@ import pytest
 
 from refimpl.dialects import Hyper, Picks, dialect
 from refimpl.dialects.stages import Decay, Direction, Eps, Objective
+from refimpl.kernels.functions import rounded
 from refimpl.kernels.scalars import Scalars, scalars, without_gradient
-from refimpl.kernels.updating import rounded
 
 HYPER = Hyper(lr=0.1, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.25, loss_scale=4.0)
 PICKS = replace(dialect("torch.SparseAdam").picks, decay=Decay.NONE)

@@ -7,7 +7,7 @@ import pytest
 from refimpl import warm
 from refimpl.__main__ import main as refimpl_main
 from refimpl.errors import HARNESS_FAILED, OK
-from refimpl.kernels import updating, warming
+from refimpl.kernels import functions, warming
 from refimpl.warm import Formats, formats
 
 
@@ -44,9 +44,9 @@ def test_a_format_is_the_kernel_that_a_step_of_these_dtypes_looks_for(monkeypatc
 
 def test_float32_is_ready_after_it() -> None:
     warming.compile_formats("float32", "float32", "float32", False, False)
-    before = updating.updater.cache_info().misses
+    before = functions.updater.cache_info().misses
     warming.compile_formats("float32", "float32", "float32", False, False)
-    assert updating.updater.cache_info().misses == before
+    assert functions.updater.cache_info().misses == before
 
 
 def test_where_nothing_can_be_kept_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,15 +15,13 @@ Places are unsigned: to Numba, an index that may be negative counts from the end
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
-from numba import carray, types
+from numba import types
 from numba.extending import overload
 
-from .compiling import c_function, jit, prefetch, prefetch_row
+from .compiling import jit, prefetch, prefetch_row
 from .formats import read, write
 
 AHEAD = 8
@@ -31,9 +29,6 @@ AHEAD = 8
 
 ELEMENTS_AHEAD = 32
 """The same for rows of one element."""
-
-BLOCK = 4096
-"""Elements of a dense gradient that are changed together before they are used."""
 
 BATCH = 256
 """How many elements are computed together, where they lie apart."""
@@ -52,8 +47,6 @@ def unless_none(code: Callable[..., Any]) -> Any:
     return stub
 
 
-pointed = unless_none(lambda array, start, stop: carray(array, stop - start))
-cut = unless_none(lambda array, start, stop: array[start:stop])
 room_for = unless_none(lambda array, start, stop: np.empty(stop - start, array.dtype))
 
 
@@ -272,114 +265,3 @@ def update_prepared(p, m, v, v_max, values, rows, places, first, following, s, r
                 copy(v, at, old_v, none, width)
                 if v_max is not None:
                     copy(v_max, at, old_max, none, width)
-
-
-@jit
-def rounded(numbers, like):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """The scalars in the format of the arithmetic, which `like` has."""
-    s = np.empty(len(numbers), like.dtype)
-    for j in range(len(numbers)):
-        s[j] = numbers[j]
-    return s
-
-
-CENTRALIZE, APART, DENSE = 1, 2, 4
-"""Flags: rows are centralized; occurrences are kept apart; rows do not matter, and elements are counted."""
-
-
-def update(  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats
-    p_at,
-    m_at,
-    v_at,
-    v_max_at,
-    values_at,
-    s_at,
-    real_at,
-    size,
-    values_size,
-    rows_at,
-    places_at,
-    first_at,
-    following_at,
-    n_rows,
-    n_places,
-    n_first,
-    n_following,
-    width,
-    flags,
-    start,
-    stop,
-):  # pragma: no cover - runs as machine code
-    """A C function: update the rows from `start` to `stop`, or such elements of a dense step, where the gradient is used unchanged."""
-    p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
-    s = rounded(carray(s_at, 13), carray(real_at, 0))
-    v_max = pointed(v_max_at, 0, size)
-    rows, places, first, following = (
-        carray(rows_at, n_rows),
-        carray(places_at, n_places),
-        carray(first_at, n_first),
-        carray(following_at, n_following),
-    )
-    if flags & DENSE:
-        at = np.uint64(start)
-        advance_there(p, m, v, v_max, at, values, at, np.uint64(stop) - at, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
-    elif width == 1:
-        update_elements(p, m, v, v_max, values, rows, places, first, following, s, start, stop)
-    elif n_first > 0:
-        update_merged(p, m, v, v_max, values, rows, places, first, following, s, width, start, stop)
-    else:
-        update_distinct(p, m, v, v_max, values, rows, s, width, start, stop)
-
-
-def update_changed(  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats
-    p_at,
-    m_at,
-    v_at,
-    v_max_at,
-    values_at,
-    s_at,
-    real_at,
-    size,
-    values_size,
-    rows_at,
-    places_at,
-    first_at,
-    following_at,
-    n_rows,
-    n_places,
-    n_first,
-    n_following,
-    width,
-    flags,
-    start,
-    stop,
-):  # pragma: no cover - runs as machine code
-    """The same where occurrences are changed before they are used, or kept apart; of a dense step block by block, in the first cache."""
-    p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
-    s = rounded(carray(s_at, 13), carray(real_at, 0))
-    v_max = pointed(v_max_at, 0, size)
-    rows, places, first, following = (
-        carray(rows_at, n_rows),
-        carray(places_at, n_places),
-        carray(first_at, n_first),
-        carray(following_at, n_following),
-    )
-    centralize, apart = flags & CENTRALIZE != 0, flags & APART != 0
-    if flags & DENSE == 0:
-        update_prepared(p, m, v, v_max, values, rows, places, first, following, s, width, centralize, apart, start, stop)
-        return
-    for a in range(start, stop, BLOCK):
-        b = min(a + BLOCK, stop)
-        update_prepared(p[a:b], m[a:b], v[a:b], cut(v_max, a, b), values[a:b], rows, places, first, following, s, b - a, False, False, 0, 1)
-
-
-@cache
-def updater(changed: bool, p: str, m: str, v: str, v_max: str, values: str) -> int:
-    """The address of the C function for arrays of these dtypes, given by their characters; none where there is no v_max."""
-    kinds = [types.CPointer(numba.from_dtype(np.dtype(char))) if char else types.none for char in (p, m, v, v_max, values)]
-    kinds += [types.CPointer(types.float64), types.CPointer(types.float64 if p == "d" else types.float32)]
-    chains = [types.CPointer(types.int64), *[types.CPointer(types.int32)] * 3]
-    address: int = c_function(
-        update_changed if changed else update, types.void(*kinds, *[types.int64] * 2, *chains, *[types.int64] * 8)
-    ).address
-    return address

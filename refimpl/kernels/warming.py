@@ -9,10 +9,10 @@ import numpy as np
 
 from ..arithmetic import numpy_dtype
 from .formats import FORMATS
+from .functions import updater
 from .places import unchecked
 from .planning import look_over, stored
 from .threads import threshold
-from .updating import updater
 from .working import Target, Values, run, work
 
 

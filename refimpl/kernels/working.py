@@ -11,9 +11,9 @@ from numba import prange
 from ..gradients import Array
 from .compiling import call, fetch_add, jit, launching, told
 from .formats import kernel_view
+from .functions import APART, CENTRALIZE, DENSE, updater
 from .merging import COUNTERS, ROOM, WORKING, chain, divide
 from .places import Place, address, data_of
-from .updating import APART, CENTRALIZE, DENSE, updater
 
 LINE_OF_ELEMENTS = 64
 """Dense parts end at multiples of it, so that no two threads write to one cache line."""
