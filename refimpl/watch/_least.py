@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -81,6 +81,7 @@ DIALECTS = ("torch.SparseAdam", "torch.Adam", "torch.AdamW", "torch.NAdam", "tor
 """The dialects whose steps the kernel computes."""
 
 
+@lru_cache(maxsize=64)  # parameters of one group share it within a call
 def plan_of(
     dialect: str, hyper: Hyper, picks: Picks, t: int, dtype: str, numerics_class: str, scalar_format: str | None = None
 ) -> Plan | None:

@@ -44,7 +44,15 @@ class Sampler:
         """n different numbers below `population`, each equally likely, increasing."""
         if n >= population:
             return np.arange(population)
-        return np.sort(self._random.choice(population, n, replace=False, shuffle=False))
+        if 2 * n > population:
+            return np.sort(self._random.choice(population, n, replace=False, shuffle=False))
+        chosen = np.zeros(0, np.int64)  # as many draws as are missing, until none was drawn before: no number is preferred to another
+        while len(chosen) < n:
+            chosen = np.concatenate([chosen, self._random.integers(0, population, n - len(chosen))])
+            chosen.sort()
+            again = chosen[1:] == chosen[:-1]
+            chosen = np.delete(chosen, np.flatnonzero(again)) if again.any() else chosen
+        return chosen
 
     def draw(self, tensors: Sequence[Any]) -> list[Drawn]:
         """The samples of parameters that have a gradient. Dense ones are drawn by elements, sparse ones by rows."""

@@ -241,12 +241,14 @@ class Watch:
         for before in pending.params:
             state = optimizer.state.get(before.tensor, {})
             count = count_of(state, optimizer.param_groups[before.group]) if state else before.count
+            few = before.drawn.rows.first(REMEMBERED[1])
             after = {array: take(values, before.drawn.rows) for array, values in self._arrays(before.tensor, state).items()}
             if count is None or any(after[array].shape != before.arrays[array].shape for array in before.arrays if array in after):
                 notes.append(f"not judged: {before.name!r}, its state is another after the call")
                 continue
             samples.append(_sample(before, after, count))
-            last.append((before, after, count, before.drawn.rows))
+            if len(last) < REMEMBERED[0]:
+                last.append((before, {array: values[: REMEMBERED[1]].copy() for array, values in after.items()}, count, few))
             if pending.dialect == "torch.NAdam" and state and not is_product(state, optimizer.param_groups[before.group], count):
                 facts.append(Fact(before.name, "mu_product", f"mu_product of {before.name!r} is not the product of its momenta"))
         watched = Watched(
@@ -261,7 +263,7 @@ class Watch:
             formats=self._formats,
         )
         judgement = self.session.judge(watched)
-        self._last, self._loaded = last[: REMEMBERED[0]], False
+        self._last, self._loaded = last, False
         changed = [before.name for before in pending.params if not _gradient_kept(before)] if judgement.failing else []
         if changed and pending.grad_scale == 1.0:
             if pending.others:
@@ -282,12 +284,11 @@ class Watch:
             return
         for before, after, count, rows in last:
             state = self.optimizer.state.get(before.tensor, {})
-            few = rows.first(REMEMBERED[1])
             arrays = self._arrays(before.tensor, state)
             changed = [
                 array
                 for array, values in after.items()
-                if array not in arrays or not same_bits(take(arrays[array], few), values[: len(few)])
+                if array not in arrays or not same_bits(take(arrays[array], rows), values)
             ]
             if state and count_of(state, self.optimizer.param_groups[before.group]) != count:
                 changed.append("step")
