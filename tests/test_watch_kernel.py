@@ -27,6 +27,10 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "torch.RAdam": [{}, {"betas": (0.3, 0.6)}],
     "torch.Adamax": [{}, {"eps": 0.0}],
     "torch.SparseAdam": [{}, {"betas": (0.9, 0.99), "eps": 1e-3}],
+    "optax.adam": [{}, {"b1": 0.5, "eps": 1e-3}, {"eps_root": 1e-8}, {"nesterov": True}],
+    "optax.adamw": [{}, {"weight_decay": 0.3, "learning_rate": 0.5}],
+    "keras.Adam": [{}, {"weight_decay": 0.1}, {"amsgrad": True}],
+    "keras.AdamW": [{}, {"beta_1": 0.5, "beta_2": 0.75, "amsgrad": True}],
 }
 assert SETTINGS.keys() == set(DIALECTS)
 
