@@ -22,7 +22,7 @@ from ._report import WatchReport
 from ._session import Reaction, Session, known
 from ._step import Fact, Sample, Watched
 from ._tensors import Rows, count_of, is_shard, local, not_watched, same_bits, take, take_gradient
-from ._torch_optimizers import DIALECTS, claimed_by, inner, settings_of
+from ._torch_optimizers import DIALECTS, claimed_by, inner, settings_of, unwrapped
 from ._torch_ranks import Meeting, check_claim, meet
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here
@@ -110,7 +110,8 @@ class Watch:
         if on_change != "note" and on_change not in ("warn", "raise") and not callable(on_change):
             raise UsageError(f"on_change is {on_change!r}", 'give "note", "warn", "raise" or a function that takes a failure')
         check_claim(replicas)
-        outer, optimizer = optimizer, inner(optimizer)
+        outer = unwrapped(optimizer)
+        optimizer = inner(outer)
         self.optimizer, self.every, self.on_change = optimizer, every, on_change
         self._dialect = claimed_by(optimizer, dialect)
         device = next((p.device.type for group in optimizer.param_groups for p in group["params"]), "cpu")

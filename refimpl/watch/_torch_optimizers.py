@@ -27,6 +27,11 @@ def inner(optimizer: Any) -> Any:
     return optimizer.optim
 
 
+def unwrapped(optimizer: Any) -> Any:
+    """The optimizer within that of accelerate (Hugging Face), which only passes calls on."""
+    return optimizer.optimizer if type(optimizer).__name__ == "AcceleratedOptimizer" else optimizer
+
+
 def claimed_by(optimizer: Any, claimed: str | None) -> str:
     """The dialect of an optimizer: that of its class, or the one that is claimed. Raises UsageError where there is none."""
     if not isinstance(optimizer, torch.optim.Optimizer):
