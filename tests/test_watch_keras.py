@@ -36,7 +36,7 @@ def spared() -> Any:
     return optimizer
 
 
-RIGHT = {
+RIGHT: dict[str, Any] = {
     "Adam": lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, 8), amsgrad=True),
     "AdamW": spared,
     "Adamax": lambda: keras.optimizers.Adamax(1e-2),

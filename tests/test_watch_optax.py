@@ -37,8 +37,8 @@ def train(transformation: Any, watched: Any, steps: int = 5) -> Any:
     return watched.report()
 
 
-SCHEDULE = optax.cosine_decay_schedule(1e-2, 20)
-RIGHT = {
+SCHEDULE: Any = optax.cosine_decay_schedule(1e-2, 20)
+RIGHT: dict[str, tuple[Any, dict[str, Any]]] = {
     "optax.adam": (lambda: optax.adam(1e-3, b1=0.8, eps_root=1e-8), {"learning_rate": 1e-3, "b1": 0.8, "eps_root": 1e-8}),
     "optax.adamw": (lambda: optax.adamw(SCHEDULE, weight_decay=0.1), {"learning_rate": SCHEDULE, "weight_decay": 0.1}),
     "optax.nadam": (lambda: optax.nadam(1e-3), {"learning_rate": 1e-3}),
@@ -50,14 +50,15 @@ RIGHT = {
 @pytest.mark.parametrize("name", RIGHT)
 def test_optax_is_right_eager_and_jitted(name: str) -> None:
     make, stated = RIGHT[name]
-    transformation = make()
+    transformation: Any = make()
     report = train(transformation, watch.optax(transformation, name, stated, on_failure="raise"))
     assert (report.exit_code, report.elements) == (0, 5 * 67)
 
-    @jax.jit
-    def step(now: Any, state: Any, gradient: Any) -> Any:
+    def plain(now: Any, state: Any, gradient: Any) -> Any:
         updates, state = transformation.update(gradient, state, now)
         return optax.apply_updates(now, updates), state
+
+    step = jax.jit(plain)
 
     now, state = params(), transformation.init(params())
     with watch.optax(transformation, name, stated, on_failure="raise", every=2) as watched:

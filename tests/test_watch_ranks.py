@@ -100,6 +100,12 @@ def test_a_replica_that_drifts_is_named_with_its_first_step(ranks: Ranks) -> Non
     assert "rank 1 differs from rank 0 first after call 3: param of '0.weight'" in sentence
 
 
+def test_the_example_of_the_guide_names_the_mistake(ranks: Ranks) -> None:
+    code, sentence, _, _ = ranks.run("of_the_guide")[0]
+    assert code == 1
+    assert "rank 1 differs from rank 0 first after call 3: param of 'weight', exp_avg of 'weight'" in sentence
+
+
 def test_what_is_not_claimed_is_not_compared(ranks: Ranks) -> None:
     code, sentence, document, _ = ranks.run("independent")[0]
     assert (code, document["ranks"]["differences"]) == (0, [])

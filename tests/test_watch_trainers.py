@@ -1,35 +1,34 @@
-"""The examples of the guide for Lightning and the Hugging Face Trainer, executed where these packages are installed."""
+"""The examples of the guide for Lightning, the Hugging Face Trainer, several ranks and optax, executed where the packages are installed."""
 
 from __future__ import annotations
 
-import re
-from importlib.resources import files
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("torch")
-
-
-def example(package: str) -> str:
-    """The code of the chapter that imports a package."""
-    text = files("refimpl.guide").joinpath("text", "22-watch.md").read_text(encoding="utf-8")
-    (code,) = (code for code in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if f"import {package}\n" in code)
-    return str(code)
+from watched_examples import example
 
 
 @pytest.mark.filterwarnings("default")  # these packages warn of their own affairs
-@pytest.mark.parametrize(("package", "calls", "judged"), [("lightning", 16, 8), ("transformers", 4, 4)])
-def test_the_example_of_the_guide_runs_and_pytorch_is_right(
-    package: str, calls: int, judged: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("package", "file", "said"),
+    [
+        ("lightning", "watch_lightning.py", "16 calls, 8 judged"),
+        ("transformers", "watch_transformers.py", "4 calls, 4 judged"),
+        ("optax", "watch_optax.py", "optax.adamw does what optax.adamw does in all of 10 calls judged"),
+    ],
+)
+def test_the_example_of_the_guide_runs_and_the_optimizer_is_right(
+    package: str, file: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip(package, reason=f"{package} is not installed")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "example"}
-    exec(compile(example(package), f"22-watch.md, {package}", "exec"), names)
-    shown = capsys.readouterr().out
-    assert f"{calls} calls, {judged} judged" in shown
-    callback = names["callback"]
-    (watch,) = getattr(callback, "watches", None) or [callback.watch]
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        exec(compile(example(file), file, "exec"), names)
+    assert said in " ".join(shown.getvalue().split())
+    opened = [*getattr(names.get("callback"), "watches", []), getattr(names.get("callback"), "watch", None), names.get("watch")]
+    (watch,) = (one for one in opened if one is not None)
     assert watch.report().exit_code == 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import warnings
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.nn.parallel import DistributedDataParallel
+from watched_examples import example
 from watched_optimizers import Halved, model
 
 from refimpl import Watch
@@ -109,6 +113,13 @@ def apart(rank: int) -> Any:
         dist.destroy_process_group()
     watch.close()
     return watch.report()
+
+
+def of_the_guide(rank: int) -> Any:
+    names: dict[str, Any] = {"__name__": "example"}
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(example("watch_ranks.py"), "watch_ranks.py", "exec"), names)
+    return names["watch"].report()
 
 
 def serve(rank: int, world: int, store: str, results: Any) -> None:

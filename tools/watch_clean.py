@@ -84,7 +84,7 @@ def drawn(random: np.random.Generator) -> Iterator[Run]:
 def watched(run: Run, steps: int) -> Any:
     torch.manual_seed(run.seed)
     sparse = run.name == "SparseAdam"
-    net: Any = torch.nn.Embedding(64, 8, sparse=True) if sparse else torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 4))
+    net: Any = torch.nn.Embedding(64, 8, sparse=True) if sparse else torch.nn.Linear(8, 24)
     net = net.to(run.dtype)
     optimizer = getattr(torch.optim, run.name)(net.parameters(), **run.options)
     schedule = SCHEDULES[run.schedule](optimizer, steps)

@@ -94,7 +94,8 @@ class KerasWatch(Calls):
         hyper = {name: getattr(self.optimizer, name) for name in self.table.parameters if name != "learning_rate"}
         decaying = self.settings({**hyper, "learning_rate": rate, **_decay(hyper, hyper.get("weight_decay"))})
         plain = {**decaying, **_decay(hyper, 0.0)}
-        parameters, by_name = [], {}
+        parameters: list[Parameter] = []
+        by_name: dict[str, Any] = {}
         for gradient, variable in pairs:
             name = self._name(variable, by_name)
             dtype = str(np.dtype(variable.dtype)) if variable.dtype != "bfloat16" else "bfloat16"

@@ -99,5 +99,5 @@ def check_claim(replicas: Any) -> None:
 
 def digest_of(tensor: Tensor) -> str:
     """Of the shape, the dtype and every bit."""
-    values = np.ascontiguousarray(numpy_of(tensor.detach().cpu()))
-    return f"{digest(memoryview(values.reshape(-1)).cast('B'))} {tensor.dtype} {tuple(tensor.shape)}"
+    values = np.ascontiguousarray(numpy_of(tensor.detach().cpu())).reshape(-1)
+    return f"{digest(values.view(np.uint8))} {tensor.dtype} {tuple(tensor.shape)}"
