@@ -73,7 +73,7 @@ def test_a_row_that_is_not_stored_must_keep_its_bits(tmp_path: Path, capsys: pyt
 def test_a_dialect_that_counts_calls_and_moves_every_row_is_judged_by_its_own_rules(tmp_path: Path) -> None:
     """keras.Adam: a parameter without a gradient shares the count, and a gradient by rows moves the rows that it does not store."""
     table, still = np.ones((4, 2), np.float32), np.ones(3, np.float32)
-    moments = {"exp_avg": np.full((4, 2), 0.5, np.float32), "exp_avg_sq": np.full((4, 2), 0.25, np.float32)}
+    moments: dict[str, Any] = {"exp_avg": np.full((4, 2), 0.5, np.float32), "exp_avg_sq": np.full((4, 2), 0.25, np.float32)}
     gradient = RowGradient(np.array([1]), np.ones((1, 2), np.float32), (4, 2))
     dense = np.zeros((4, 2), np.float32)
     dense[1] = 1

@@ -283,10 +283,9 @@ def ratios_of(
         size = block.stop - block.start
         errors = gradient_error[block] if len(gradient_error) else none[:size]
         olds, news = ([array[block] for array in arrays] for arrays in (before, after))
-        _block(plan, olds, gradient[block], errors, news, narrower, scratch[:, :size], ratios[:, :size])
-        if width == 1:
-            largest[:, start:stop] = ratios[:, :size]
-        else:
+        target = largest[:, start:stop] if width == 1 else ratios[:, :size]
+        _block(plan, olds, gradient[block], errors, news, narrower, scratch[:, :size], target)
+        if width > 1:
             largest_of_rows(ratios, width, largest[:, start:stop])
     return largest
 

@@ -28,7 +28,8 @@ def optax(transformation: Any, dialect: str, settings: Settings, **options: Any)
 
     An optax transformation is a closure, which does not tell what it computes. So it is judged against what is stated: dialect, one of
     optax.adam, adamw, nadam, nadamw, radam, adamax, adamaxw; settings in its own names, a schedule as the function of the count that it
-    is, or a function of a parameter's name that gives them. What optax.inject_hyperparams keeps in the state is read there. options:
+    is, or a function of a parameter's name that gives them. What optax.inject_hyperparams keeps in the state is read there. A jitted
+    step rounds a schedule in another way than Python does, so that `judge` takes none: it reads the state, or its own settings. options:
     every, sample, on_failure, save, require, seed, as for `refimpl.Watch`. Raises UsageError for a dialect that is none of optax's, for a
     setting that it has not, and, at the first call, for a learning rate that is stated nowhere, and for a state that changes the step.
     """
@@ -45,6 +46,7 @@ class OptaxWatch(Calls):
         self.stated = settings
         self.init = transformation.init
         self._transformation = transformation
+        self._is_jitted = hasattr(transformation.update, "lower")
         if not callable(settings):
             self.settings({name: value for name, value in settings.items() if not callable(value)})
 
@@ -57,13 +59,15 @@ class OptaxWatch(Calls):
             raise UsageError("update is traced by jax.jit, and has no numbers yet", "call watch.judge(...) behind the jitted step")
         result, new_state = self._transformation.update(updates, state, params, **extra)
         if self.due():
-            self._judge(updates, state, params, new_state, result, _applied)
+            self._judge(updates, state, params, new_state, result, _applied, {}, self._is_jitted)
         return result, new_state
 
-    def judge(self, gradients: Any, state: Any, params: Any, new_state: Any, new_params: Any) -> None:
-        """Judge a call from what went in and what came out: trees of arrays, as optax has them.
+    def judge(
+        self, gradients: Any, state: Any, params: Any, new_state: Any, new_params: Any, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Judge a call from what went in and what came out: trees of arrays, as optax has them. settings: of this call alone.
 
-        Raises UsageError where the arrays are those of a trace, or were donated to a jitted step.
+        Raises UsageError where the arrays are those of a trace, or were donated to a jitted step, and for a setting that is a schedule.
         """
         leaves = tree_leaves((gradients, state, params, new_state, new_params))
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
@@ -71,9 +75,19 @@ class OptaxWatch(Calls):
         if any(isinstance(leaf, jax.Array) and leaf.is_deleted() for leaf in leaves):
             raise UsageError("an array was donated to a jitted step, and is gone", "copy what is judged, or do not donate it")
         if self.due():
-            self._judge(gradients, state, params, new_state, new_params, lambda old, new, places: _taken(new, places))
+            self._judge(gradients, state, params, new_state, new_params, lambda old, new, places: _taken(new, places), settings or {}, True)
 
-    def _judge(self, gradients: Any, state: Any, params: Any, new_state: Any, results: Any, made: Callable[..., Array]) -> None:
+    def _judge(
+        self,
+        gradients: Any,
+        state: Any,
+        params: Any,
+        new_state: Any,
+        results: Any,
+        made: Callable[..., Array],
+        settings: Mapping[str, Any],
+        is_jitted: bool,
+    ) -> None:
         """results: the new parameters, or what changes them; made: (parameter, result, places) -> the new elements."""
         adam, new_adam = (_adam_of(tree, callable(self.stated)) for tree in (state, new_state))
         trees = (gradients, adam.mu, adam.nu, new_adam.mu, new_adam.nu, results)
@@ -90,7 +104,7 @@ class OptaxWatch(Calls):
             if not all(_is_here(array) for array in (param, gradient, mu, nu, *end)):
                 self.session.note(f"not watched: {name!r}, a part of it is on another process")
                 continue
-            own = self._now(name, state, new_state, int(adam.count))
+            own = self._now(name, state, new_state, settings, is_jitted)
             known += [] if own in known else [own]
             arrays = {"param": param, "exp_avg": mu, "exp_avg_sq": nu}
             parameters.append(Parameter(name, param.size, str(param.dtype), arrays, gradient, known.index(own)))
@@ -103,16 +117,28 @@ class OptaxWatch(Calls):
             after.append({"param": param, **self.read({"exp_avg": new_mu, "exp_avg_sq": new_nu}, sample.places)})
         self.judge_call(copied, after, known, (float(adam.count), float(new_adam.count)))
 
-    def _now(self, name: str, state: Any, new_state: Any, count: int) -> dict[str, object]:
-        """The settings of a parameter at this call. A schedule is asked with the count that optax asks it with."""
-        counts = {int(node.count) for node in _nodes(state) if type(node).__name__ == "ScaleByScheduleState"}
-        asked = counts.pop() if len(counts) == 1 else count
-        own = self.stated(name) if callable(self.stated) else self.stated
-        stated = {key: _number(value(asked) if callable(value) else value) for key, value in own.items()}
+    def _now(self, name: str, state: Any, new_state: Any, of_call: Mapping[str, Any], is_jitted: bool) -> dict[str, object]:
+        """The settings of a parameter at this call: as the state has them, as they are stated, or as they are stated for the call."""
         injected = {key: value for key, value in _injected(new_state).items() if key in self.table.parameters}
-        if "learning_rate" not in {**injected, **stated}:
+        stated = {**(self.stated(name) if callable(self.stated) else self.stated), **of_call}
+        schedules = [key for key, value in stated.items() if callable(value) and key not in injected]
+        if schedules and is_jitted:
+            hint = "optax.inject_hyperparams keeps the number in the state; or give judge(..., settings=) the number that the step returns"
+            raise UsageError(f"{schedules[0]} is a schedule, whose number in a jitted step nobody knows to the bit", hint)
+        count = _count_of_schedule(state) if schedules else 0
+        known = {
+            key: value(count) if callable(value) else value for key, value in stated.items() if key in schedules or not callable(value)
+        }
+        if "learning_rate" not in {**injected, **known}:
             raise UsageError("no learning rate is stated", 'settings={"learning_rate": ...}: a transformation does not tell its own')
-        return self.settings({**injected, **stated})
+        return self.settings({key: _number(value) for key, value in {**injected, **known}.items()})
+
+
+def _count_of_schedule(state: Any) -> int:
+    """The count that optax asks a schedule with: its own where the state has one, else that of the moments."""
+    nodes = list(_nodes(state))
+    own = {int(node.count) for node in nodes if type(node).__name__ == "ScaleByScheduleState"}
+    return own.pop() if len(own) == 1 else next(int(node.count) for node in nodes if "mu" in node._fields)
 
 
 def _applied(param: Any, change: Any, places: Array) -> Array:

@@ -128,6 +128,8 @@ class AllRanks:
     def sentence(self) -> str:
         """What the verdict says of the ranks."""
         said = [f"{_named((result.rank,))} has {counted(result.failing, 'wrong call')}" for result in self.results if result.failing]
+        idle = tuple(result.rank for result in self.results if not result.elements and not result.compared)
+        said += [f"nothing was judged on {_named(idle)}"] if idle else []
         said += [difference.words for difference in self.differences[:1]]
         said += [f"{_named(self.missing)} left no result"] if self.missing else []
         if self.compared:

@@ -125,7 +125,7 @@ class Watch:
         self._last: list[tuple[_Before, dict[str, Array], float, Rows]] = []
         self._loaded = False
         self._replicas, self._patience = replicas, patience
-        self._meeting: Meeting | None = None
+        self._meeting: Meeting | None = meet(replicas)
         self._is_closed = False
         self._outer = outer
         self._handles = [
@@ -293,8 +293,8 @@ class Watch:
 
     def _digest(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Digest the replicas after a call that is judged, of ZeroRedundancyOptimizer once it has sent the parameters around."""
-        if self._meeting is None or not self._meeting.members or not self._due:
-            return
+        if self._meeting is None or not self._meeting.members or not self._due or self._pending is not None:
+            return  # a pending call: this is the step of a base class inside that of a subclass
         everywhere = self._outer is self.optimizer  # else the moments of a parameter are on one rank alone
         arrays = []
         for index, group in enumerate(optimizer.param_groups):
