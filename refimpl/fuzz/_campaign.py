@@ -203,12 +203,8 @@ def _of_one(case_id: str, diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ..
     return tuple(
         replace(diagnosis, cases=(case_id,), unexplained=())
         for diagnosis in diagnoses
-        if case_id in diagnosis.cases and not diagnosis.unexplained and FITTED not in diagnosis.about
+        if case_id in diagnosis.cases and not diagnosis.unexplained and not diagnosis.where
     )
-
-
-FITTED = ", only "
-"""Stands in the words of a cause that acts only in some places, or under some condition."""
 
 
 def _dtypes(name: str, claimed: Capabilities) -> tuple[str, ...]:
