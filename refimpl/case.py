@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -95,11 +95,18 @@ class Case:
     def dtype(self) -> str:
         return str(self.params[0].value.dtype) if self.params else "float32"
 
+    def computed_in(self, name: str) -> str:
+        """The widest format of any array of a parameter: what its steps are computed in, or wider."""
+        return self._computed_in[name]
+
     @cached_property
-    def computed_in(self) -> str:
-        """The widest format of any array of the first parameter: what a step computes in, or wider."""
-        formats = self.formats(self.params[0]) if self.params else {self.dtype}
-        return "float32" if formats == set(HALF) else min(formats, key=WIDEST_FIRST.index)
+    def _computed_in(self) -> Mapping[str, str]:
+        return {param.name: computed_format(self.formats(param)) for param in self.params}
+
+    @cached_property
+    def computing(self) -> tuple[str, ...]:
+        """The formats that the steps of its parameters are computed in, the widest first, each once."""
+        return tuple(sorted(set(self._computed_in.values()) or {self.dtype}, key=WIDEST_FIRST.index))
 
     @property
     def has_ranks(self) -> bool:
@@ -161,6 +168,12 @@ MASTER = "master"
 
 WIDEST_FIRST = ("float64", "float32", "float16", "bfloat16")
 HALF = WIDEST_FIRST[2:]
+
+
+def computed_format(formats: Set[str]) -> str:
+    """The narrowest format that holds every number of these: of both half formats, it is float32."""
+    return "float32" if formats == set(HALF) else min(formats, key=WIDEST_FIRST.index)
+
 
 ALWAYS_KEPT = ARRAYS[:3]
 """What every dialect keeps; the last array exists where amsgrad is on."""

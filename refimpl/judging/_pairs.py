@@ -104,7 +104,7 @@ def _prediction(hypothesis: Hypothesis, judged: Judged, table: Dialect, at: int,
     if plan is None:
         return None
     arrays = _at(plan, judged, at)
-    least = 2 * FORMATS[judged.golden.case.computed_in].u  # p is far larger than what a change of eps makes of it
+    least = 2 * FORMATS[judged.golden.case.computing[-1]].u  # p is far larger than what a change of eps makes of it
     changes = frozenset(
         array for array, values in arrays.items() if not np.allclose(values, plain[array], rtol=least, atol=0, equal_nan=True)
     )

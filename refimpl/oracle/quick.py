@@ -27,7 +27,7 @@ from ..arithmetic import CLASSES, Bounded, Number
 from ..case import Case, Expected
 from ..dialects import dialect
 from ..gradients import Array
-from ..reference import ALL, FIELDS, ONE, kept_arrays, trajectory
+from ..reference import ALL, FIELDS, ONE, ByFormat, kept_arrays, trajectory
 from .expectations import Expectations, Truth, bounded, expectations_from
 
 IEEE = CLASSES[0]
@@ -63,7 +63,7 @@ def quick_expectations(case: Case) -> Expectations:
     truths: dict[tuple[str, str], list[tuple[Array, Array]]] = {}
     shapes = {param.name: param.value.shape for param in case.params}
     kept = kept_arrays(case)
-    runs = zip(trajectory(case, _double(), table, (), ALL), trajectory(case, bounded(case.computed_in), table, (), ALL))
+    runs = zip(trajectory(case, _double(), table, (), ALL), trajectory(case, ByFormat(bounded), table, (), ALL))
     for number, (doubles, bounds) in enumerate(runs, start=1):
         if number in case.record:
             for name, shape in shapes.items():
@@ -104,8 +104,9 @@ def screen(case: Case, states: Mapping[str, Mapping[str, Array]], required: str)
     kept = kept_arrays(case)
     ratios: dict[tuple[str, str], list[Array]] = {}
     at = 0
+    screening = ByFormat(lambda dtype: _screening(dtype, required))
     with np.errstate(all="ignore"):
-        for number, bounds in enumerate(trajectory(case, _screening(case.computed_in, required), dialect(case.dialect), (), ONE), start=1):
+        for number, bounds in enumerate(trajectory(case, screening, dialect(case.dialect), (), ONE), start=1):
             if number not in case.record:
                 continue
             for name, arrays in states.items():
@@ -114,7 +115,7 @@ def screen(case: Case, states: Mapping[str, Mapping[str, Array]], required: str)
                         bound = getattr(bounds[name], FIELDS[array])
                         got = arrays[array][at].astype(np.float64).reshape(bound.x.shape)
                         distance, e = np.abs(got - bound.x), bound.e[-1]
-                        if case.computed_in == "float64":
+                        if case.computed_in(name) == "float64":
                             distance = np.where(distance == 0, 0.0, distance + bound.e[0])
                         ratio = np.where((distance == 0) & np.isfinite(e), 0.0, distance / e)
                         ratio = np.where((ratio <= 1) & np.isfinite(e), ratio, np.inf)  # a nan and an infinite bound are open, too

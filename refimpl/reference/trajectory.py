@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,11 +23,38 @@ from .scalars import SCHEDULED, scalars
 States = Mapping[str, State]
 
 
+class ByFormat:
+    """A number system for each format that parameters are computed in, made when it is first asked for."""
+
+    def __init__(self, make: Callable[[str], Arithmetic]) -> None:
+        self._make = make
+        self._made: dict[str, Arithmetic] = {}
+
+    def __getitem__(self, dtype: str) -> Arithmetic:
+        if dtype not in self._made:
+            self._made[dtype] = self._make(dtype)
+        return self._made[dtype]
+
+    def changed(self, change: Callable[[Arithmetic], Arithmetic]) -> ByFormat:
+        """Each number system as it is changed."""
+        return ByFormat(lambda dtype: change(self[dtype]))
+
+
+System = Arithmetic | ByFormat
+"""What a trajectory is computed in: one number system for all parameters, or one for each of their formats."""
+
+
+def system_of(a: System, case: Case, name: str) -> Arithmetic:
+    """The number system of one parameter."""
+    return a[case.computed_in(name)] if isinstance(a, ByFormat) else a
+
+
 @dataclass
 class Track:
     """A parameter while it is trained: its state, and the counts that the counter stage may read."""
 
     param: Param
+    a: Arithmetic
     layout: tuple[int, int]
     state: State
     steps: int
@@ -35,23 +62,23 @@ class Track:
     last_touch: Array = field(repr=False)
     past_momenta: tuple[tuple[float, float], ...] = ()
 
-    def shown(self, a: Arithmetic) -> State:
+    def shown(self) -> State:
         """The state as it is compared: of a parameter with a master copy, that copy in the parameter's own dtype."""
         if MASTER not in self.param.dtypes:
             return self.state
-        return replace(self.state, p=a.store(self.state.p, str(self.param.value.dtype)))
+        return replace(self.state, p=self.a.store(self.state.p, str(self.param.value.dtype)))
 
 
 def trajectory(
-    case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE, hooks: Hooks = NO_HOOKS
+    case: Case, a: System, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE, hooks: Hooks = NO_HOOKS
 ) -> Iterator[States]:
-    """The states of every parameter after each step of a case, computed in one number system.
+    """The states of every parameter after each step of a case, in one number system, or each in that of its own format.
 
     The arrays are laid out as (rows, width) and change with the next step: take a copy of what is to be kept.
     Raises InvalidGradient for a gradient that does not fit; hyper-parameters are taken as they are (Dialect.validate refuses them).
     """
     picks = [table.resolve(group.hyper, deviations)[1] for group in case.groups]
-    tracks = {param.name: _start(param, a, case, picks[param.group]) for param in case.params}
+    tracks = {param.name: _start(param, system_of(a, case, param.name), case, picks[param.group]) for param in case.params}
     for track in tracks.values():  # NAdam's steps before a resume had the settings that the group starts with
         hyper = table.resolve(case.groups[track.param.group].hyper, deviations)[0]
         track.past_momenta = ((hyper.beta1, hyper.momentum_decay),)
@@ -72,7 +99,7 @@ def trajectory(
             resolved = hooks.read(history) if hooks.read else history[-1]
             skip = resolved[0][1].skip if step.found_inf and resolved else None
             if skip is Skip.NOT_COUNTED:
-                yield {name: track.shown(a) for name, track in tracks.items()}
+                yield {name: track.shown() for name, track in tracks.items()}
                 continue
             calls += any(counts_call(pick, step) for _, pick in resolved)
             gradients = {name: _laid_out(track, step, case) for name, track in tracks.items() if _is_given(step, name)}
@@ -90,7 +117,7 @@ def trajectory(
                 hyper, pick = resolved[track.param.group]
                 t = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}.get(pick.counter, track.steps)
                 if hooks is NO_HOOKS:
-                    _step(a, track, gradient, hyper, pick, t, forms)
+                    _step(track, gradient, hyper, pick, t, forms)
                 else:
                     tick = _tick(tracks, gradients, name, number, t, group_calls)
                     own = track.state
@@ -98,10 +125,10 @@ def trajectory(
                     if owner != name:
                         owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
                         track.state = _sharing(own, owned, hooks)
-                    _hooked_step(a, track, gradient, hyper, pick, tick, forms, hooks)
+                    _hooked_step(track, gradient, hyper, pick, tick, forms, hooks)
                     if owner in tracks and owner != name:  # the moments of the other are its own again
                         track.state = _sharing(track.state, own, hooks)
-            yield {name: track.shown(a) for name, track in tracks.items()}
+            yield {name: track.shown() for name, track in tracks.items()}
 
 
 def _is_given(step: Step, name: str) -> bool:
@@ -137,7 +164,6 @@ def _tick(tracks: Mapping[str, Track], active: Iterable[str], name: str, number:
 
 
 def _hooked_step(
-    a: Arithmetic,
     track: Track,
     given: Occurrences,
     hyper: Hyper,
@@ -149,9 +175,9 @@ def _hooked_step(
     """One step under hooks: another t, and what changes the state afterwards."""
     t = hooks.clock(tick) if hooks.clock else tick.t
     old = track.state.take(np.arange(track.layout[0])) if hooks.after else None  # indexing by an array copies
-    _step(a, track, given, hyper, picks, t, forms)
+    _step(track, given, hyper, picks, t, forms)
     if hooks.after:
-        hooks.after(Updated(a, old, track.state, given.indices, tick, track.param.value.shape, hyper, picks))
+        hooks.after(Updated(track.a, old, track.state, given.indices, tick, track.param.value.shape, hyper, picks))
 
 
 def _sharing(state: State, owned: State, hooks: Hooks) -> State:
@@ -204,10 +230,10 @@ def _start(param: Param, a: Arithmetic, case: Case, picks: Picks) -> Track:
     )
     moments = [a.load(moment(values, dropped)) for values, dropped in given]
     dtypes = {array: param.dtype_of(MASTER if array == "param" else array) for array in ARRAYS}
-    kept_in = {FIELDS[array]: dtype for array, dtype in dtypes.items() if dtype != case.computed_in}
+    kept_in = {FIELDS[array]: dtype for array, dtype in dtypes.items() if dtype != case.computed_in(param.name)}
     state = State(a.load(param.value.reshape(layout)), moments[0], moments[1], moments[2], kept_in)
     steps = 0 if picks.resume is Resume.STEP_DROPPED else param.step
-    return Track(param, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))
+    return Track(param, a, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))
 
 
 def _uses_elements(case: Case, name: str) -> bool:
@@ -232,15 +258,15 @@ def _count(track: Track, given: Occurrences, picks: Picks) -> None:
         track.row_steps[np.unique(given.indices)] += 1
 
 
-def _step(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
-    shape = track.param.value.shape
+def _step(track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
+    a, shape = track.a, track.param.value.shape
     centralize = centralizes(shape)
     if picks.direction in SCHEDULED:
         track.past_momenta = (*track.past_momenta, (hyper.beta1, hyper.momentum_decay))
         if len(set(track.past_momenta)) > 1:
             hyper = replace(hyper, past_momenta=track.past_momenta)
     if picks.touch in CAUGHT_UP and not given.dense:
-        _catch_up(a, track, given, hyper, picks, t, forms)
+        _catch_up(track, given, hyper, picks, t, forms)
     if picks.counter is not Counter.ROW:
         step_parameter(a, track.state, given, picks, scalars(a, hyper, picks, t), forms, centralize)
         return
@@ -254,8 +280,8 @@ CAUGHT_UP = {Touch.CATCH_UP: 0, Touch.CATCH_UP_AND_ONE: 1}
 """Steps that a row makes beyond those that it missed."""
 
 
-def _catch_up(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
-    rows = np.unique(given.indices)
+def _catch_up(track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
+    a, rows = track.a, np.unique(given.indices)
     missed = t - 1 - track.last_touch[rows]
     plain = replace(picks, touch=Touch.STORED)
     for back in range(int(missed.max(initial=0)) + CAUGHT_UP[picks.touch], 0, -1):

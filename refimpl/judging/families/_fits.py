@@ -152,7 +152,7 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
         number += change
         if settled:
             break
-    least = LEAST * FORMATS[case.computed_in].u
+    least = LEAST * FORMATS[case.computing[-1]].u
     if abs(number - neutral) <= least * abs(neutral):
         return None  # a rounding may be no more than that
     final = got - _predicted(scaling.changed(case, number) or case, judged)

@@ -125,7 +125,7 @@ def _nearest(name: str) -> Callable[[Number], Number]:
 
 
 def _narrower(case: Case, name: str) -> bool:
-    return FORMATS[name].precision < FORMATS[case.computed_in].precision
+    return FORMATS[name].precision < FORMATS[case.computing[0]].precision
 
 
 def _settings(places: list[Place], name: str) -> Planner:
