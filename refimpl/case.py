@@ -47,8 +47,9 @@ class Step:
 
     grad_scale: what the gradients were multiplied by, and are to be divided by; found_inf: some scaled gradient is not finite, so that
     the call is left out; reload: before the call, the state is saved and loaded, in the implementation's own way.
-    ranks: the gradients of each rank, where there are several processes; `gradients` then holds what they bring together, before any mean
-    is taken (see `gathered`). The number of ranks may change at a step that reloads.
+    ranks: the gradients of each rank, where there are several processes; batches: those of each micro-batch, in their order, where one call
+    takes several. `gradients` then holds what they bring together, before any mean is taken (see `gathered`). There are never both. The
+    number of ranks may change at a step that reloads.
     """
 
     gradients: Gradients
@@ -57,11 +58,22 @@ class Step:
     found_inf: bool = False
     reload: bool = False
     ranks: tuple[Gradients, ...] = ()
+    batches: tuple[Gradients, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Gradients, ...]:
+        """The gradients of each rank, or of each micro-batch; none where there is one gradient alone."""
+        return self.ranks or self.batches
 
     @classmethod
     def of_ranks(cls, ranks: Sequence[Gradients], hyper: tuple[Mapping[str, object], ...] = (), **events: Any) -> Step:
         """A step whose gradients come from several ranks. Raises InvalidGradient where they do not fit together."""
         return cls(gathered(ranks), hyper, ranks=tuple(ranks), **events)
+
+    @classmethod
+    def of_batches(cls, batches: Sequence[Gradients], hyper: tuple[Mapping[str, object], ...] = (), **events: Any) -> Step:
+        """A step whose gradients come from several micro-batches. Raises InvalidGradient where they do not fit together."""
+        return cls(gathered(batches, "micro-batches"), hyper, batches=tuple(batches), **events)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +81,7 @@ class Case:
     """A run of one optimizer: its inputs, and which steps (from 1) are recorded.
 
     error: the kind of error that is expected instead of a result (`start` or `step` must raise), or None.
-    reduction: how the gradients of several ranks become one, of REDUCTIONS.
+    reduction: how the gradients of several ranks become one, of REDUCTIONS; accumulation: those of several micro-batches, of ACCUMULATIONS.
     """
 
     id: str
@@ -82,6 +94,7 @@ class Case:
     catches: tuple[str, ...] = ()
     error: str | None = None
     reduction: str = "mean"
+    accumulation: str = "sum"
 
     @property
     def theme(self) -> str:
@@ -112,6 +125,11 @@ class Case:
     def has_ranks(self) -> bool:
         """Whether the gradients of some step come from several ranks."""
         return any(step.ranks for step in self.steps)
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether the gradients of some step come from several micro-batches."""
+        return any(step.batches for step in self.steps)
 
     def formats(self, param: Param) -> set[str]:
         """The dtypes of the arrays of a parameter: its state, a master copy and its gradients."""
@@ -146,7 +164,7 @@ class Golden:
     layout: str = "contiguous"
 
 
-THEMES_FOR_FEW = ("half", "storage", "events", "ranks")
+THEMES_FOR_FEW = ("half", "storage", "events", "ranks", "micro-batches")
 """Themes of what few implementations have: their cases are only for those who claim it by name, or ask for them."""
 
 REDUCTIONS = {
@@ -155,6 +173,9 @@ REDUCTIONS = {
     "occurrences": "mean over the occurrences of a row on all ranks; of a dense gradient, over the ranks that give one",
 }
 """How the gradients of several ranks become one."""
+
+ACCUMULATIONS = {"sum": "sum over the micro-batches", "mean": "mean over the micro-batches, those without a gradient counted"}
+"""How the gradients of several micro-batches become one."""
 
 LAYOUTS = ("contiguous", "strided", "read-only", "fortran")
 KINDS = {"finite": 1, "nan": 2, "+inf": 4, "-inf": 8}

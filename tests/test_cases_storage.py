@@ -12,6 +12,7 @@ import pytest
 from refimpl.arithmetic import numpy_dtype
 from refimpl.backends.execute import execute
 from refimpl.backends.features import FEATURES
+from refimpl.backends.numba import factory as numba_factory
 from refimpl.backends.reference import factory
 from refimpl.backends.torch import factory as torch_factory
 from refimpl.case import MASTER, Case, Golden, Param, Step
@@ -158,6 +159,6 @@ def test_a_backend_that_computes_a_wide_parameter_in_the_format_of_another_fails
     assert {array.param for array in verdict.arrays if array.attained == "exact-ieee"} == {"a"}
 
 
-@pytest.mark.parametrize("backend", [factory, torch_factory])
+@pytest.mark.parametrize("backend", [factory, torch_factory, numba_factory])
 def test_a_backend_that_computes_each_parameter_in_its_own_format_passes(two_formats: Golden, backend: Any) -> None:
     assert judge(two_formats, execute(backend(), two_formats), "exact-faithful").status is Status.PASSED

@@ -8,6 +8,7 @@ from ._basics import basics, betas, eps
 from ._events import events
 from ._half import half
 from ._large import large
+from ._micro_batches import micro_batches
 from ._options import options
 from ._pairs import pairs
 from ._ranks import ranks
@@ -47,6 +48,7 @@ THEMES: dict[str, Callable[[CaseBuilder], Iterator[Golden]]] = {
     "storage": storage,
     "events": events,
     "ranks": ranks,
+    "micro-batches": micro_batches,
 }
 """Every theme, in the order of a summary."""
 

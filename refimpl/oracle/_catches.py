@@ -120,6 +120,7 @@ IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
     "schedule": lambda case: not any(change for step in case.steps for change in step.hyper),
     "skip": lambda case: not any(step.found_inf for step in case.steps),
     "reduction": lambda case: not case.has_ranks,
+    "accumulation": lambda case: not case.has_batches,
     "merge": lambda case: not has_duplicates(case),
     "precision": lambda case: "float64" not in case.computing,
 }

@@ -82,7 +82,9 @@ def admissible_forms(case: Case) -> Iterator[Forms]:
     apart = any(picks.direction in SCHEDULED and picks.eps is Eps.PAPER for _, picks in resolved)
     narrowed = any(param.dtype_of(MASTER) != case.computed_in(param.name) for param in case.params)
     moves = [Move.WHOLE, *(APART if apart else ()), *([Move.NARROWED] if narrowed else ())]
-    averagings = tuple(Averaging) if case.has_ranks else ONE.averaging
+    averagings = (
+        tuple(form for form in Averaging if case.has_batches or (case.has_ranks and form is not Averaging.RUNNING)) or ONE.averaging
+    )
     return each(beta1, beta2, moves=tuple(moves), averagings=averagings)
 
 

@@ -26,7 +26,7 @@ class Given:
         hypers = [{**known, **change} for known, change in zip(self.hypers, step.hyper or ({},) * len(self.hypers))]
         for hyper in hypers:
             self.table.validate(hyper)
-        for gradients in (step.gradients, *step.ranks):
+        for gradients in (step.gradients, *step.parts):
             for name, gradient in gradients.items():
                 if gradient is not None:
                     self._check(name, gradient)

@@ -12,7 +12,7 @@ import numpy as np
 from ..arithmetic import Arithmetic
 from ..case import ALWAYS_KEPT, ARRAYS, MASTER, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
-from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Skip, Touch, centralizes
+from ..dialects.stages import Accumulation, Amsgrad, Counter, Resume, Schedule, Skip, Touch, centralizes
 from ..gradients import Array, Occurrences, Ranks, is_element_gradient, occurrences, of_ranks, row_layout
 from ._update import FIELDS, State, step_parameter
 from .counters import counts_call
@@ -101,34 +101,43 @@ def trajectory(
             if skip is Skip.NOT_COUNTED:
                 yield {name: track.shown() for name, track in tracks.items()}
                 continue
-            calls += any(counts_call(pick, step) for _, pick in resolved)
-            gradients = {name: _laid_out(track, step, case) for name, track in tracks.items() if _is_given(step, name)}
-            for group in {tracks[name].param.group for name in gradients}:
-                group_calls[group] += 1
-            for name, gradient in gradients.items():
-                _count(tracks[name], gradient, resolved[tracks[name].param.group][1])
-            if skip is Skip.COUNTED:
-                gradients = {}
-            if skip is Skip.ZEROS:
-                gradients = {name: replace(gradient, values=np.zeros_like(gradient.values)) for name, gradient in gradients.items()}
-            for name, gradient in gradients.items():
-                track = tracks[name]
-                shared += 1
-                hyper, pick = resolved[track.param.group]
-                t = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}.get(pick.counter, track.steps)
-                if hooks is NO_HOOKS:
-                    _step(track, gradient, hyper, pick, t, forms)
-                else:
-                    tick = _tick(tracks, gradients, name, number, t, group_calls)
-                    own = track.state
-                    owner = hooks.owner(tick, track.param.value.shape) if hooks.owner else name
-                    if owner != name:
-                        owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
-                        track.state = _sharing(own, owned, hooks)
-                    _hooked_step(track, gradient, hyper, pick, tick, forms, hooks)
-                    if owner in tracks and owner != name:  # the moments of the other are its own again
-                        track.state = _sharing(track.state, own, hooks)
+            for call in _calls(step, resolved):
+                calls += any(counts_call(pick, call) for _, pick in resolved)
+                gradients = {name: _laid_out(track, call, case) for name, track in tracks.items() if _is_given(call, name)}
+                for group in {tracks[name].param.group for name in gradients}:
+                    group_calls[group] += 1
+                for name, gradient in gradients.items():
+                    _count(tracks[name], gradient, resolved[tracks[name].param.group][1])
+                if skip is Skip.COUNTED:
+                    gradients = {}
+                if skip is Skip.ZEROS:
+                    gradients = {name: replace(gradient, values=np.zeros_like(gradient.values)) for name, gradient in gradients.items()}
+                for name, gradient in gradients.items():
+                    track = tracks[name]
+                    shared += 1
+                    hyper, pick = resolved[track.param.group]
+                    t = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}.get(
+                        pick.counter, track.steps
+                    )
+                    if hooks is NO_HOOKS:
+                        _step(track, gradient, hyper, pick, t, forms)
+                    else:
+                        tick = _tick(tracks, gradients, name, number, t, group_calls)
+                        own = track.state
+                        owner = hooks.owner(tick, track.param.value.shape) if hooks.owner else name
+                        if owner != name:
+                            owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
+                            track.state = _sharing(own, owned, hooks)
+                        _hooked_step(track, gradient, hyper, pick, tick, forms, hooks)
+                        if owner in tracks and owner != name:  # the moments of the other are its own again
+                            track.state = _sharing(track.state, own, hooks)
             yield {name: track.shown() for name, track in tracks.items()}
+
+
+def _calls(step: Step, resolved: Sequence[Resolved]) -> Iterable[Step]:
+    """The step, or one for each of its micro-batches where a mistake takes them apart."""
+    apart = any(pick.accumulation is Accumulation.APART for _, pick in resolved)
+    return [replace(step, gradients=gradients, batches=()) for gradients in step.batches] if apart and step.batches else [step]
 
 
 def _is_given(step: Step, name: str) -> bool:
@@ -137,10 +146,11 @@ def _is_given(step: Step, name: str) -> bool:
 
 def _laid_out(track: Track, step: Step, case: Case) -> Occurrences:
     name, shape = track.param.name, track.param.value.shape
-    if step.ranks:
-        parts = {rank: part for rank, gradients in enumerate(step.ranks) if (part := gradients.get(name)) is not None}
+    if step.parts:
+        parts = {number: part for number, gradients in enumerate(step.parts) if (part := gradients.get(name)) is not None}
         is_first = track.param is case.params[0]
-        ranks = Ranks(np.zeros(0), len(step.ranks), len(parts), len(case.steps[0].ranks), is_first, case.reduction)
+        rule = case.reduction if step.ranks else case.accumulation
+        ranks = Ranks(np.zeros(0), len(step.parts), tuple(parts), len(case.steps[0].parts), is_first, rule, bool(step.batches))
         given = of_ranks(parts, shape, name, ranks)
     else:
         given = occurrences(step.gradients[name], shape, name)

@@ -12,7 +12,7 @@ from ..case import ALWAYS_KEPT, ARRAYS, KINDS, Case, Expected, Golden, Group, Pa
 from ..errors import InvalidGradient, Unsupported, VectorError
 from ..gradients import Array, RowGradient
 from ._encode import EVENTS
-from ._members import INDEX_DTYPES, STATE_KEYS, Members
+from ._members import INDEX_DTYPES, PARTS, STATE_KEYS, Members
 from .layout import lay_out
 
 STEP_LIMIT = 100_000
@@ -62,6 +62,7 @@ class _Decoder:
                 catches=tuple(self.entry["catches"]),
                 error=self.entry.get("error"),
                 reduction=self.entry.get("reduction", "mean"),
+                accumulation=self.entry.get("accumulation", "sum"),
             )
         except ImportError as error:
             raise Unsupported(f"needs {error.name}, which is not installed") from None
@@ -91,9 +92,10 @@ class _Decoder:
         groups = self.entry["groups"]
         steps = []
         for t, entry in enumerate(self.steps, start=1):
-            if ("gradients" in entry) is ("ranks" in entry):
-                raise self.refuse(f"step {t}", "has both gradients and ranks" if "ranks" in entry else "has no gradients, and no ranks")
-            for forms in entry.get("ranks", [entry.get("gradients")]):
+            kinds = [kind for kind in ("gradients", *PARTS) if kind in entry]
+            if len(kinds) != 1:
+                raise self.refuse(f"step {t}", f"has both {' and '.join(kinds)}" if kinds else "has no gradients, and no ranks")
+            for forms in [entry["gradients"]] if kinds == ["gradients"] else entry[kinds[0]]:
                 if sorted(forms) != sorted(names):
                     raise self.refuse(f"step {t}", f"gradients of {sorted(forms)}, and the parameters are {sorted(names)}")
             changes = entry.get("hyper", [{}] * len(groups))
@@ -111,11 +113,12 @@ class _Decoder:
 
         if "gradients" in entry:
             return Step(gradients(entry["gradients"], f"grad.{t}"), hyper, **events)
-        ranks = [gradients(forms, f"rank.{rank}.grad.{t}") for rank, forms in enumerate(entry["ranks"])]
+        kind = next(kind for kind in PARTS if kind in entry)
+        parts = [gradients(forms, f"{PARTS[kind]}.{number}.grad.{t}") for number, forms in enumerate(entry[kind])]
         try:
-            return Step.of_ranks(ranks, hyper, **events)
+            return {"ranks": Step.of_ranks, "batches": Step.of_batches}[kind](parts, hyper, **events)
         except InvalidGradient as error:
-            raise self.refuse(f"step {t}, ranks", str(error)) from None
+            raise self.refuse(f"step {t}, {kind}", str(error)) from None
 
     def _record(self, expects: bool) -> tuple[int, ...]:
         record, last = tuple(self.entry["record"]), len(self.steps)

@@ -12,7 +12,7 @@ from ..arithmetic import CLASSES
 from ..case import ARRAYS, MASTER, Expected, Golden, Param
 from ..errors import VectorError
 from ..gradients import Array, Gradients, RowGradient, is_element_gradient
-from ._members import FORMAT, GRADIENT_MEMBERS, INDEX_DTYPES, STATE_KEYS, STORED, store
+from ._members import FORMAT, GRADIENT_MEMBERS, INDEX_DTYPES, PARTS, STATE_KEYS, STORED, store
 from .text import flow, quote
 
 Entry = dict[str, Any]
@@ -56,6 +56,8 @@ def encode(golden: Golden, file: object) -> tuple[Entry, dict[str, Array]]:
             entry["error"] = case.error
         if case.reduction != "mean":
             entry["reduction"] = case.reduction
+        if case.accumulation != "sum":
+            entry["accumulation"] = case.accumulation
         flow(entry)  # raises for a hyper-parameter of a type that the format cannot write
     except (TypeError, ValueError, KeyError) as error:
         raise VectorError(file, case.id, f"cannot be written: {error}", "README.md lists the dtypes and types of a vector") from error
@@ -92,11 +94,13 @@ def _steps(golden: Golden) -> list[Entry]:
     params = {param.name: param for param in case.params}
     steps = []
     for step in case.steps:
-        unknown = {name for gradients in (step.gradients, *step.ranks) for name in gradients} - params.keys()
+        unknown = {name for gradients in (step.gradients, *step.parts) for name in gradients} - params.keys()
         if unknown:
             raise ValueError(f"a gradient of {sorted(unknown)}, which is no parameter")
-        line: Entry = {"ranks": [_forms(gradients, params) for gradients in step.ranks]} if step.ranks else {}
-        line |= {} if step.ranks else {"gradients": _forms(step.gradients, params)}
+        if step.ranks and step.batches:
+            raise ValueError("a step has both ranks and micro-batches")
+        line: Entry = {kind: [_forms(part, params) for part in parts] for kind in PARTS if (parts := getattr(step, kind))}
+        line = line or {"gradients": _forms(step.gradients, params)}
         if any(step.hyper):
             line["hyper"] = [dict(changes) for changes in step.hyper]
         line |= {event: getattr(step, event) for event, usual in EVENTS.items() if getattr(step, event) != usual}
@@ -154,8 +158,8 @@ def _inputs(golden: Golden) -> Iterator[tuple[str, Array]]:
             if tensor is not None:
                 yield f"{array}.{param.name}", _tensor(tensor, param.value.shape, param.dtype_of(array))
         for t, step in enumerate(case.steps, start=1):
-            for rank, gradients in enumerate(step.ranks or (step.gradients,)):
-                start = f"rank.{rank}.grad" if step.ranks else "grad"
+            for number, gradients in enumerate(step.parts or (step.gradients,)):
+                start = f"{PARTS['ranks' if step.ranks else 'batches']}.{number}.grad" if step.parts else "grad"
                 for member, values in _gradient(gradients.get(param.name), param)[1].items():
                     yield f"{start}.{t}.{param.name}.{member}", values if member in ("indices", "coords") else store(values)
 
