@@ -16,8 +16,8 @@ from .gradients import Array, Gradients, gathered, values_of
 class Param:
     """A parameter at the start: its value, its group, and, where training is resumed, its moments and the steps taken.
 
-    max_exp_avg_sq: the running maximum of amsgrad, where training that keeps one is resumed; dtypes: array of the state (or MASTER) ->
-    dtype, where it is not the parameter's.
+    max_exp_avg_sq: the running maximum of amsgrad, where training that keeps one is resumed; dtypes: array of the state (or
+    MASTER, or COMPENSATION) -> dtype, where it is not the parameter's.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Param:
     dtypes: Mapping[str, str] = field(default_factory=dict)
 
     def dtype_of(self, array: str) -> str:
-        """The dtype of an array of ARRAYS, or of the MASTER copy: that of the parameter where there is none."""
+        """The dtype of an array of ARRAYS, of the MASTER copy or of the COMPENSATION: that of the parameter where there is none."""
         return self.dtypes.get(array, str(self.value.dtype))
 
 
@@ -164,7 +164,7 @@ class Golden:
     layout: str = "contiguous"
 
 
-THEMES_FOR_FEW = ("half", "storage", "events", "ranks", "micro-batches")
+THEMES_FOR_FEW = ("half", "storage", "events", "ranks", "micro-batches", "compensated")
 """Themes of what few implementations have: their cases are only for those who claim it by name, or ask for them."""
 
 REDUCTIONS = {
@@ -187,6 +187,12 @@ ARRAYS = ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 MASTER = "master"
 """What else may have a dtype of its own: a wider copy of the parameter, which is updated in its place."""
 
+COMPENSATION = "compensation"
+"""What else may have one: a number c beside each of the parameter p, such that p + c is what is trained (Kahan summation)."""
+
+COMPARED = (*ARRAYS, COMPENSATION)
+"""What a verdict is about, in its order: for the compensation, p + c is compared."""
+
 WIDEST_FIRST = ("float64", "float32", "float16", "bfloat16")
 HALF = WIDEST_FIRST[2:]
 
@@ -205,6 +211,14 @@ def kinds(x: Array) -> Array:
     x = np.asarray(x, np.float64)
     inf = np.where(x > 0, KINDS["+inf"], KINDS["-inf"])
     return np.where(np.isfinite(x), KINDS["finite"], np.where(np.isnan(x), KINDS["nan"], inf)).astype(np.uint8)
+
+
+def compared(got: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays of a parameter as they are compared: p + c, added in double, in the place of a compensation c."""
+    if COMPENSATION not in got or "param" not in got:
+        return dict(got)
+    with np.errstate(all="ignore"):
+        return {**got, COMPENSATION: got["param"].astype(np.float64) + got[COMPENSATION].astype(np.float64)}
 
 
 def ratios(got: Array, expected: Expected, numerics_class: str) -> Array:

@@ -23,6 +23,9 @@ from .features import BATCHES, FEATURES
 TRAINING_LOOP = ("grad_scale", "found_inf", "reload", *BATCHES)
 """Features that are not of a step, but of the training loop around it."""
 
+OTHERS = ("compensation",)
+"""Features that the kernels do not have."""
+
 
 @dataclass
 class _Track:
@@ -82,7 +85,7 @@ class NumbaBackend:
     name = "numba"
 
     def __init__(self) -> None:
-        features = tuple(name for name in FEATURES if name not in TRAINING_LOOP)
+        features = tuple(name for name in FEATURES if name not in (*TRAINING_LOOP, *OTHERS))
         self.version = f"{version()} (numba {numba.__version__}, numpy {np.__version__})"
         self.dialects = {
             name: Capabilities(tuple(dtype for dtype in table.dtypes if dtype in kernels.DTYPES), features)

@@ -13,12 +13,12 @@ import numpy as np
 from .. import reference
 from ..arithmetic import Float, numpy_dtype
 from ..arithmetic.wide import Wide
-from ..case import Case, Param, Step
+from ..case import COMPENSATION, Case, Param, Step
 from ..common.cli import version
 from ..dialects import Deviation, deviations, dialects
 from ..errors import UsageError
 from ..gradients import Array
-from ..reference import FIELDS, ByFormat, Forms, State, kept_arrays, trajectory
+from ..reference import SHOWN, ByFormat, Forms, State, kept_arrays, trajectory
 from ..reference.forms import Averaging, Mean, Scale, Shrink, Square, Unscaling
 from ..reference.inputs import Given, at_start
 from ._protocol import Capabilities
@@ -64,7 +64,10 @@ class ReferenceRun:
 
 def _in_shape(param: Param, state: State, kept: tuple[str, ...]) -> dict[str, Array]:
     dtypes = {array: numpy_dtype(param.dtype_of(array)) for array in kept}  # wider arithmetics hold numbers of the dtype
-    return {array: np.array(getattr(state, FIELDS[array])).astype(dtype).reshape(param.value.shape) for array, dtype in dtypes.items()}
+    numbers = {array: np.array(getattr(state, SHOWN[array])) for array in kept}
+    if COMPENSATION in numbers:
+        numbers[COMPENSATION] = numbers[COMPENSATION] - numbers["param"]
+    return {array: numbers[array].astype(dtype).reshape(param.value.shape) for array, dtype in dtypes.items()}
 
 
 class ReferenceBackend:

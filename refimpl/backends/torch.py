@@ -43,11 +43,11 @@ OPTIMIZERS: dict[str, Any] = {
 OWN_NAMES = {"torch.Adamax": {"exp_avg_sq": "exp_inf"}}
 """What an optimizer calls an array of its state, where that is not the name that vectors have."""
 
-OTHERS = ("mixed", "master", "micro_batch_mean", *RANKS)
+OTHERS = ("mixed", "master", "compensation", "micro_batch_mean", *RANKS)
 """Features that it does not have.
 
-PyTorch refuses mixed dtypes on a CPU; the ranks are those of the backend torch-distributed; gradients of micro-batches accumulate, and who
-wants their mean divides the losses.
+PyTorch refuses mixed dtypes on a CPU, and has no compensation; the ranks are those of the backend torch-distributed; gradients of
+micro-batches accumulate, and who wants their mean divides the losses.
 """
 
 FUSED = ("torch.Adam", "torch.AdamW")

@@ -28,7 +28,7 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """How the model is wrapped, and for which optimizers; FSDP2 has no sparse gradients (NotImplementedError)."""
 
-OTHERS = ("elements", "grad_scale", "found_inf", "mixed", "mixed_params", "master", "rank_occurrences", *BATCHES)
+OTHERS = ("elements", "grad_scale", "found_inf", "mixed", "mixed_params", "compensation", "master", "rank_occurrences", *BATCHES)
 """Features that it does not have."""
 
 RANK = f"{__package__}._torch_rank"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from ..case import Golden
 from ..dialects import Dialect
 from ._basics import basics, betas, eps
+from ._compensated import compensated
 from ._events import events
 from ._half import half
 from ._large import large
@@ -49,6 +50,7 @@ THEMES: dict[str, Callable[[CaseBuilder], Iterator[Golden]]] = {
     "events": events,
     "ranks": ranks,
     "micro-batches": micro_batches,
+    "compensated": compensated,
 }
 """Every theme, in the order of a summary."""
 

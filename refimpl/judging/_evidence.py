@@ -15,10 +15,10 @@ import numpy as np
 
 from ..arithmetic import CLASSES, FORMATS, Bound, Float
 from ..backends.outcome import Outcome
-from ..case import Expected, Golden, ratios
+from ..case import Expected, Golden, compared, ratios
 from ..gradients import Array, Gradient, gradient_form
 from ..oracle import bounded
-from ..reference import FIELDS, ByFormat, Forms, States, System
+from ..reference import SHOWN, ByFormat, Forms, States, System
 from ..reference.forms import Averaging, Mean, Scale, Shrink, Square, Unscaling
 from ._hypothesis import Plan, predict
 
@@ -129,7 +129,7 @@ class Judged:
         return sum(200 + param.value.size for param in case.params) * min(len(case.steps), FIRST_STEPS)
 
     def got(self, name: str, array: str) -> Array:
-        return self.outcome.states[name][array]
+        return compared(self.outcome.states[name])[array]
 
     def expected(self, name: str, array: str) -> Expected:
         return self.golden.expected[name][array]
@@ -159,7 +159,7 @@ def screen(plan: Plan, judged: Judged) -> Fit:
         return fit  # only a proof can decide
     for at, states in judged.recorded(predict(plan, judged.arithmetic)):
         for name, array in judged.keys:
-            far = _far(judged, at, name, array, getattr(states[name], FIELDS[array]))
+            far = _far(judged, at, name, array, getattr(states[name], SHOWN[array]))
             if far.any():
                 if (far & judged.touched[name]).any():
                     return Fit.NONE
@@ -198,7 +198,7 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
             got = judged.got(name, array)[at].astype(np.float64)[touched]
             wrong = judged.wrong[name, array][at][touched]
             value = judged.golden.expected[name][array].value[at][touched]
-            bound: Bound = getattr(states[name], FIELDS[array])
+            bound: Bound = getattr(states[name], SHOWN[array])
             x = bound.x.reshape(touched.shape)[touched]
             e = np.maximum.accumulate(bound.e.reshape(len(CLASSES), *touched.shape), axis=0)[:, touched]
             with np.errstate(invalid="ignore"):
@@ -245,7 +245,7 @@ def _computed(plan: Plan, judged: Judged) -> Iterator[States]:
 
 def _numbers(states: States, name: str, array: str, shape: tuple[int, ...]) -> Array:
     """An array of a prediction without bounds, in double and in the shape of the parameter."""
-    return np.asarray(getattr(states[name], FIELDS[array]), np.float64).reshape(shape)
+    return np.asarray(getattr(states[name], SHOWN[array]), np.float64).reshape(shape)
 
 
 def changed(plan: Plan, judged: Judged) -> Mapping[str, Array]:

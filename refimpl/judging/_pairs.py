@@ -15,7 +15,7 @@ import numpy as np
 from ..arithmetic import FORMATS
 from ..dialects import Dialect
 from ..gradients import Array
-from ..reference import FIELDS
+from ..reference import SHOWN
 from ._evidence import DOUBLE, Judged
 from ._hypothesis import Hypothesis, Plan, predict, together
 from .families import library
@@ -81,7 +81,7 @@ def _at(plan: Plan, judged: Judged, at: int) -> dict[str, Array]:
         if k == at:
             return {
                 array: np.concatenate([
-                    getattr(states[name], FIELDS[array]).reshape(judged.touched[name].shape)[judged.touched[name]]
+                    getattr(states[name], SHOWN[array]).reshape(judged.touched[name].shape)[judged.touched[name]]
                     for name, key in judged.keys
                     if key == array
                 ])

@@ -15,7 +15,7 @@ from ..case import Case
 from ..dialects import Deviation, Picks, dialect, differing_stages
 from ..dialects.stages import Merge, Second
 from ..gradients import Array, RowGradient, is_element_gradient
-from ..reference import FIELDS, ByFormat, States, System, scheduled, trajectory
+from ..reference import SHOWN, ByFormat, States, System, scheduled, trajectory
 from ._alike import Alike
 from ._narrowing import narrowed, sees_rows
 from ._row_classes import Reduced
@@ -177,7 +177,7 @@ def _limits(case: Case, expected: Expectations) -> dict[int, _Limits]:
         for name, arrays in expected.items():
             for array, array_expected in arrays.items():
                 bound = array_expected.bound[CLASSES[-1]][at].astype(np.float64)
-                places.append((name, FIELDS[array]))
+                places.append((name, SHOWN[array]))
                 parts.append((array_expected.value[at], bound, inside[name][at] & np.isfinite(bound)))
         limits[step] = _Limits(tuple(places), *(np.concatenate([part.reshape(-1) for part in column]) for column in zip(*parts)))
     return limits

@@ -22,7 +22,7 @@ from ..case import KINDS, Case, Expected
 from ..dialects import Deviation, Dialect, dialect
 from ..errors import HarnessError
 from ..gradients import Array
-from ..reference import ALL, FIELDS, ONE, ByFormat, Forms, State, System, kept_arrays, trajectory
+from ..reference import ALL, FIELDS, ONE, SHOWN, ByFormat, Forms, State, System, kept_arrays, trajectory
 
 Expectations = dict[str, dict[str, Expected]]
 Recorded = dict[tuple[str, str], Array]
@@ -86,8 +86,8 @@ def _truths(case: Case, table: Dialect) -> dict[str, dict[str, Truth]]:
             continue
         for name, shape in shapes.items():
             for array in kept[name]:
-                exact.setdefault((name, array), []).append(midpoint(getattr(balls[name], FIELDS[array])).reshape(shape))
-                bound: Bound = getattr(bounds[name], FIELDS[array])
+                exact.setdefault((name, array), []).append(midpoint(getattr(balls[name], SHOWN[array])).reshape(shape))
+                bound: Bound = getattr(bounds[name], SHOWN[array])
                 copies = bound.x.reshape(shape).copy(), bound.e.reshape(len(CLASSES), *shape).copy()
                 running.setdefault((name, array), []).append(copies)
     return {
@@ -130,7 +130,7 @@ def _reached(case: Case, table: Dialect) -> dict[tuple[str, str], tuple[Set, ...
         if number in case.record:
             for name, arrays in kept_arrays(case).items():
                 for array in arrays:
-                    everything: Set = getattr(states[name], FIELDS[array])
+                    everything: Set = getattr(states[name], SHOWN[array])
                     reached[name, array] = (*reached.get((name, array), ()), everything.copy())
     return reached
 

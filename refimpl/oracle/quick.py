@@ -24,10 +24,11 @@ from functools import cache
 import numpy as np
 
 from ..arithmetic import CLASSES, Bounded, Number
+from ..arithmetic.compensation import Pair
 from ..case import Case, Expected
 from ..dialects import dialect
 from ..gradients import Array
-from ..reference import ALL, FIELDS, ONE, ByFormat, kept_arrays, trajectory
+from ..reference import ALL, ONE, SHOWN, ByFormat, kept_arrays, trajectory
 from .expectations import Expectations, Truth, bounded, expectations_from
 
 IEEE = CLASSES[0]
@@ -41,6 +42,12 @@ class Double(Bounded):
 
     def store(self, tensor: Number, dtype: str | None = None) -> Number:
         return tensor
+
+    def pair(self, tensor: Number, kept: Pair) -> Number:
+        return tensor
+
+    def taken_from_pair(self, tensor: Number, change: Number, kept: Pair) -> Number:
+        return tensor - change
 
     def kept(self, scalar: Number, dtype: str) -> Number:
         return scalar
@@ -68,7 +75,7 @@ def quick_expectations(case: Case) -> Expectations:
         if number in case.record:
             for name, shape in shapes.items():
                 for array in kept[name]:
-                    y, e = getattr(doubles[name], FIELDS[array]), getattr(bounds[name], FIELDS[array]).e
+                    y, e = getattr(doubles[name], SHOWN[array]), getattr(bounds[name], SHOWN[array]).e
                     truths.setdefault((name, array), []).append((y.x.reshape(shape).copy(), e.reshape(len(CLASSES), *shape).copy()))
                     slack.setdefault((name, array), []).append(y.e[0].reshape(shape).copy())
     made = {name: {array: _truth(truths[name, array]) for array in arrays} for name, arrays in kept.items()}
@@ -112,7 +119,7 @@ def screen(case: Case, states: Mapping[str, Mapping[str, Array]], required: str)
             for name, arrays in states.items():
                 for array in kept[name]:
                     if array in arrays:
-                        bound = getattr(bounds[name], FIELDS[array])
+                        bound = getattr(bounds[name], SHOWN[array])
                         got = arrays[array][at].astype(np.float64).reshape(bound.x.shape)
                         distance, e = np.abs(got - bound.x), bound.e[-1]
                         if case.computed_in(name) == "float64":

@@ -16,7 +16,7 @@ from ..case import Case, ratios
 from ..dialects import dialect
 from ..dialects.stages import Eps
 from ..gradients import Array
-from ..reference import FIELDS, ONE, ByFormat, Forms, trajectory
+from ..reference import FIELDS, ONE, SHOWN, ByFormat, Forms, trajectory
 from ..reference.forms import CHANGE, Averaging, Mean, Scale, Shrink, Square, Unscaling
 from .bound_usage import lanes
 from .expectations import Expectations
@@ -77,7 +77,7 @@ def pushed(
         if number == case.record[at]:
             for name, arrays in expected.items():
                 if array in arrays:
-                    target = getattr(states[name], FIELDS[array])
+                    target = getattr(states[name], SHOWN[array])
                     bound = arrays[array].bound[numerics_class][at].astype(np.float64).reshape(target.shape)
                     with np.errstate(all="ignore"):
                         weight = np.where((bound > 0) & np.isfinite(bound), 1 / bound, 0.0)
@@ -90,7 +90,7 @@ def pushed(
         if number in case.record:
             for name, arrays in expected.items():
                 for kind in arrays:
-                    x = getattr(states[name], FIELDS[kind]).x.astype(np.float64)
+                    x = getattr(states[name], SHOWN[kind]).x.astype(np.float64)
                     kept.setdefault((name, kind), []).append(x.reshape(arrays[kind].value.shape[1:]))
     return {key: np.stack(steps) for key, steps in kept.items()}
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Arithmetic
-from ..case import ALWAYS_KEPT, ARRAYS, MASTER, Case, Param, Step
+from ..arithmetic.compensation import Pair
+from ..case import ALWAYS_KEPT, ARRAYS, COMPENSATION, MASTER, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
 from ..dialects.stages import Accumulation, Amsgrad, Counter, Resume, Schedule, Skip, Touch, centralizes
 from ..gradients import Array, Occurrences, Ranks, is_element_gradient, occurrences, of_ranks, row_layout
@@ -63,10 +64,10 @@ class Track:
     past_momenta: tuple[tuple[float, float], ...] = ()
 
     def shown(self) -> State:
-        """The state as it is compared: of a parameter with a master copy, that copy in the parameter's own dtype."""
-        if MASTER not in self.param.dtypes:
+        """The state as it is compared: of a parameter with a master copy or a compensation, p in the parameter's own dtype."""
+        if MASTER not in self.param.dtypes and not self.state.pair:
             return self.state
-        return replace(self.state, p=self.a.store(self.state.p, str(self.param.value.dtype)))
+        return replace(self.state, whole=self.state.p, p=self.a.store(self.state.p, str(self.param.value.dtype)))
 
 
 def trajectory(
@@ -201,7 +202,8 @@ def kept_arrays(case: Case) -> dict[str, tuple[str, ...]]:
     takes_maximum = {
         index for hypers in scheduled(case) for index, hyper in enumerate(hypers) if table.resolve(hyper)[1].amsgrad is not Amsgrad.OFF
     }
-    return {param.name: ARRAYS if param.group in takes_maximum else ALWAYS_KEPT for param in case.params}
+    own = {param.name: (COMPENSATION,) if COMPENSATION in param.dtypes else () for param in case.params}
+    return {param.name: (*(ARRAYS if param.group in takes_maximum else ALWAYS_KEPT), *own[param.name]) for param in case.params}
 
 
 def scheduled(case: Case, picks: Sequence[Picks] = ()) -> Iterator[list[dict[str, Any]]]:
@@ -240,8 +242,11 @@ def _start(param: Param, a: Arithmetic, case: Case, picks: Picks) -> Track:
     )
     moments = [a.load(moment(values, dropped)) for values, dropped in given]
     dtypes = {array: param.dtype_of(MASTER if array == "param" else array) for array in ARRAYS}
+    kept_as = Pair(str(param.value.dtype), param.dtypes[COMPENSATION]) if COMPENSATION in param.dtypes else None
     kept_in = {FIELDS[array]: dtype for array, dtype in dtypes.items() if dtype != case.computed_in(param.name)}
-    state = State(a.load(param.value.reshape(layout)), moments[0], moments[1], moments[2], kept_in)
+    if kept_as:
+        del kept_in["p"]
+    state = State(a.load(param.value.reshape(layout)), moments[0], moments[1], moments[2], kept_in, kept_as)
     steps = 0 if picks.resume is Resume.STEP_DROPPED else param.step
     return Track(param, a, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))
 

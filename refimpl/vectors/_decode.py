@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import CLASSES
-from ..case import ALWAYS_KEPT, ARRAYS, KINDS, Case, Expected, Golden, Group, Param, Step
+from ..case import ALWAYS_KEPT, ARRAYS, COMPENSATION, KINDS, Case, Expected, Golden, Group, Param, Step
 from ..errors import InvalidGradient, Unsupported, VectorError
 from ..gradients import Array, RowGradient
-from ._encode import EVENTS
+from ._encode import EVENTS, uncompensable
 from ._members import INDEX_DTYPES, PARTS, STATE_KEYS, Members
 from .layout import lay_out
 
@@ -64,6 +64,9 @@ class _Decoder:
                 reduction=self.entry.get("reduction", "mean"),
                 accumulation=self.entry.get("accumulation", "sum"),
             )
+            for param in params:
+                if reason := uncompensable(case, param):
+                    raise self.refuse("params", reason)
         except ImportError as error:
             raise Unsupported(f"needs {error.name}, which is not installed") from None
         expected = (
@@ -163,6 +166,7 @@ class _Decoder:
 
     def _expected(self, param: Param, records: int) -> dict[str, Expected]:
         kept = [array for array in ARRAYS if array in ALWAYS_KEPT or f"{self.slug}/expect.{array}.{param.name}" in self.members]
+        kept += [COMPENSATION] if COMPENSATION in param.dtypes else []
         return {array: self._array(f"{array}.{param.name}", (records, *param.value.shape)) for array in kept}
 
     def _array(self, name: str, shape: Shape) -> Expected:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import CLASSES
-from ..case import ARRAYS, MASTER, Expected, Golden, Param
+from ..case import ARRAYS, COMPENSATION, HALF, MASTER, Case, Expected, Golden, Param
 from ..errors import VectorError
 from ..gradients import Array, Gradients, RowGradient, is_element_gradient
 from ._members import FORMAT, GRADIENT_MEMBERS, INDEX_DTYPES, PARTS, STATE_KEYS, STORED, store
@@ -39,6 +39,9 @@ def encode(golden: Golden, file: object) -> tuple[Entry, dict[str, Array]]:
     """The YAML entry of a case, and its arrays by member name. Raises VectorError for what the format cannot hold."""
     case = golden.case
     try:
+        for param in case.params:
+            if reason := uncompensable(case, param):
+                raise ValueError(reason)
         arrays = {f"{case.slug}/{name}": array for part in (_inputs(golden), _expectations(golden)) for name, array in part}
         entry: Entry = {
             "id": case.id,
@@ -64,18 +67,30 @@ def encode(golden: Golden, file: object) -> tuple[Entry, dict[str, Array]]:
     return entry, arrays
 
 
+def uncompensable(case: Case, param: Param) -> str:
+    """Why a compensation is none of which anything could be said, or nothing: the sum p + c needs a wider format than its parts."""
+    if COMPENSATION not in param.dtypes:
+        return ""
+    if MASTER in param.dtypes:
+        return f"{param.name} has both a master copy and a compensation"
+    narrow = {str(param.value.dtype), param.dtypes[COMPENSATION]}
+    return (
+        f"{param.name} has a compensation, and no array in float32 or float64" if case.computed_in(param.name) in {*narrow, *HALF} else ""
+    )
+
+
 def _param(param: Param, dtype: str) -> Entry:
     if (param.exp_avg is None) is not (param.exp_avg_sq is None):
         raise ValueError(f"{param.name} has one moment and not the other")
     if param.exp_avg is None and param.max_exp_avg_sq is not None:
         raise ValueError(f"{param.name} has a maximum and no moments")
     for array, own in param.dtypes.items():
-        if array not in (*ARRAYS[1:], MASTER) or own not in STORED:
-            names = ", ".join((*ARRAYS[1:], MASTER))
+        if array not in (*ARRAYS[1:], MASTER, COMPENSATION) or own not in STORED:
+            names = ", ".join((*ARRAYS[1:], MASTER, COMPENSATION))
             raise ValueError(f"{param.name} keeps {array} in {own}; the state is {names} in {', '.join(STORED)}")
     optional = {
         "dtype": (str(param.value.dtype), dtype),
-        "dtypes": ({array: own for array, own in param.dtypes.items() if own != str(param.value.dtype)}, {}),
+        "dtypes": ({array: own for array, own in param.dtypes.items() if array == COMPENSATION or own != str(param.value.dtype)}, {}),
         "group": (param.group, 0),
         "step": (param.step, 0),
         **{key: (getattr(param, arrays[0]) is not None, False) for key, arrays in STATE_KEYS.items()},
