@@ -285,7 +285,7 @@ def _rows_together(parts: Sequence[RowGradient]) -> RowGradient:
 
 
 def _elements_together(parts: Sequence[Any]) -> Any:
-    together = type(parts[0])(parts[0].shape, dtype=parts[0].data.dtype)
+    together = type(parts[0])(parts[0].shape)  # filled by hand: the constructor refuses half precision
     together.data = np.concatenate([part.data for part in parts])
     together.coords = tuple(np.concatenate(along) for along in zip(*(coordinates(part) for part in parts)))
     return together

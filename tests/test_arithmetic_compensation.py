@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,8 @@ def test_both_ways_are_within_the_bound_of_one_step(dtype: str, scale: float) ->
     double, bounds = Float("float64"), Bounded("float32")
     start = pair(double, double.load(rng.normal(size=(200, 4))), kept)
     change = (rng.normal(size=start.shape) * scale).astype(np.float32)
-    for way in (lambda a, p, d: p - d, lambda a, p, d: taken_from_pair(a, p, d, kept)):
+    ways: list[Any] = [lambda a, p, d: p - d, lambda a, p, d: taken_from_pair(a, p, d, kept)]
+    for way in ways:
         bound = pair(bounds, way(bounds, bounds.load(start), bounds.load(change)), kept)
         got = pair(double, way(double, start, double.load(change)), kept)
         for p, c, x, e in zip(start.flat, change.flat, got.flat, bound.e[0].flat):

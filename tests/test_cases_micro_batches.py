@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refimpl.arithmetic import Float
 from refimpl.backends import outside_claim
 from refimpl.backends._protocol import Capabilities
 from refimpl.backends.execute import execute
@@ -15,15 +16,17 @@ from refimpl.backends.numba import factory as numba_factory
 from refimpl.backends.outcome import End
 from refimpl.backends.reference import factory as reference
 from refimpl.backends.torch import factory as torch_factory
-from refimpl.case import Case, Golden, Step
+from refimpl.case import Case, Golden, Group, Param, Step
 from refimpl.cases import drafts
 from refimpl.cases._storage import DIALECTS
-from refimpl.dialects import deviations, dialect, dialects
+from refimpl.dialects import Deviation, deviations, dialect, dialects
+from refimpl.dialects.stages import Accumulation
 from refimpl.errors import InvalidGradient
 from refimpl.gen import complete
 from refimpl.judging.compare import judge
 from refimpl.judging.diagnose import diagnose
 from refimpl.judging.verdict import Status
+from refimpl.reference import trajectory
 from refimpl.vectors import roundtrip
 
 MISTAKES = [id for id in deviations() if id.startswith("micro-batches-")]
@@ -57,6 +60,32 @@ def test_each_mistake_fails_the_cases_that_claim_it_and_is_named(name: str, id: 
     assert caught
     assert {slug for slug, status in statuses.items() if status is Status.FAILED} == caught
     assert causes == [id]
+
+
+@pytest.mark.parametrize(
+    ("pick", "accumulation", "gradient", "steps"),
+    [
+        (Accumulation.AS_GIVEN, "sum", 6.0, 1),
+        (Accumulation.AS_GIVEN, "mean", 2.0, 1),
+        (Accumulation.SUM, "mean", 6.0, 1),
+        (Accumulation.MEAN, "sum", 2.0, 1),
+        (Accumulation.FIRST, "sum", 1.0, 1),
+        (Accumulation.LAST, "sum", 5.0, 1),
+        (Accumulation.APART, "sum", 5.0, 2),
+    ],
+)
+def test_each_way_to_accumulate_gives_the_gradient_that_it_says(pick: Any, accumulation: str, gradient: float, steps: int) -> None:
+    """Micro-batches of 1, none and 5, without momentum: m is the gradient of the last step, and the count shows in the correction of v."""
+    param = Param("w", np.ones((1, 1)))
+    hyper = {**dialect("torch.Adam").defaults(), "betas": (0.0, 0.5)}
+    batches: Any = [{"w": np.full((1, 1), 1.0)}, {"w": None}, {"w": np.full((1, 1), 5.0)}]
+    case = Case(
+        "torch.Adam/made/w", "made", "torch.Adam", (param,), (Group(hyper),), (Step.of_batches(batches),), (1,), accumulation=accumulation
+    )
+    deviating = Deviation("made", "B", "made", {"accumulation": pick}, ("made",))
+    (state,) = trajectory(case, Float("float64"), dialect("torch.Adam"), (deviating,))
+    assert state["w"].m.item() == gradient
+    assert state["w"].v.item() == (0.5 * gradient**2 if steps == 1 else 0.5 * 0.5 * 1 + 0.5 * 25)
 
 
 class Accumulating:
@@ -97,7 +126,7 @@ def running_mean(parts: list[np.ndarray | None]) -> np.ndarray | None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_running_mean_passes_even_where_its_gradients_cancel(sign: int, goldens: dict[str, list[Golden]]) -> None:
     (golden,) = (golden for golden in goldens["torch.Adam"] if golden.case.slug == "averaged")
-    first = golden.case.steps[0]
+    first: Any = golden.case.steps[0]
     scales = (1, sign * 0.999999)
     batches = [{name: np.asarray(value * scale, np.float32) for name, value in first.batches[0].items()} for scale in scales]
     case = replace(golden.case, steps=(Step.of_batches(batches, ({},)),), record=(1,))

@@ -114,7 +114,7 @@ class Bounded:
         """In a narrower dtype the conversion is one more rounding: to nearest in `exact-ieee`, else faithful."""
         if dtype is None:
             return tensor
-        rounding = tensor_rounding(FORMATS[dtype])
+        rounding = tensor_rounding(FORMATS[dtype]).of(self.picked)
         size = np.abs(tensor.x) + 2 * tensor.e
         in_range = size <= rounding.overflow
         e = tensor.e + np.where(tensor.x == 0, tensor.e != 0, True) * (rounding.relative * leading_power(size.copy()) + rounding.underflow)

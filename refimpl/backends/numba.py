@@ -18,9 +18,9 @@ from ..gradients import Array
 from ..reference import kept_arrays
 from ..reference.inputs import Given, at_start
 from ._protocol import Capabilities
-from .features import BATCHES, FEATURES
+from .features import BATCHES, FEATURES, RANKS
 
-TRAINING_LOOP = ("grad_scale", "found_inf", "reload", *BATCHES)
+TRAINING_LOOP = ("grad_scale", "found_inf", "reload", *RANKS, *BATCHES)
 """Features that are not of a step, but of the training loop around it."""
 
 OTHERS = ("compensation",)

@@ -21,7 +21,7 @@ from ..gradients import Array, Gradient, gradient_form
 from ..reference import kept_arrays
 from ._protocol import Capabilities
 from ._torch_tensors import GRADIENT, array_of, tensor_of
-from .features import FEATURES, RANKS
+from .features import FEATURES, RANKS, dtypes_of
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here
 
@@ -160,6 +160,8 @@ class TorchBackend:
     def start(self, case: Case) -> TorchRun:
         if case.dialect not in self.dialects:
             raise Unsupported(f"torch has no {case.dialect}")
+        if case.dialect == "torch.SparseAdam" and case.has_batches and "float16" in dtypes_of(case):
+            raise Unsupported("PyTorch adds no sparse gradients in float16 on a CPU")
         largest = max((param.value.size for param in case.params), default=0)
         torch.set_num_threads(THREADS if largest >= DIVIDED else 1)
         return TorchRun(case, self._device, self._options)

@@ -123,8 +123,9 @@ class Session:
         rng = np.random.default_rng((self.settings.seed, number))
         name = self.names[number % len(self.names)]
         dtypes = _dtypes(name, self.claimed[name])
+        features = [feature for feature in self.claimed[name].features if feature in CLAIMED_BY_NAME]
         for _ in range(REDRAWS):
-            golden = sized_case(rng, name, f"seed-{self.settings.seed}-case-{number}", dtypes)
+            golden = sized_case(rng, name, f"seed-{self.settings.seed}-case-{number}", dtypes, features)
             if outside_claim(golden.case, self.claimed) is None:
                 break
         return golden

@@ -117,7 +117,12 @@ class Rows:
 
 
 def rows_of(case: Case) -> dict[str, Rows]:
-    """The parameters by rows, or by elements where a dense or an element gradient makes each a row; others are left out."""
+    """The parameters by rows, or by elements where a dense or an element gradient makes each a row; others are left out.
+
+    All are left out where gradients come from several ranks or micro-batches: a row would have to be taken out of each.
+    """
+    if case.has_ranks or case.has_batches:
+        return {}
     by_rows = dialect(case.dialect).picks.second is Second.ROW_SQUARES
     found = {}
     for param in case.params:

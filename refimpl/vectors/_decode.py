@@ -119,7 +119,7 @@ class _Decoder:
         kind = next(kind for kind in PARTS if kind in entry)
         parts = [gradients(forms, f"{PARTS[kind]}.{number}.grad.{t}") for number, forms in enumerate(entry[kind])]
         try:
-            return {"ranks": Step.of_ranks, "batches": Step.of_batches}[kind](parts, hyper, **events)
+            return (Step.of_ranks if kind == "ranks" else Step.of_batches)(parts, hyper, **events)
         except InvalidGradient as error:
             raise self.refuse(f"step {t}, {kind}", str(error)) from None
 
@@ -157,7 +157,7 @@ class _Decoder:
             raise self.refuse(name, "a gradient by elements of what has no dimensions")
         coords = self._index(f"{name}.coords", (len(shape), None))
         data = self._tensor(f"{name}.values", dtype, (coords.shape[1],))
-        gradient: Any = coo_array(shape, dtype=data.dtype)  # filled by hand: the constructor refuses coordinates outside
+        gradient: Any = coo_array(shape)  # filled by hand: the constructor refuses coordinates outside, and half precision
         gradient.coords, gradient.data = tuple(coords), data
         return gradient
 
