@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .gradients import Array, Gradients, gathered, values_of
+from .gradients import Array, Gradients, dtype_name, gathered, values_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Param:
 
     def dtype_of(self, array: str) -> str:
         """The dtype of an array of ARRAYS, of the MASTER copy or of the COMPENSATION: that of the parameter where there is none."""
-        return self.dtypes.get(array, str(self.value.dtype))
+        return self.dtypes[array] if array in self.dtypes else dtype_name(self.value.dtype)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Case:
 
     @property
     def dtype(self) -> str:
-        return str(self.params[0].value.dtype) if self.params else "float32"
+        return dtype_name(self.params[0].value.dtype) if self.params else "float32"
 
     def computed_in(self, name: str) -> str:
         """The widest format of any array of a parameter: what its steps are computed in, or wider."""
@@ -134,8 +134,8 @@ class Case:
     def formats(self, param: Param) -> set[str]:
         """The dtypes of the arrays of a parameter: its state, a master copy and its gradients."""
         gradients = (step.gradients.get(param.name) for step in self.steps)
-        dtypes = {str(values_of(gradient).dtype) for gradient in gradients if gradient is not None}
-        return {str(param.value.dtype), *param.dtypes.values(), *(dtypes & set(WIDEST_FIRST))}
+        dtypes = {dtype_name(values_of(gradient).dtype) for gradient in gradients if gradient is not None}
+        return {dtype_name(param.value.dtype), *param.dtypes.values(), *(dtypes & set(WIDEST_FIRST))}
 
 
 @dataclass(frozen=True, eq=False)

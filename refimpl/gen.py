@@ -21,6 +21,7 @@ from .common.progress import watched
 from .dialects import dialect, dialects
 from .errors import NOT_CONFORMANT, OK, UsageError
 from .vectors import PackedTheme, compare_directories, pack_theme, read_vectors, refuse_other_contents, roundtrip, write_themes
+from .vectors.globs import may_hold
 
 EXAMPLES = """examples:
   python -m refimpl.gen                                  the core suite into vectors/
@@ -95,6 +96,8 @@ def _run(options: argparse.Namespace) -> int:
 def selection(work: Work) -> list[Golden]:
     """The drafts of a theme whose ids match one of the globs."""
     name, theme, globs = work
+    if not may_hold(f"{name}/{theme}", globs):
+        return []
     every = drafts(dialect(name), theme)
     return [golden for golden in every if not globs or any(fnmatch.fnmatchcase(golden.case.id, glob) for glob in globs)]
 

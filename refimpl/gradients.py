@@ -13,15 +13,25 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
-from .common.arrays import Array, check_coordinates, check_range, checked_compressed, coordinates, floats, row_numbers, same_shape
+from .common.arrays import (
+    Array,
+    check_coordinates,
+    check_range,
+    checked_compressed,
+    coordinates,
+    dtype_name,
+    floats,
+    row_numbers,
+    same_shape,
+)
 from .errors import InvalidGradient
 
 if TYPE_CHECKING:
     from scipy.sparse import bsr_array, coo_array, csr_array
 
 __all__ = [
-    "Array", "Gradient", "Gradients", "Occurrences", "Ranks", "RowGradient", "check_gradient", "check_range", "gathered", "gradient_form",
-    "is_element_gradient", "laid_out", "occurrences", "of_ranks", "row_layout", "values_of",
+    "Array", "Gradient", "Gradients", "Occurrences", "Ranks", "RowGradient", "check_gradient", "check_range", "dtype_name", "gathered",
+    "gradient_form", "is_element_gradient", "laid_out", "occurrences", "of_ranks", "row_layout", "values_of",
 ]  # fmt: skip
 
 COMPRESSED = ("bsr", "csr", "csc")

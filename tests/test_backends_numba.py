@@ -37,6 +37,7 @@ CASES = {
 
 @pytest.mark.parametrize("layout", ["contiguous", "strided", "read-only", "fortran"])
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.sampled(4)
 def test_it_computes_what_the_reference_computes(name: str, layout: str) -> None:
     ours, theirs = (execute(backend, golden(CASES[name], layout)) for backend in (factory(), reference()))
     assert (ours.end, ours.changed) == (End.STATES, ())
@@ -56,6 +57,7 @@ HALVES = {
 
 
 @pytest.mark.parametrize("name", HALVES)
+@pytest.mark.sampled(3)
 def test_half_precision_is_within_the_bound_in_the_tightest_class(name: str) -> None:
     made = HALVES[name]
     run = factory().start(made)

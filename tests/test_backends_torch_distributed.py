@@ -64,6 +64,7 @@ SLUGS = {
 
 
 @pytest.mark.parametrize(("variant", "name"), [(variant, name) for variant, (_, names) in VARIANTS.items() for name in names])
+@pytest.mark.sampled(4)
 def test_every_route_conforms(pool: list[RankPool], variant: str, name: str) -> None:
     for slug in SLUGS[name]:
         golden = golden_of(f"{name}/ranks/{slug}")

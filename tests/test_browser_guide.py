@@ -55,6 +55,7 @@ def test_everything_in_the_guide_holds(built: tuple[int, Path]) -> None:
 
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
 @pytest.mark.parametrize("name", [*PAGES, "search.html"])
+@pytest.mark.sampled(5)
 def test_a_page_is_quiet_and_fits_its_window(
     chromium: Browser, built: tuple[int, Path], name: str, size: tuple[int, int], scheme: str
 ) -> None:

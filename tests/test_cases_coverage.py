@@ -22,6 +22,7 @@ def vectors(request: pytest.FixtureRequest) -> tuple[str, tuple[Golden, ...]]:
     return request.param, read_vectors(VECTORS, [request.param]).goldens
 
 
+@pytest.mark.sampled(3)
 def test_every_pair_and_every_size_occurs_or_is_excused_and_no_excuse_is_superfluous(vectors: tuple[str, tuple[Golden, ...]]) -> None:
     name, goldens = vectors
     required = requirements(name)

@@ -107,6 +107,7 @@ def test_a_cache_that_cannot_be_written_to_does_not_matter(run: Run, monkeypatch
 
 
 @pytest.mark.parametrize("options", [[], LAST_WINS])
+@pytest.mark.sampled(2)
 def test_several_workers_give_the_same_report(run: Run, tmp_path: Path, options: list[str]) -> None:
     reports = []
     for jobs in ("1", "2", "3"):

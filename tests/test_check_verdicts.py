@@ -61,6 +61,7 @@ def statuses(document: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("error", "call"), [("ValueError", "start"), ("NotImplementedError", "step"), ("NameError", "step")])
+@pytest.mark.sampled(3)
 def test_a_backend_whose_every_call_raises_passes_no_case(run: Run, error: str, call: str) -> None:
     code, _, document, _ = run("toy_backends:raising", "--option", f"error={error}", "--option", f"call={call}")
     assert code == 1

@@ -186,6 +186,7 @@ def shell(command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux")
 @pytest.mark.parametrize("command", ["gen --list --dialect torch.Adam", "explain", "check --list --dialect torch.Adam"])
+@pytest.mark.sampled(3)
 def test_a_full_disk_is_said_in_one_sentence_and_exits_with_2(command: str) -> None:
     ended = shell(f"refimpl {command} > /dev/full")
     assert ended.returncode == 2
@@ -194,6 +195,7 @@ def test_a_full_disk_is_said_in_one_sentence_and_exits_with_2(command: str) -> N
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+@pytest.mark.sampled(3)
 def test_closed_standard_streams_change_no_exit_code(closed: str) -> None:
     ended = shell(f"refimpl check reference --dialect torch.SparseAdam --case '*/duplicates/pair' {closed}")
     assert ended.returncode == 0, ended.stderr

@@ -65,22 +65,26 @@ def is_refused_by_its_numbers(row: Row, cases: Judged) -> bool:
 
 
 @pytest.mark.parametrize("row", NAMED, ids=lambda row: row.id)
+@pytest.mark.sampled(6)
 def test_a_wrong_implementation_is_named_as_its_row_says(row: Row, core: Core) -> None:
     assert said_of(row, with_few_failing(judged(row, core), FAILING, row)) in ("right", "placed")
 
 
 @pytest.mark.parametrize("row", WRONG, ids=lambda row: row.id)
+@pytest.mark.sampled(8)
 def test_a_wrong_implementation_is_refused(row: Row, core: Core) -> None:
     assert is_refused_by_its_numbers(row, judged(row, core))
 
 
 @pytest.mark.parametrize("row", RIGHT, ids=lambda row: row.id)
+@pytest.mark.sampled(4)
 def test_a_right_implementation_conforms(row: Row, core: Core) -> None:
     cases = judged(row, core)
     assert [verdict.case_id for verdict in (*cases.failing, *cases.unsupported)] == []
 
 
 @pytest.mark.parametrize("row", NAMED[::4], ids=lambda row: row.id)
+@pytest.mark.sampled(4)
 def test_a_failing_case_has_the_same_causes_alone_and_among_all(row: Row, core: Core) -> None:
     """Its smallest case: a large one may take a minute, where every hypothesis has to be tried on it."""
     cases = with_few_failing(judged(row, core), FAILING, row)

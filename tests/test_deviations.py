@@ -40,6 +40,7 @@ def catching(id: str, goldens: list[Golden]) -> list[Golden]:
 
 
 @pytest.mark.parametrize("name", list(dialects()))
+@pytest.mark.sampled(3)
 def test_a_deviation_is_caught_by_some_case_if_it_changes_any(name: str, core: dict[str, list[Golden]]) -> None:
     caught = {id for golden in core[name] for id in golden.case.catches}
     goldens = [golden for golden in core[name] if not golden.case.error and len(golden.case.steps) < SHORT]
@@ -50,6 +51,7 @@ def test_a_deviation_is_caught_by_some_case_if_it_changes_any(name: str, core: d
 
 # A division by zero gives nan, and a nan that matches a nan is evidence of nothing: no number shows this deviation.
 @pytest.mark.parametrize("id", [id for id in deviations() if id != "divides-by-beta1"])
+@pytest.mark.sampled(8)
 def test_a_backend_with_the_deviation_fails_and_the_deviation_is_named(id: str, core: dict[str, list[Golden]]) -> None:
     name = next(name for name in dialects() if catching(id, core[name]))
     vectors = catching(id, core[name])

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from refimpl.common.tables import read_table
 from refimpl.dialects import dialect, dialects
-from refimpl.dialects._table import CORE, _dialect, _peer_tables, _read
+from refimpl.dialects._table import CORE, _dialect, _peer_tables
 from refimpl.dialects.usage import Limits, Usage
 from refimpl.errors import UsageError
 
@@ -45,6 +46,6 @@ def test_an_unknown_key_of_a_dialect_is_refused_with_those_that_there_are() -> N
 
 
 def test_every_framework_of_the_tables_has_a_dialect() -> None:
-    declared = [name for file in (*CORE, *_peer_tables()) for name in _read(file).get("frameworks", {})]
+    declared = [name for file in (*CORE, *_peer_tables()) for name in read_table("refimpl.dialects", file).get("frameworks", {})]
     assert len(set(declared)) == len(declared)
     assert set(declared) <= {table.framework for table in dialects("full").values()}

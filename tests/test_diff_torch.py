@@ -101,6 +101,7 @@ def worst(case: Measured, states: Any) -> float:
 
 
 @pytest.mark.parametrize("name", dialects("full"))
+@pytest.mark.sampled(6)
 def test_a_recipe_for_torch_is_one_for_the_real_torch(name: str) -> None:
     drawn = [case for case in mixtures(dialect(name)) if not tells_no_product(dialect(name), case)]
     cases = [measured(case, expectations(case)) for case in drawn[-MIXED:]]

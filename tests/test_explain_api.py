@@ -29,6 +29,7 @@ def line(explanation: Explanation, name: str) -> Line:
 @pytest.mark.parametrize(
     "name", ["torch.SparseAdam", "torch.Adam", "mindspore.LazyAdam", "mindspore.LazyAdam.default-target", "mindspore.Adam"]
 )
+@pytest.mark.sampled(5)
 def test_the_state_that_is_left_is_what_the_vectors_hold_to_the_last_digit(core: dict[str, list[Golden]], name: str) -> None:
     chosen = random.Random(name)
     compared = 0
@@ -137,6 +138,7 @@ def test_a_name_that_is_nothing_is_refused_with_what_is_near(core: dict[str, lis
 
 
 @pytest.mark.parametrize("name", sorted(deviations()))
+@pytest.mark.sampled(8)
 def test_every_deviation_can_be_put_beside_the_default_case(name: str) -> None:
     case = find("torch.SparseAdam/duplicates/pair", None).case
     assert against(case, explain(case), name).explanation.deviations == (name,)

@@ -32,11 +32,13 @@ MUTATIONS, AT_ONCE = 5_000, 250
 
 
 @pytest.mark.parametrize("entry", [entry for entry in (*BACKENDS, *PROGRAMS) if entry.id in SAMPLE], ids=lambda entry: entry.id)
+@pytest.mark.sampled(4)
 def test_check_ends_in_time_with_the_right_exit_code_and_leaves_nothing(entry: Entry) -> None:
     entry.run()
 
 
 @pytest.mark.parametrize("part", range(MUTATIONS // AT_ONCE))
+@pytest.mark.sampled(5)
 def test_a_file_that_was_changed_is_refused_or_says_what_it_says(part: int) -> None:
     for entry in files.entries(AT_ONCE, seed=part):
         entry.run()

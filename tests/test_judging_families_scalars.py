@@ -52,6 +52,7 @@ def causes(goldens: list[Golden], plan_of: Callable[[Case], Plan]) -> tuple[list
 
 
 @pytest.mark.parametrize("about", [KERAS, MXNET, ONNX])
+@pytest.mark.sampled(3)
 def test_the_scalars_that_are_narrow_are_named(goldens: list[Golden], about: str) -> None:
     table = dialect("torch.Adam")
     (hypothesis,) = (candidate for candidate in hypotheses(table) if candidate.about == about)

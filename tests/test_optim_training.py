@@ -142,6 +142,7 @@ def embedded_by_torch(training: Embedding) -> Any:
 
 
 @pytest.mark.parametrize("make", [lazy_adam, sparse_adam])
+@pytest.mark.sampled(2)
 def test_an_embedding_of_a_thousand_steps_agrees_with_the_real_sparse_adam_within_the_bound(make: Any) -> None:
     training = Embedding(make)
     assert np.mean(training.losses[-50:]) < np.mean(training.losses[:50]) / 5

@@ -44,6 +44,7 @@ follow_imports_for_stubs = true
 """Two thirds of the time went into packages of which no type occurs in the signatures that the program uses."""
 
 
+@pytest.mark.exhaustive
 def test_a_strict_type_checker_accepts_the_optimizers_and_refuses_the_attributes_of_another_framework(
     tmp_path: Path, cache: pytest.Cache
 ) -> None:

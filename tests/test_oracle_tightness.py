@@ -21,6 +21,7 @@ def test_the_adversary_uses_a_large_part_of_the_bound_of_an_ordinary_case_and_st
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.sampled(3)
 def test_the_adversary_stays_inside_the_bounds_of_random_cases(seed: int) -> None:
     rng = np.random.default_rng([31, seed])
     case = random_case(rng, ["torch.SparseAdam", "torch.Adam", "mindspore.LazyAdam"][seed % 3], Size(3, 16, 2))

@@ -91,6 +91,7 @@ def ran(project: Path, *arguments: str) -> tuple[int, dict[str, str], str]:
         ("eps_moved", {"eps/eps-near-root", "options/maximize"}, "eps-beside-sqrt-v-hat"),
     ],
 )
+@pytest.mark.sampled(3)
 def test_a_wrong_backend_fails_in_exactly_the_tests_that_its_fault_concerns(
     project: Path, factory: str, failing: set[str], cause: str
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_test_of_ones_own_runs_once_per_vector(project: Path) -> None:
         (["--refimpl-backend", "mine:misspelt"], "did you mean rows?"),
     ],
 )
+@pytest.mark.sampled(3)
 def test_what_cannot_be_is_a_usage_error_that_says_why(project: Path, arguments: list[str], said: str) -> None:
     code, _, text = ran(project, *arguments)
     assert code == pytest.ExitCode.USAGE_ERROR

@@ -179,6 +179,7 @@ TWINS: dict[str, Callable[[Case], Iterator[Arrays]]] = {
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.sampled(6)
 def test_a_plain_numpy_twin_in_double_lies_within_the_bound_of_double(name: str, seed: int) -> None:
     case = random_case(np.random.default_rng([7, seed]), name, Size(6, 16, 4), "float32")
     states = trajectory(case, Bounded("float64"), dialect(name), (), ALL)

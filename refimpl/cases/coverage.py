@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import combinations, product
 from typing import Any
 
-import yaml
-
 from ..case import THEMES_FOR_FEW, Golden
+from ..common.tables import read_table
 from ._measures import MEASURES
 from .features import features
 
@@ -60,7 +58,7 @@ class Coverage:
 @cache
 def table() -> Mapping[str, Any]:
     """The text of coverage.yaml."""
-    return dict(yaml.safe_load((resources.files(__package__) / "coverage.yaml").read_text(encoding="utf-8")))
+    return read_table(__package__, "coverage.yaml")
 
 
 def is_abridged(dialect: str) -> bool:

@@ -7,6 +7,7 @@ an array. So every row number and offset is checked first, in time proportional 
 from __future__ import annotations
 
 from copy import copy
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 INTEGERS = "iu"
 """The kinds of dtype that count rows; True and False do not."""
+
+
+@cache  # NumPy builds the name anew each time, and a case asks for it at every step
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """The name of a dtype: `float32`, `bfloat16`."""
+    return str(dtype)
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:

@@ -10,8 +10,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
-import yaml
-
+from ..common.tables import read_table
 from ..errors import InvalidHyper, UsageError
 from .layouts import Layout
 from .names import near_dialects
@@ -348,23 +347,17 @@ def _dialect(
     )
 
 
-def _read(file: str) -> dict[str, Any]:
-    text = (resources.files(__package__) / file).read_text(encoding="utf-8")
-    table: dict[str, Any] = yaml.safe_load(text) or {}
-    return table
-
-
 @cache
 def dialects(suite: str = "core") -> Mapping[str, Dialect]:
     """The dialects of a suite by name, in the order of the tables: those of the two systems of record; full: of every peer too."""
     if suite != "full":
         return {name: one for name, one in dialects("full").items() if one.suite == "core"}
-    tables = {"core": [_read(file) for file in CORE], "full": [_read(file) for file in _peer_tables()]}
-    frameworks = {name: row for files in tables.values() for table in files for name, row in table.pop("frameworks", {}).items()}
+    tables = {"core": [read_table(__package__, file) for file in CORE], "full": [read_table(__package__, file) for file in _peer_tables()]}
+    frameworks = {name: row for files in tables.values() for file in files for name, row in file.pop("frameworks", {}).items()}
     return {
         name: _dialect(name, row, rows, frameworks, suite)
         for suite, files in tables.items()
-        for rows in [{name: row for table in files for name, row in table.items()}]
+        for rows in [{name: row for file in files for name, row in file.items()}]
         for name, row in rows.items()
     }
 
@@ -390,7 +383,7 @@ def deviations() -> Mapping[str, Deviation]:
     """Every known deviation by id, in the order of the table."""
     return {
         id: Deviation(id, row["kind"], row["about"], _picks(row["stages"], id), tuple(row["sources"]), _where(row.get("where", {}), id))
-        for id, row in _read("deviations.yaml").items()
+        for id, row in read_table(__package__, "deviations.yaml").items()
     }
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
-import yaml
-
+from ..common.tables import read_table
 from ._table import Deviation, deviations, dialects
 
 EVIDENCE = ("measured", "read")
@@ -47,10 +45,9 @@ class Entry:
 @cache
 def corpus() -> Mapping[str, Entry]:
     """Every deviation in the order of its table, then the other causes that were measured."""
-    text = (resources.files(__package__) / "corpus.yaml").read_text(encoding="utf-8")
-    table: dict[str, Any] = yaml.safe_load(text)
-    others = [name for name in table if name not in deviations()]
-    entries = [_entry(name, deviations().get(name), table.get(name, {})) for name in (*deviations(), *others)]
+    rows = read_table(__package__, "corpus.yaml")
+    others = [name for name in rows if name not in deviations()]
+    entries = [_entry(name, deviations().get(name), rows.get(name, {})) for name in (*deviations(), *others)]
     return {entry.name: entry for entry in entries}
 
 

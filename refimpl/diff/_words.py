@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from ..common.tables import read_table
 from ..dialects import Dialect, Parameter
 
 if TYPE_CHECKING:
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 @cache
 def words(file: str = "words") -> Mapping[str, Any]:
     """One of the YAML files that stand beside this module."""
-    text = (resources.files(__package__) / f"{file}.yaml").read_text(encoding="utf-8")
-    table: dict[str, Any] = yaml.safe_load(text)
-    return table
+    return read_table(__package__, f"{file}.yaml")
 
 
 @cache

@@ -118,12 +118,18 @@ class Search:
     def _candidates(self, left: Sequence[Judged]) -> list[Hypothesis]:
         """What is proven on the probes: those of the library, or, where none is, those that are fitted to a probe's numbers.
 
-        A hypothesis that explains less than half as many probes as another is no candidate while that one is.
+        A hypothesis that explains less than half as many probes as another is no candidate while that one is; where it cannot reach
+        half as many with the probes that are left, it is not tried on them.
         """
         explained: Counter[Hypothesis] = Counter()
-        for probe in probes(left):
-            known = (*library(self.table.name), *self._read_off(probe))
-            explained.update(self._explaining(known, probe) or self._explaining(self._fitted(probe), probe))
+        chosen = probes(left)
+        for untried, probe in zip(range(len(chosen), 0, -1), chosen):
+            least = max(explained.values(), default=0) / 2 - untried
+            known = [hypothesis for hypothesis in (*library(self.table.name), *self._read_off(probe)) if explained[hypothesis] >= least]
+            explaining = self._explaining(known, probe) or self._explaining(
+                (hypothesis for hypothesis in self._fitted(probe) if explained[hypothesis] >= least), probe
+            )
+            explained.update(explaining)
         most = max(explained.values(), default=0)
         return [hypothesis for hypothesis, count in explained.items() if 2 * count >= most]
 

@@ -147,6 +147,7 @@ VANISHED = -400
 """Below 2 to this power, a product of momenta is only followed as a number from 0 to b1^t: 1 - P is 1 in every format."""
 
 
+@lru_cache(maxsize=1 << 16)  # a product of momenta is taken again for every deviation and every t
 def momentum(a: Arithmetic, momentum_decay: float, beta1: float, t: int) -> Number:
     """mu(t) = b1 (1 - 0.96^(t psi)/2)."""
     power = a.power(a.scalar(0.96), t, a.scalar(momentum_decay))

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
-import yaml
 
 from ..case import ARRAYS
+from ..common.tables import read_table
 from ..errors import UsageError, did_you_mean
 from ..gradients import Array
 
@@ -191,8 +190,7 @@ KINDS: dict[str, Kind] = {
 @cache
 def rules() -> Mapping[str, Rule]:
     """The rules of real tools and suites, by name, in the order of their table."""
-    table: dict[str, Any] = yaml.safe_load((resources.files(__package__) / "rules.yaml").read_text(encoding="utf-8"))
-    return {name: _rule(name, row) for name, row in table.items()}
+    return {name: _rule(name, row) for name, row in read_table(__package__, "rules.yaml").items()}
 
 
 def rule(name: str) -> Rule:

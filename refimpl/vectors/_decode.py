@@ -10,7 +10,7 @@ import numpy as np
 from ..arithmetic import CLASSES
 from ..case import ALWAYS_KEPT, ARRAYS, COMPENSATION, KINDS, Case, Expected, Golden, Group, Param, Step
 from ..errors import InvalidGradient, Unsupported, VectorError
-from ..gradients import Array, RowGradient
+from ..gradients import Array, RowGradient, dtype_name
 from ._encode import EVENTS, uncompensable
 from ._members import INDEX_DTYPES, PARTS, STATE_KEYS, Members
 from .layout import lay_out
@@ -136,7 +136,7 @@ class _Decoder:
         if spec["form"] == "none":
             return None
         shape = tuple(spec.get("shape", param.value.shape))
-        dtype = spec.get("dtype", str(param.value.dtype))
+        dtype = spec.get("dtype", dtype_name(param.value.dtype))
         values = tuple(spec["values"]) if "values" in spec else None
         return {"rows": self._rows, "elements": self._elements, "dense": self._dense}[spec["form"]](
             f"{member}.{param.name}", dtype, shape, values
@@ -181,14 +181,15 @@ class _Decoder:
 
 def _impossible(value: Array, stacked: Array, allowed: Array | None) -> Iterator[tuple[str, str]]:
     """(member, reason) for each property of an expectation that no oracle can have meant."""
-    if np.isnan(stacked).any() or (stacked < 0).any():
+    if not (stacked >= 0).all():
         yield "bound", "a bound is negative or not a number"
     if (stacked[1:] < stacked[:-1]).any():
         yield "bound", f"a class is tighter than one before it; they come in the order {', '.join(CLASSES)}"
     if allowed is not None and ((allowed == 0) | (allowed > sum(KINDS.values()))).any():
         yield "allow", f"an element allows nothing or an unknown kind; each is a sum of {', '.join(map(str, KINDS.values()))}"
+    finite = np.isfinite(value)
     takes_finite = np.True_ if allowed is None else (allowed & KINDS["finite"]) != 0
-    if (takes_finite & ~np.isfinite(value) & np.isfinite(stacked).any(axis=0)).any():
+    if not finite.all() and (takes_finite & ~finite & np.isfinite(stacked).any(axis=0)).any():
         yield "expect", "an expectation is not finite where a finite bound requires a finite result"
 
 

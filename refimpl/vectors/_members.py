@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arithmetic import numpy_dtype
 from ..errors import VectorError
-from ..gradients import Array
+from ..gradients import Array, dtype_name
 
 FORMAT = 2
 """The version of the format that is written and read."""
@@ -30,7 +30,7 @@ PARTS = {"ranks": "rank", "batches": "batch"}
 
 def store(array: Array) -> Array:
     """A tensor as its member holds it."""
-    return array.astype(STORED[str(array.dtype)])
+    return array.astype(STORED[dtype_name(array.dtype)])
 
 
 def restore(array: Array, dtype: str) -> Array:
@@ -54,7 +54,7 @@ class Members:
         if name not in self._arrays:
             raise VectorError(self.file, name, "is missing")
         array = self._arrays[name]
-        if str(array.dtype) not in tuple(dtypes):
+        if dtype_name(array.dtype) not in tuple(dtypes):
             raise VectorError(self.file, name, f"has dtype {array.dtype} and must have {' or '.join(dtypes)}")
         if array.ndim != len(shape) or any(wanted not in (None, n) for n, wanted in zip(array.shape, shape)):
             wanted = ", ".join("n" if length is None else str(length) for length in shape)

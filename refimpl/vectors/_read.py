@@ -15,6 +15,7 @@ from ._decode import decode
 from ._manifest import NAME, Manifest, check_count, checked, hash_arrays, hash_bytes, read_manifest
 from ._members import Members
 from ._roles import check_hypers
+from .globs import may_hold
 from .npz import read_npz
 from .text import SIZE_LIMIT, decode_text, read_bytes
 
@@ -43,8 +44,9 @@ class Vectors(Sequence[Golden]):
 def read_vectors(directory: str | Path, dialects: Sequence[str] = (), case_globs: Sequence[str] = (), expects: bool = True) -> Vectors:
     """The cases of a directory, in the order of its themes. Empty filters select everything.
 
-    dialects: names; case_globs: patterns for `DIALECT/THEME/SLUG`, where `*` also crosses slashes. A theme of which nothing is
-    selected is not unpacked. expects: whether the cases must have expectations; False reads the inputs of a program.
+    dialects: names; case_globs: patterns for `DIALECT/THEME/SLUG`, where `*` also crosses slashes. A theme of which nothing can be
+    selected is not read, and one of which nothing is selected is not unpacked. expects: whether the cases must have expectations; False
+    reads the inputs of a program.
     Raises UsageError for a dialect that the directory does not hold, and VectorError for anything broken.
     """
     directory = Path(directory)
@@ -58,7 +60,7 @@ def read_vectors(directory: str | Path, dialects: Sequence[str] = (), case_globs
     goldens: list[Golden] = []
     unreadable: list[tuple[str, str]] = []
     for theme in manifest.themes:
-        if dialects and theme.split("/")[0] not in dialects:
+        if (dialects and theme.split("/")[0] not in dialects) or not may_hold(theme, case_globs):
             continue
         for read in _read_theme(directory, theme, manifest, case_globs):
             goldens.append(read) if isinstance(read, Golden) else unreadable.append(read)

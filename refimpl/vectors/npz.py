@@ -103,7 +103,9 @@ class _Payload:
         return VectorError(self.file, self.name, reason)
 
     def head(self) -> bytes:
-        """The first bytes, as many as a header may have."""
+        """The first bytes, as many as a header may have: all of a small member, which is unpacked once."""
+        if self.member.file_size <= HEADER_LIMIT:
+            return self.whole()
         if self.member.compress_type == _STORED:
             return bytes(self.packed[:HEADER_LIMIT])
         return self._inflate(HEADER_LIMIT)[0]
@@ -137,10 +139,10 @@ def _array(payload: _Payload) -> Array:
     needed = start + math.prod(shape) * dtype.itemsize
     if needed != payload.member.file_size:
         raise payload.refuse(f"its NPY header requires {needed} bytes, and the zip declares {payload.member.file_size}")
-    content = payload.whole()
+    content = head if len(head) == payload.member.file_size else payload.whole()
     flat = np.frombuffer(content, dtype, offset=start) if needed > start else np.zeros(math.prod(shape), dtype)
     array = flat.reshape(shape, order="F" if fortran else "C")
-    return np.require(array, dtype.newbyteorder("="), "A")
+    return array if dtype.isnative and array.flags.aligned else np.require(array, dtype.newbyteorder("="), "A")
 
 
 def _header_length(head: bytes) -> int:
