@@ -14,7 +14,7 @@ from refimpl.case import ARRAYS, Case, Group, Param, Step, ratios
 from refimpl.dialects import dialect
 from refimpl.gradients import Array
 from refimpl.oracle import expectations
-from refimpl.reference import FIELDS, trajectory
+from refimpl.reference import FIELDS, ByFormat, trajectory
 from refimpl.watch._judge import judge_call
 from refimpl.watch._kernel import MARGIN, ratios_of
 from refimpl.watch._least import DIALECTS, MET, plan_of
@@ -93,7 +93,7 @@ def watched_of(case: Case, after: dict[str, Array]) -> Watched:
 
 def computed(case: Case) -> dict[str, Array]:
     """The step in the format of the case, as a learner would write it."""
-    (states,) = trajectory(case, Float(case.computed_in), dialect(case.dialect))
+    (states,) = trajectory(case, ByFormat(Float), dialect(case.dialect))
     kept = ARRAYS if case.groups[0].hyper.get("amsgrad") else ARRAYS[:3]
     return {array: np.array(getattr(states["w"], FIELDS[array])).reshape(case.params[0].value.shape) for array in kept}
 

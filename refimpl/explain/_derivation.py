@@ -36,7 +36,9 @@ def derived(place: Explanation, case: Case, param: Param, deviations: tuple[Devi
     row, col = divmod(place.flat, trace.out_of_range.shape[1])  # a row of the trace is one element where a gradient is of elements
     page = _Page(trace, row, col, case.dtype)
     picks = trace.picks
-    values = {array: page.value(element_of(trace.state[FIELDS[array]].term, row)) for array in kept_arrays(case)[param.name]}
+    values = {
+        array: page.value(element_of(trace.state[FIELDS[array]].term, row)) for array in kept_arrays(case)[param.name] if array in FIELDS
+    }
     leaves_range = bool(trace.out_of_range[row, col]) and not deviations
     return replace(
         place,

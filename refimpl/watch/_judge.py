@@ -10,7 +10,7 @@ import numpy as np
 from ..arithmetic import CLASSES, FORMATS
 from ..arithmetic.roundings import tensor_rounding
 from ..backends.outcome import End, Outcome
-from ..case import ARRAYS, WIDEST_FIRST, Golden, ratios
+from ..case import ARRAYS, Golden, computed_format, ratios
 from ..dialects import dialect
 from ..dialects.stages import Counter
 from ..gradients import Array
@@ -195,11 +195,6 @@ def _cleared(watched: Watched, sample: Sample, required: str) -> Array | None:
     after = [_float32(sample.after[array], n, width) for array in arrays]
     gradient, error = _merged(sample, plan.rounding)
     return ratios_of(plan, before, gradient, after, _narrower(formats, computed_in, required), error, width)
-
-
-def computed_format(formats: set[str]) -> str:
-    """What a step with arrays in these formats computes in: the rule of `Case.computed_in`."""
-    return "float32" if formats == {"float16", "bfloat16"} else min(formats, key=WIDEST_FIRST.index)
 
 
 def _float32(array: Array | None, n: int, width: int) -> Array:
