@@ -12,7 +12,7 @@ from refimpl.backends.execute import execute
 from refimpl.backends.features import needed_features
 from refimpl.backends.reference import factory as reference
 from refimpl.case import Golden
-from refimpl.cases.random_features import with_parts
+from refimpl.cases.random_features import featured, with_parts
 from refimpl.cases.random_sizes import sized_case
 from refimpl.dialects import dialect
 from refimpl.fuzz._judging import judged
@@ -42,10 +42,13 @@ def test_every_feature_that_is_asked_for_is_drawn_and_most_cases_stay_plain(gold
     assert sum(not need for need in needs) > len(needs) / 4
 
 
-def test_without_a_claim_none_is_drawn_and_the_same_cases_come() -> None:
+def test_without_a_claim_none_is_drawn_and_no_number_either() -> None:
     for number in range(20):
         plain = drawn(number, ())
         assert not set(needed_features(plain.case)) & set(FEATURES)
+        rng = np.random.default_rng(number)
+        assert featured(rng, plain.case, (), ("float32",)) is plain.case
+        assert rng.random() == np.random.default_rng(number).random()
 
 
 def test_the_reference_passes_those_that_have_any(goldens: list[Golden]) -> None:

@@ -120,7 +120,7 @@ class Judged:
                 size = np.abs(_values(gradient))
                 size = size[(size > 0) & np.isfinite(size)]
                 if len(size) and (size.max() > format.max**0.5 / 4 or size.min() < format.tiny**0.5 * 4):
-                    return ByFormat(Float)
+                    return ByFormat(Float, self.golden.case)
         return DOUBLE
 
     @property
@@ -190,7 +190,7 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
     possible[loosest + 1 :] = False
     telling = {name: np.zeros((len(CLASSES), int(touched.sum())), bool) for name, touched in judged.touched.items()}
     finite = {name: np.zeros(int(touched.sum()), bool) for name, touched in judged.touched.items()}
-    for at, states in judged.recorded(predict(plan, ByFormat(lambda dtype: bounded(dtype, plan.scalars)), PROVEN)):
+    for at, states in judged.recorded(predict(plan, ByFormat(lambda dtype: bounded(dtype, plan.scalars), judged.golden.case), PROVEN)):
         for name, array in judged.keys:
             touched = judged.touched[name]
             if not touched.any():

@@ -25,10 +25,13 @@ States = Mapping[str, State]
 
 
 class ByFormat:
-    """A number system for each format that parameters are computed in, made when it is first asked for."""
+    """A number system for each format that parameters are computed in, made when it is first asked for.
 
-    def __init__(self, make: Callable[[str], Arithmetic]) -> None:
-        self._make = make
+    case: whose formats these are, where it is not the case that is computed: other inputs do not change what an implementation computes in.
+    """
+
+    def __init__(self, make: Callable[[str], Arithmetic], case: Case | None = None) -> None:
+        self._make, self._case = make, case
         self._made: dict[str, Arithmetic] = {}
 
     def __getitem__(self, dtype: str) -> Arithmetic:
@@ -38,7 +41,11 @@ class ByFormat:
 
     def changed(self, change: Callable[[Arithmetic], Arithmetic]) -> ByFormat:
         """Each number system as it is changed."""
-        return ByFormat(lambda dtype: change(self[dtype]))
+        return ByFormat(lambda dtype: change(self[dtype]), self._case)
+
+    def of(self, case: Case, name: str) -> Arithmetic:
+        """That of a parameter."""
+        return self[(self._case or case).computed_in(name)]
 
 
 System = Arithmetic | ByFormat
@@ -47,7 +54,7 @@ System = Arithmetic | ByFormat
 
 def system_of(a: System, case: Case, name: str) -> Arithmetic:
     """The number system of one parameter."""
-    return a[case.computed_in(name)] if isinstance(a, ByFormat) else a
+    return a.of(case, name) if isinstance(a, ByFormat) else a
 
 
 @dataclass
@@ -117,9 +124,8 @@ def trajectory(
                     track = tracks[name]
                     shared += 1
                     hyper, pick = resolved[track.param.group]
-                    t = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}.get(
-                        pick.counter, track.steps
-                    )
+                    counts = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}
+                    t = counts.get(pick.counter, track.steps)
                     if hooks is NO_HOOKS:
                         _step(track, gradient, hyper, pick, t, forms)
                     else:
