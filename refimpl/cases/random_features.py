@@ -38,7 +38,7 @@ def _stored(rng: np.random.Generator, case: Case, features: Collection[str], dty
     other = MOMENTS.get(case.dtype)
     if "mixed" not in features or other not in dtypes or any(param.dtypes for param in case.params):
         return case
-    own = dict.fromkeys(ARRAYS[1:] if rng.random() < 0.7 else ARRAYS[1:2], other)
+    own: dict[str, str] = dict.fromkeys(ARRAYS[1:] if rng.random() < 0.7 else ARRAYS[1:2], str(other))
     if other == "float32" and "master" in features and rng.random() < 0.5:
         own[MASTER] = other
     return replace(case, params=tuple(_in_formats(param, own) for param in case.params))
