@@ -150,8 +150,13 @@ VANISHED = -400
 @lru_cache(maxsize=1 << 16)  # a product of momenta is taken again for every deviation and every t
 def momentum(a: Arithmetic, momentum_decay: float, beta1: float, t: int) -> Number:
     """mu(t) = b1 (1 - 0.96^(t psi)/2)."""
-    power = a.power(a.scalar(0.96), t, a.scalar(momentum_decay))
-    return a.scalar(beta1) * (a.scalar(1.0) - a.scalar(0.5) * power)
+    base, decay, b1, one, half = _of_momentum(a, momentum_decay, beta1)
+    return b1 * (one - half * a.power(base, t, decay))
+
+
+@lru_cache(maxsize=256)
+def _of_momentum(a: Arithmetic, momentum_decay: float, beta1: float) -> tuple[Number, ...]:
+    return tuple(map(a.scalar, (0.96, momentum_decay, beta1, 1.0, 0.5)))
 
 
 def momentum_product(a: Arithmetic, hyper: Hyper, picks: Picks, t: int) -> Number:
