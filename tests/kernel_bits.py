@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from refimpl import kernels
 from refimpl.dialects import dialect
 from refimpl.gradients import RowGradient
-from refimpl.kernels import compiling
+from refimpl.kernels import compiling, threads
 from refimpl.kernels.formats import FORMATS, read, write
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -23,7 +23,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "mindspore.Adam": {},
 }
 
-compiling.SMALL = 0  # every step is split where there is more than one thread
+threads.THRESHOLD = 0  # every step is split where there is more than one thread
 rng = np.random.default_rng(0)
 digest = hashlib.sha256()
 for name, options in WAYS.items():

@@ -7,8 +7,9 @@ from hypothesis.extra import numpy as hnp
 from kernel_twin import merged
 
 from refimpl.errors import InvalidGradient
-from refimpl.kernels import compiling, merge
-from refimpl.kernels.merging import group
+from refimpl.kernels import merge, merging, planning, summing
+from refimpl.kernels.merging import looked_over, uneven
+from refimpl.kernels.planning import chained
 
 ROWS = 2**40
 INDICES = hnp.arrays(
@@ -51,10 +52,9 @@ def test_rows_that_occur_once_come_back_as_the_very_arrays_that_were_given(rows:
 @pytest.mark.parametrize("stride", [1, 2, 64, 4096, 2**20, 2**33])
 def test_rows_at_equal_distances_are_told_apart(stride: int) -> None:
     indices = np.tile(np.arange(200)[::-1] * stride, 3)
-    groups = group(indices)
-    assert groups.rows == 200
-    assert indices[groups.first].tolist() == indices[:200].tolist()
-    assert groups.following.tolist() == [*range(200, 600), *[-1] * 200]
+    first, following = chained(indices)
+    assert indices[first].tolist() == indices[:200].tolist()
+    assert following.tolist() == [*range(200, 600), *range(200)]  # after the last occurrence comes the first
 
 
 def test_the_values_may_have_any_shape_beyond_the_first_axis() -> None:
@@ -68,7 +68,7 @@ def test_many_rows_split_over_threads_have_the_same_bits(monkeypatch: pytest.Mon
     rng = np.random.default_rng(0)
     indices, values = rng.integers(0, 50, 500), rng.standard_normal((500, 3)).astype(np.float32)
     alone = merge(indices, values, 50)
-    monkeypatch.setattr(compiling, "SMALL", 0)
+    monkeypatch.setattr(summing, "threads_for", lambda *_: 2)
     together = merge(indices, values, 50)
     for expected, got in zip(alone, together):
         np.testing.assert_array_equal(expected, got)
@@ -78,3 +78,47 @@ def test_many_rows_split_over_threads_have_the_same_bits(monkeypatch: pytest.Mon
 def test_an_index_out_of_range_is_refused(index: int) -> None:
     with pytest.raises(InvalidGradient, match=f"indices\\[1\\] = {index} is outside the table of 4 rows"):
         merge(np.array([0, index]), np.ones((2, 3)), 4)
+
+
+def parted(indices: np.ndarray, count: int) -> list[tuple[list[int], list[int]]]:
+    """The rows and the places of each part, as one launch of `count` threads divides them."""
+    seen = planning.look_over(indices)
+    work = planning.stored(indices, 1, seen)
+    assert work.threads == count
+    chunks, low, factor, shift, _ = work.division
+    counts = np.empty((chunks, work.parts), np.int64)
+    rows, places = np.empty(len(indices), np.int64), np.empty(len(indices), np.int32)
+    merging.divide(indices, low, factor, shift, counts, rows, places, np.zeros(merging.COUNTERS, np.int64))
+    ends = counts[-1].tolist()
+    return [(rows[start:end].tolist(), places[start:end].tolist()) for start, end in zip([0, *ends], ends)]
+
+
+@settings(deadline=None)
+@given(st.integers(30, 200).flatmap(lambda n: hnp.arrays(np.int64, n, elements=st.integers(0, 50) | st.integers(0, 2**40))), st.booleans())
+def test_a_part_has_every_occurrence_of_its_rows_in_their_order(indices: np.ndarray, hashed: bool) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning, "PART", 8)
+        patch.setattr(planning, "uneven", lambda *_: hashed)
+        patch.setattr(planning, "threads_for", lambda *_: 1)
+        indices[0] = 2**40 + 1  # and so they do not increase
+        parts = parted(indices, 1)
+    owner = {row: number for number, (rows, _) in enumerate(parts) for row in rows}
+    assert sorted(place for _, places in parts for place in places) == list(range(len(indices)))
+    for number, (rows, places) in enumerate(parts):
+        assert places == sorted(places)
+        assert rows == indices[places].tolist()
+        assert all(owner[row] == number for row in rows)
+
+
+def test_rows_are_divided_by_a_hash_where_a_range_of_them_is_used_much_more_often() -> None:
+    rng = np.random.default_rng(0)
+    counts = np.empty(16, np.int64)
+    even, skewed = rng.integers(0, 1 << 20, 5000), rng.zipf(1.3, 5000) % (1 << 20)
+    assert not uneven(even, 0, 16, counts)
+    assert uneven(skewed, 0, 16, counts)
+
+
+def test_one_pass_tells_the_least_and_the_largest_index_and_whether_they_increase() -> None:
+    assert looked_over(np.array([3, 5, 9])) == (3, 9, True)
+    assert looked_over(np.array([3, 5, 5])) == (3, 5, False)
+    assert looked_over(np.array([7, -2, 8])) == (-2, 8, False)

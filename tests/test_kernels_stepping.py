@@ -18,7 +18,7 @@ from refimpl.dialects import Hyper, Picks, dialect
 from refimpl.dialects.stages import Amsgrad, Bias, Decay, Direction, Merge, Touch
 from refimpl.errors import UsageError
 from refimpl.gradients import RowGradient
-from refimpl.kernels import compiling
+from refimpl.kernels import planning
 
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "sparse": ("torch.SparseAdam", {}),
@@ -122,7 +122,7 @@ def test_moments_may_be_wider_than_the_parameter_also_with_amsgrad() -> None:
 
 
 def test_many_rows_of_half_precision_split_over_threads_have_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "SMALL", 0)
+    monkeypatch.setattr(planning, "threads_for", lambda *_: 2)
     rng = np.random.default_rng(0)
     indices = rng.integers(0, 700, 900)
     assert_twin("sparse", (800, 5), np.float16, RowGradient(indices, rng.standard_normal((900, 5)).astype(np.float16), (800, 5)))
@@ -143,7 +143,7 @@ def test_a_scalar_parameter_is_updated() -> None:
 
 @pytest.mark.parametrize("way", ["sparse", "old-state-decay", "all-rows-amsgrad-decay"])
 def test_many_rows_split_over_threads_have_the_same_bits(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "SMALL", 0)
+    monkeypatch.setattr(planning, "threads_for", lambda *_: 2)
     rng = np.random.default_rng(0)
     indices = rng.integers(0, 700, 900)
     assert_twin(way, (800, 5), np.float32, RowGradient(indices, rng.standard_normal((900, 5)).astype(np.float32), (800, 5)))
@@ -244,3 +244,18 @@ def test_a_step_before_the_first_is_refused() -> None:
     hyper, picks = resolved("paper")
     with pytest.raises(UsageError, match="from 1 to"):
         kernels.step(*state((2,), np.float32, picks), np.ones(2, np.float32), hyper, picks, 0)
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+@pytest.mark.parametrize("width", [1, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_repeated_rows_have_the_same_bits_in_one_part_and_in_many(
+    dtype: Any, width: int, skewed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    indices = rng.zipf(1.3, 900) % 800 if skewed else rng.integers(0, 800, 900)
+    gradient = RowGradient(indices.astype(np.int32), rng.standard_normal((900, width)).astype(dtype), (800, width))
+    for part, count in ((10**6, 1), (16, 1), (16, 2)):
+        monkeypatch.setattr(planning, "PART", part)
+        monkeypatch.setattr(planning, "threads_for", lambda *_, count=count: count)
+        assert_twin("sparse", (800, width), dtype, gradient)

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 
-from bench_contestants import Cell
+from bench_cells import Cell
 
 
 @dataclass(frozen=True)
 class Result:
-    """A cell's medians: seconds by contestant, and ratios by "one/other"."""
+    """A cell's medians: seconds by contestant, and ratios by "one/other"; limit: the program that was the quickest."""
 
     cell: Cell
     seconds: dict[str, float]
     ratios: dict[str, float]
+    limit: str = ""
 
     @property
     def among_tables(self) -> bool:

@@ -4,8 +4,8 @@ They share no code with the reference, and are checked against it like any other
 """
 
 from ._validation import DTYPES, check
-from .merging import merge
 from .scalars import computes
 from .stepping import Prepared, prepare, step
+from .summing import merge
 
 __all__ = ["DTYPES", "Prepared", "check", "computes", "merge", "prepare", "step"]

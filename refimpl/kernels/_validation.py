@@ -21,6 +21,12 @@ def check(
     UsageError for a parameter or moment that cannot be updated in place; InvalidGradient, with a kind of `gradient-shape`,
     `gradient-dtype` or `index-out-of-range`, for a gradient that does not fit.
     """
+    check_state(param, exp_avg, exp_avg_sq, max_exp_avg_sq, name)
+    check_gradient(gradient, param.shape, name)
+
+
+def check_state(param: Array, exp_avg: Array, exp_avg_sq: Array, max_exp_avg_sq: Array | None, name: str) -> None:
+    """Raise UsageError for a parameter or moment that cannot be updated in place."""
     state = {"param": param, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq, "max_exp_avg_sq": max_exp_avg_sq}
     present = {array: value for array, value in state.items() if value is not None}
     for array, value in present.items():
@@ -31,7 +37,6 @@ def check(
     for (first, a), (second, b) in combinations(present.items(), 2):
         if np.may_share_memory(a, b):
             raise UsageError(f"{first} and {second} of {name!r} share memory", "give each an array of its own")
-    check_gradient(gradient, param.shape, name)
 
 
 def _check_place(label: str, array: Array, param: Array) -> None:

@@ -1,4 +1,4 @@
-"""The scalars that a kernel takes: computed in double, rounded once, in an array of the tensor's dtype.
+"""The scalars that a kernel takes: computed in double, and rounded once, by the kernel, to the format of its arithmetic.
 
 Differences between dialects are put into these numbers where possible, so that one kernel serves all dialects:
 
@@ -20,6 +20,8 @@ from ..dialects import Hyper, Picks
 from ..dialects import stages as st
 from ..errors import UsageError
 from ..gradients import Array
+
+DECOUPLED = (st.Decay.DECOUPLED_TOUCHED, st.Decay.DECOUPLED_ALL)
 
 LAST_STEP = 2**53
 """The largest count that differs from the next one in double: beyond it the beta powers would be those of another step."""
@@ -87,15 +89,14 @@ def check_picks(picks: Picks, dense: bool) -> None:
             raise UsageError(
                 f"the kernels do not compute {stage}: {pick.name.lower()}", f"they compute {known}; the reference computes all"
             )
-    decoupled = picks.decay in (st.Decay.DECOUPLED_TOUCHED, st.Decay.DECOUPLED_ALL)
-    if decoupled and picks.merge is st.Merge.OLD_STATE:
+    if picks.decay in DECOUPLED and picks.merge is st.Merge.OLD_STATE:
         raise UsageError("the kernels do not compute a decoupled decay where occurrences are kept apart", "use the reference")
     if picks.decay is st.Decay.DECOUPLED_ALL and picks.touch is not st.Touch.ALL and not dense:
         raise UsageError("the kernels do not decay all rows under a gradient of some", "use decay: decoupled_touched, or the reference")
 
 
-def scalars(hyper: Hyper, picks: Picks, t: int, dtype: np.dtype[np.floating]) -> Array:
-    """The scalars of step t (from 1), shape (13,), in the order of Scalars.
+def scalars(hyper: Hyper, picks: Picks, t: int) -> Array:
+    """The scalars of step t (from 1), shape (13,) in float64, in the order of Scalars. A kernel rounds them to the format that it computes in.
 
     step = lr sqrt(1-b2^t) / (1-b1^t); decay = wd ls and unscale = 1/ls, so that g <- (g + wd ls p) / ls.
     """
@@ -106,26 +107,25 @@ def scalars(hyper: Hyper, picks: Picks, t: int, dtype: np.dtype[np.floating]) ->
             f"beta1 = {hyper.beta1!r}, beta2 = {hyper.beta2!r}, loss_scale = {hyper.loss_scale!r}",
             "the kernels compute 0 <= beta < 1 and a loss_scale that is not 0",
         )
+    decay, loss_scale = hyper.weight_decay, hyper.loss_scale
     root2 = math.sqrt(1.0 - hyper.beta2**t)
     nesterov = picks.direction is st.Direction.NESTEROV
-    decoupled = picks.decay in (st.Decay.DECOUPLED_TOUCHED, st.Decay.DECOUPLED_ALL)
-    exact = Scalars(
-        beta1=hyper.beta1,
-        rest1=1.0 - hyper.beta1,
-        beta2=hyper.beta2,
-        rest2=1.0 - hyper.beta2,
-        look_m=hyper.beta1 if nesterov else 1.0,
-        look_g=1.0 - hyper.beta1 if nesterov else 0.0,
-        step=hyper.lr * root2 / (1.0 - hyper.beta1**t),
-        eps=hyper.eps * root2 if picks.eps is st.Eps.PAPER else hyper.eps,
-        keep=1.0 - hyper.lr * hyper.weight_decay if decoupled else 1.0,
-        sign=-1.0 if picks.objective is st.Objective.MAXIMIZE else 1.0,
-        decay=hyper.weight_decay * hyper.loss_scale if picks.decay is st.Decay.COUPLED_OCCURRENCE else 0.0,
-        unscale=1.0 / hyper.loss_scale,
-        late_decay=hyper.weight_decay if picks.decay is st.Decay.COUPLED_MERGED else 0.0,
+    exact = Scalars(  # in order, as calls with names take twice as long
+        hyper.beta1,
+        1.0 - hyper.beta1,
+        hyper.beta2,
+        1.0 - hyper.beta2,
+        hyper.beta1 if nesterov else 1.0,
+        1.0 - hyper.beta1 if nesterov else 0.0,
+        hyper.lr * root2 / (1.0 - hyper.beta1**t),
+        hyper.eps * root2 if picks.eps is st.Eps.PAPER else hyper.eps,
+        1.0 - hyper.lr * decay if picks.decay in DECOUPLED else 1.0,
+        -1.0 if picks.objective is st.Objective.MAXIMIZE else 1.0,
+        decay * loss_scale if picks.decay is st.Decay.COUPLED_OCCURRENCE else 0.0,
+        1.0 / loss_scale,
+        decay if picks.decay is st.Decay.COUPLED_MERGED else 0.0,
     )
-    with np.errstate(over="ignore", under="ignore"):
-        return np.array(exact, np.float64).astype(dtype)
+    return np.array(exact)
 
 
 def without_gradient(with_gradient: Array) -> Array:

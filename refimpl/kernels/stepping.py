@@ -2,68 +2,56 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..dialects import Hyper, Picks
-from ..dialects.stages import Amsgrad, Centralization, Merge, Touch, centralizes
+from ..dialects.stages import Amsgrad, Centralization, Decay, Merge, Objective, Touch, centralizes
 from ..errors import UsageError
-from ..gradients import Array, Gradient, RowGradient, is_element_gradient, laid_out, row_layout
-from ._validation import check
-from .formats import FORMATS, kernel_view
-from .merging import NONE, Groups, group
+from ..gradients import Array, Gradient, RowGradient, check_gradient, is_element_gradient, laid_out
+from .places import MOST, Place, address, placed
+from .planning import dense, listed, look_over, stored
 from .scalars import check_picks, scalars, without_gradient
-from .updating import update_rows
+from .working import Target, Values, Work, run
 
 BLOCK = 4096
-"""Elements of a dense parameter that the kernel takes as a row, and of the zeros that rows without a gradient are given."""
+"""Elements of the zeros that rows without a gradient are given at a time."""
 
-NO_INDICES = np.zeros(0, np.int64)
+PLAIN = (np.dtype(np.int64), np.dtype(np.int32))
+"""The dtypes of indices that need no check."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Target:
-    """The arguments of a kernel apart from the gradient: the flat state, the scalars, and the flags that follow from the picks."""
+class _Ways(NamedTuple):
+    """What follows from the picks, apart from the scalars."""
 
-    state: tuple[Array, Array, Array, Array | None]
-    scalars: Array
+    picks: Picks
+    changed: bool
     centralize: bool
     apart: bool
-
-    def part(self, start: int, stop: int) -> tuple[Array, Array, Array, Array | None]:
-        p, m, v, v_max = self.state
-        return p[start:stop], m[start:stop], v[start:stop], None if v_max is None else v_max[start:stop]
+    amsgrad: bool
+    all_rows: bool
 
 
-class Prepared(ABC):
+class Prepared(Protocol):
     """A step that has been checked, and for which the scalars are computed and the memory is taken: `run` cannot fail."""
 
-    @abstractmethod
     def run(self) -> None:
         """Write the step into the parameter and its moments."""
 
 
-@dataclass(frozen=True, eq=False)
-class _DenseStep(Prepared):
-    """Every row once. Rows matter only if they are centralized; otherwise the kernel works on blocks of BLOCK elements."""
+class _DenseStep(NamedTuple):
+    """Every row once."""
 
-    target: _Target
-    values: Array
-    row_width: int
+    target: Target
+    values: Values
+    width: int
+    work: Work
 
     def run(self) -> None:
-        target, values = self.target, self.values
-        size = len(values)
-        width = self.row_width if target.centralize else BLOCK
-        whole = size // width if width else 0
-        update_rows(target.state, values, NO_INDICES, NONE, NONE, target.scalars, width, whole, target.centralize)
-        rest = size - whole * width
-        if rest:
-            update_rows(target.part(size - rest, size), values[size - rest :], NO_INDICES, NONE, NONE, target.scalars, rest, 1)
+        run(self.target, self.values, self.width, self.work)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,18 +61,19 @@ class _Others:
     stored: Array
     rows: int
     zeros: Array
-    scalars: Array
+    target: Target
 
     @classmethod
-    def of(cls, indices: Array, rows: int, width: int, target: _Target, dtype: np.dtype[Any]) -> _Others:
+    def of(cls, indices: Array, rows: int, width: int, target: Target, dtype: np.dtype[Any]) -> _Others:
         block = max(BLOCK // max(width, 1), 1)
-        return cls(np.sort(indices), rows, np.zeros((block, width), dtype), without_gradient(target.scalars))
+        idle = Target(target.place, without_gradient(target.scalars), target.changed)
+        return cls(np.sort(indices), rows, np.zeros((block, width), dtype), idle)
 
-    def run(self, target: _Target) -> None:
+    def run(self) -> None:
         width = self.zeros.shape[1]
         for rows in self._blocks():
-            zeros = self.zeros[: len(rows)].reshape(-1)
-            update_rows(target.state, zeros, rows, NONE, NONE, self.scalars, width, len(rows))
+            zeros = Values.of(self.zeros[: len(rows)])
+            run(self.target, zeros, width, listed(rows, width))
 
     def _blocks(self) -> Iterator[Array]:
         """As many rows of the table at a time as there are zeros for."""
@@ -95,25 +84,19 @@ class _Others:
             yield np.flatnonzero(missing) + start
 
 
-@dataclass(frozen=True, eq=False)
-class _SparseStep(Prepared):
+class _SparseStep(NamedTuple):
     """The rows that are stored, and the others where they are touched too."""
 
-    target: _Target
-    values: Array
-    indices: Array
-    groups: Groups
+    target: Target
+    values: Values
     width: int
+    work: Work
     others: _Others | None
 
     def run(self) -> None:
-        target, groups = self.target, self.groups
-        chained = (groups.first, groups.following)
-        update_rows(
-            target.state, self.values, self.indices, *chained, target.scalars, self.width, groups.rows, target.centralize, target.apart
-        )
+        run(self.target, self.values, self.width, self.work)
         if self.others is not None:
-            self.others.run(target)
+            self.others.run()
 
 
 def step(
@@ -155,38 +138,84 @@ def prepare(
     when another fails. written: the other arrays that are updated before `run`; a gradient that shares their memory is copied.
     """
     sparse = isinstance(gradient, RowGradient) or is_element_gradient(gradient)
-    check_picks(picks, not sparse)
-    if (max_exp_avg_sq is None) is not (picks.amsgrad is Amsgrad.OFF):
+    ways = _ways(picks, sparse)
+    if (max_exp_avg_sq is None) is ways.amsgrad:
         raise UsageError(f"{name!r}: max_exp_avg_sq and amsgrad go together", "give the array where amsgrad is on, None where it is off")
-    check(param, exp_avg, exp_avg_sq, gradient, name, max_exp_avg_sq)
-    shape = param.shape
-    target = _Target(
-        state=(_flat(param), _flat(exp_avg), _flat(exp_avg_sq), None if max_exp_avg_sq is None else _flat(max_exp_avg_sq)),
-        scalars=scalars(hyper, picks, t, FORMATS[param.dtype].arithmetic),
-        centralize=picks.centralization is Centralization.ROW_MEAN and centralizes(shape),
-        apart=picks.merge is Merge.OLD_STATE,
-    )
-    read_late = (param, *written)
+    place = placed((param, exp_avg, exp_avg_sq, max_exp_avg_sq), name)
+    centralize = ways.centralize and centralizes(place.shape)
+    changed = ways.changed or hyper.loss_scale != 1
+    target = Target(place, scalars(hyper, picks, t), changed, centralize, ways.apart)
     if not sparse:
-        return _DenseStep(target, _kept_apart(gradient, param, read_late), row_layout(shape)[1])
-    occurrences = laid_out(gradient, shape)
-    rows, width = occurrences.layout
-    indices = np.require(occurrences.indices, np.int64, ["C", "A", "W"])
-    values = _kept_apart(occurrences.values, param, read_late)
-    others = _Others.of(indices, rows, width, target, values.dtype) if picks.touch is Touch.ALL else None
-    return _SparseStep(target, values, indices, group(indices), width, others)
+        if not _fits(gradient, place.shape, place.dtype):
+            check_gradient(gradient, place.shape, name)
+        rows, width = place.layout
+        return _DenseStep(target, _kept_apart(gradient, place, written), width, dense(rows, width, centralize))
+    indices, stored_values, (rows, width) = _rows(gradient, place, name)
+    seen = look_over(indices)
+    if seen.low < 0 or seen.high >= rows:
+        check_gradient(gradient, place.shape, name)
+    values = _kept_apart(stored_values, place, written)
+    others = _Others.of(indices, rows, width, target, values.array.dtype) if ways.all_rows else None
+    return _SparseStep(target, values, width, stored(indices, width, seen), others)
 
 
-def _flat(array: Array) -> Array:
-    return kernel_view(np.asarray(array)).reshape(-1)
+_WAYS: dict[tuple[int, bool], _Ways] = {}
+"""By the identity of picks, which `Dialect.resolve` gives again for the same settings: to compare them takes as long as a small step."""
 
 
-def _kept_apart(values: Array, param: Array, written: Sequence[Array]) -> Array:
-    """The values as a kernel takes them, flat, where it can read them while these arrays are written.
+def _ways(picks: Picks, sparse: bool) -> _Ways:
+    """Raises UsageError, as `check_picks` does, for picks that no kernel computes."""
+    known = _WAYS.get((id(picks), sparse))
+    if known is not None and known.picks is picks:
+        return known
+    check_picks(picks, not sparse)
+    ways = _Ways(
+        picks=picks,
+        changed=picks.objective is Objective.MAXIMIZE or picks.decay in (Decay.COUPLED_OCCURRENCE, Decay.COUPLED_MERGED),
+        centralize=picks.centralization is Centralization.ROW_MEAN,
+        apart=picks.merge is Merge.OLD_STATE,
+        amsgrad=picks.amsgrad is not Amsgrad.OFF,
+        all_rows=picks.touch is Touch.ALL,
+    )
+    if len(_WAYS) >= MOST:
+        _WAYS.clear()
+    _WAYS[id(picks), sparse] = ways
+    return ways
+
+
+def _fits(values: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether this is a plain array that needs no more checks, and that a kernel takes as it is."""
+    if type(values) is not np.ndarray or values.dtype != dtype or values.shape != shape:
+        return False
+    flags = values.flags
+    return flags.c_contiguous and flags.aligned
+
+
+def _rows(gradient: Gradient, place: Place, name: str) -> tuple[Array, Array, tuple[int, int]]:
+    """The indices in int64, not yet known to be in range, and the values of a gradient by rows or elements, and its layout."""
+    if isinstance(gradient, RowGradient):
+        indices, shape = gradient.indices, place.shape
+        is_plain = type(indices) is np.ndarray and indices.ndim == 1 and indices.dtype in PLAIN and gradient.shape == shape
+        if is_plain and shape and _fits(gradient.values, (len(indices), *shape[1:]), place.dtype):
+            flags = indices.flags
+            is_ready = indices.dtype == np.int64 and flags.c_contiguous and flags.aligned and flags.writeable
+            return indices if is_ready else np.require(indices, np.int64, ["C", "A", "W"]), gradient.values, place.layout
+    check_gradient(gradient, place.shape, name)
+    occurrences = laid_out(gradient, place.shape)
+    return np.require(occurrences.indices, np.int64, ["C", "A", "W"]), occurrences.values, occurrences.layout
+
+
+def _kept_apart(values: Array, place: Place, written: Sequence[Array]) -> Values:
+    """The values as a kernel takes them, where it can read them while the parameter and these arrays are written.
 
     In the parameter's dtype; those of a half-precision parameter that have another one in that of the arithmetic: no digit is dropped.
     """
-    values = np.asarray(values)
-    dtype = param.dtype if values.dtype == param.dtype else FORMATS[param.dtype].arithmetic
-    flat = np.require(values, dtype, ["C", "A", "W"]).reshape(-1)  # a read-only array would be compiled for once more
-    return kernel_view(flat.copy() if any(np.may_share_memory(flat, other) for other in written) else flat)
+    if values.__class__ is np.ndarray and values.dtype == place.dtype and values.flags.carray:
+        flat = Values(values, place.formats[0], address(values), values.size)
+    else:
+        values = np.asarray(values)
+        flat = Values.of(np.require(values, place.dtype if values.dtype == place.dtype else place.arithmetic, ["C", "A"]))
+    start, array = flat.address, flat.array
+    if place.overlaps(start, start + array.nbytes) or (written and any(np.may_share_memory(array, other) for other in written)):
+        return Values.of(array.copy())
+    return flat

@@ -3,6 +3,10 @@
 A parameter is flat here, a row being `width` elements in a run, and so are the values of a gradient, an occurrence being such a
 run. Each row is computed by itself and by one thread, so the result has the same bits however the rows are split.
 
+The rows of a part are given by four arrays: rows, the row of each occurrence; places, its number in the gradient; first and following,
+the occurrences of each row as `merging.chain` makes them. Empty ones mean that occurrence k is that of row k; that it is the k-th; and
+that every row occurs once.
+
 Every array has a format of its own; the arithmetic is in that of the scalars (see `formats`), and what is written is rounded once.
 
 Places are unsigned: to Numba, an index that may be negative counts from the end, and such a loop is not vectorised.
@@ -10,17 +14,44 @@ Places are unsigned: to Numba, an index that may be negative counts from the end
 
 from __future__ import annotations
 
-from typing import Any
-
+from functools import cache
+import numba
 import numpy as np
-from numba import prange
+from numba import carray, types
+from numba.extending import overload
 
-from ..gradients import Array
-from .compiling import LINE, chunks, jit, launching, prefetch
+from .compiling import c_function, jit, prefetch, prefetch_row
 from .formats import read, write
 
 AHEAD = 8
 """How many rows ahead memory is prefetched: the hardware cannot predict the next row, and prefetching halves the time."""
+
+ELEMENTS_AHEAD = 32
+"""The same for rows of one element."""
+
+BLOCK = 4096
+"""Elements of a dense gradient that are changed together before they are used."""
+
+BATCH = 256
+"""How many elements are computed together, where they lie apart."""
+
+
+def unless_none(code: Callable[..., Any]) -> Any:
+    """A function of an array that there need not be: of none it is none. Numba would take `None if a is None else ...` for either type."""
+
+    def stub(array, start, stop):  # type: ignore[no-untyped-def]  # Numba compares this signature with that of the code
+        """Numba calls what is overloaded for it."""
+
+    @overload(stub)
+    def chosen(array, start, stop):  # type: ignore[no-untyped-def]  # pragma: no cover - runs in the compiler
+        return (lambda array, start, stop: None) if isinstance(array, types.NoneType) else code
+
+    return stub
+
+
+pointed = unless_none(lambda array, start, stop: carray(array, stop - start))
+cut = unless_none(lambda array, start, stop: array[start:stop])
+room_for = unless_none(lambda array, start, stop: np.empty(stop - start, array.dtype))
 
 
 def advance(p, m, v, v_max, at, g, g_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
@@ -80,90 +111,142 @@ def add(into, a, a_at, b, b_at, width):  # type: ignore[no-untyped-def]  # typed
 
 
 @jit
-def prefetch_row(array_at, row, row_bytes):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """Prefetch a row of an array, given the address of the array. Narrow rows too: rows that lie far apart share no cache line."""
-    for place in range(row * row_bytes, (row + 1) * row_bytes, LINE):
-        prefetch(array_at + place)
+def update_distinct(p, m, v, v_max, values, rows, s, row_width, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """The rows from `start` to `stop` where the gradient is used unchanged and every row occurs once, in the order of the gradient."""
+    beta1, rest1, beta2, rest2 = s[0], s[1], s[2], s[3]
+    look_m, look_g, step, eps, keep = s[4], s[5], s[6], s[7], s[8]
+    width = np.uint64(row_width)
+    p_at, m_at, v_at = np.int64(p.ctypes.data), np.int64(m.ctypes.data), np.int64(v.ctypes.data)
+    p_bytes, m_bytes, v_bytes = row_width * p.itemsize, row_width * m.itemsize, row_width * v.itemsize
+    for i in range(start - AHEAD, stop):
+        if i + AHEAD < stop:
+            later = rows[i + AHEAD]
+            prefetch_row(p_at, later, p_bytes)
+            prefetch_row(m_at, later, m_bytes)
+            prefetch_row(v_at, later, v_bytes)
+        if i < start:
+            continue
+        at, k_at = np.uint64(rows[i]) * width, np.uint64(i) * width
+        advance_here(p, m, v, v_max, at, values, k_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep)
 
 
 @jit
-def update_as_given(p, m, v, v_max, values, indices, first, following, s, row_width, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """The rows from `start` to `stop` where the gradient is used unchanged, duplicates summed: the common and fastest case."""
+def update_merged(p, m, v, v_max, values, rows, places, first, following, s, row_width, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """The rows from `start` to `stop` where the gradient is used unchanged and rows may occur several times: their sum is taken."""
     beta1, rest1, beta2, rest2 = s[0], s[1], s[2], s[3]
     look_m, look_g, step, eps, keep = s[4], s[5], s[6], s[7], s[8]
-    listed, grouped = len(indices) > 0, len(first) > 0
-    width, none = np.uint64(row_width), np.uint64(0)
-    total = np.empty(row_width if grouped else 0, s.dtype)
-    p_at, m_at, v_at, values_at = p.ctypes.data, m.ctypes.data, v.ctypes.data, values.ctypes.data
+    width, none, placed = np.uint64(row_width), np.uint64(0), len(places) > 0
+    total = np.empty(row_width, s.dtype)
+    p_at, m_at, v_at, values_at = np.int64(p.ctypes.data), np.int64(m.ctypes.data), np.int64(v.ctypes.data), np.int64(values.ctypes.data)
     p_bytes, m_bytes, v_bytes = row_width * p.itemsize, row_width * m.itemsize, row_width * v.itemsize
     values_bytes = row_width * values.itemsize
-    for i in range(start, stop):
-        if listed:
-            later = min(i + AHEAD, stop - 1)
-            later = first[later] if grouped else later
-            prefetch_row(p_at, indices[later], p_bytes)
-            prefetch_row(m_at, indices[later], m_bytes)
-            prefetch_row(v_at, indices[later], v_bytes)
-            if grouped:
-                prefetch_row(values_at, later, values_bytes)
-                if following[later] >= 0:
-                    prefetch_row(values_at, following[later], values_bytes)
-        k = first[i] if grouped else i
-        k_at = np.uint64(k) * width
-        at = np.uint64(indices[k] if listed else k) * width
-        again = following[k] if grouped else -1
-        if again < 0:
+    for i in range(start - AHEAD, stop):
+        if i + AHEAD < stop:
+            later = np.int64(first[i + AHEAD])
+            row = rows[later]
+            prefetch_row(p_at, row, p_bytes)
+            prefetch_row(m_at, row, m_bytes)
+            prefetch_row(v_at, row, v_bytes)
+            prefetch_row(values_at, places[later] if placed else later, values_bytes)
+            after = np.int64(following[later])
+            if after != later:
+                prefetch_row(values_at, places[after] if placed else after, values_bytes)
+        if i < start:
+            continue
+        q = np.int64(first[i])
+        k_at, at = np.uint64(places[q] if placed else q) * width, np.uint64(rows[q]) * width
+        again = np.int64(following[q])
+        if again == q:
             advance_here(p, m, v, v_max, at, values, k_at, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep)
         else:
-            add(total, values, k_at, values, np.uint64(again) * width, width)
-            again = following[again]
-            while again >= 0:
-                add(total, total, none, values, np.uint64(again) * width, width)
-                again = following[again]
+            add(total, values, k_at, values, np.uint64(places[again] if placed else again) * width, width)
+            again = np.int64(following[again])
+            while again != q:
+                add(total, total, none, values, np.uint64(places[again] if placed else again) * width, width)
+                again = np.int64(following[again])
             advance_there(p, m, v, v_max, at, total, none, width, beta1, rest1, beta2, rest2, look_m, look_g, step, eps, keep)
 
 
 @jit
-def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_width, centralize, apart, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
+def update_elements(p, m, v, v_max, values, rows, places, first, following, s, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """`update_as_given` for rows of one element: gathered into a batch, computed as one row, and put back."""
+    placed, grouped = len(places) > 0, len(first) > 0
+    none = np.uint64(0)
+    p_at, m_at, v_at = np.int64(p.ctypes.data), np.int64(m.ctypes.data), np.int64(v.ctypes.data)
+    g = np.empty(BATCH, s.dtype)
+    batch_p, batch_m, batch_v = np.empty(BATCH, p.dtype), np.empty(BATCH, m.dtype), np.empty(BATCH, v.dtype)
+    batch_max = room_for(v_max, 0, BATCH)
+    for begin in range(start, stop, BATCH):
+        end = min(begin + BATCH, stop)
+        for i in range(begin, end):
+            if i + ELEMENTS_AHEAD < stop:
+                later = first[i + ELEMENTS_AHEAD] if grouped else i + ELEMENTS_AHEAD
+                row = rows[later]
+                prefetch(p_at + row * p.itemsize)
+                prefetch(m_at + row * m.itemsize)
+                prefetch(v_at + row * v.itemsize)
+            q = first[i] if grouped else i
+            total = read(values, places[q] if placed else q)
+            if grouped:
+                again = following[q]
+                while again != q:
+                    total += read(values, places[again] if placed else again)
+                    again = following[again]
+            row, j = rows[q], i - begin
+            g[j], batch_p[j], batch_m[j], batch_v[j] = total, p[row], m[row], v[row]
+            if v_max is not None:
+                batch_max[j] = v_max[row]
+        advance_there(batch_p, batch_m, batch_v, batch_max, none, g, none, np.uint64(end - begin), s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
+        for i in range(begin, end):
+            row, j = rows[first[i] if grouped else i], i - begin
+            p[row], m[row], v[row] = batch_p[j], batch_m[j], batch_v[j]
+            if v_max is not None:
+                v_max[row] = batch_max[j]
+
+
+@jit
+def update_prepared(p, m, v, v_max, values, rows, places, first, following, s, row_width, centralize, apart, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
     """The rows from `start` to `stop` where occurrences are prepared, or kept apart.
 
     Kept apart, each occurrence starts from the old moments, and its decay from the old p; p is changed by all of them, and the
     moments of the last one are kept. The old arrays are kept as they are stored.
     """
-    listed, grouped = len(indices) > 0, len(first) > 0
+    listed, placed, grouped = len(rows) > 0, len(places) > 0, len(first) > 0
     width, none = np.uint64(row_width), np.uint64(0)
     g, occurrence = np.empty(row_width, s.dtype), np.empty(row_width, s.dtype)
     old_p, old_m = np.empty(row_width, p.dtype), np.empty(row_width, m.dtype)
     old_v, old_max = np.empty(row_width, v.dtype), np.empty(row_width, v.dtype)
-    p_at, m_at, v_at = p.ctypes.data, m.ctypes.data, v.ctypes.data
+    p_at, m_at, v_at = np.int64(p.ctypes.data), np.int64(m.ctypes.data), np.int64(v.ctypes.data)
     p_bytes, m_bytes, v_bytes = row_width * p.itemsize, row_width * m.itemsize, row_width * v.itemsize
     for i in range(start, stop):
-        if listed:
-            later = min(i + AHEAD, stop - 1)
-            later = indices[first[later] if grouped else later]
+        if listed and i + AHEAD < stop:
+            later = rows[first[i + AHEAD] if grouped else i + AHEAD]
             prefetch_row(p_at, later, p_bytes)
             prefetch_row(m_at, later, m_bytes)
             prefetch_row(v_at, later, v_bytes)
-        k = first[i] if grouped else i
-        at = np.uint64(indices[k] if listed else k) * width
+        head = first[i] if grouped else i
+        at = np.uint64(rows[head] if listed else head) * width
+        q, more = head, True
         copy(old_p, none, p, at, width)
         if apart:
             copy(old_m, none, m, at, width)
             copy(old_v, none, v, at, width)
             if v_max is not None:
                 copy(old_max, none, v_max, at, width)
-        while k >= 0:
-            prepare(g, values, np.uint64(k) * width, old_p, width, s[9], s[10], s[11], centralize)
-            k = following[k] if grouped else -1
-            while k >= 0 and not apart:
-                prepare(occurrence, values, np.uint64(k) * width, old_p, width, s[9], s[10], s[11], centralize)
+        while more:
+            prepare(g, values, np.uint64(places[q] if placed else q) * width, old_p, width, s[9], s[10], s[11], centralize)
+            q = following[q] if grouped else head
+            more = q != head
+            while more and not apart:
+                prepare(occurrence, values, np.uint64(places[q] if placed else q) * width, old_p, width, s[9], s[10], s[11], centralize)
                 add(g, g, none, occurrence, none, width)
-                k = following[k]
+                q = following[q]
+                more = q != head
             if s[12] != 0:
                 for j in range(width):
                     g[j] += read(old_p, j) * s[12]
             advance_there(p, m, v, v_max, at, g, none, width, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
-            if apart and k >= 0:
+            if apart and more:
                 copy(m, at, old_m, none, width)
                 copy(v, at, old_v, none, width)
                 if v_max is not None:
@@ -171,46 +254,55 @@ def update_prepared(p, m, v, v_max, values, indices, first, following, s, row_wi
 
 
 @jit
-def update_part(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """The rows from `start` to `stop`, by the function that the picks need."""
-    prepared = s[9] != 1 or s[10] != 0 or s[11] != 1 or s[12] != 0 or centralize
-    if prepared or (apart and len(first) > 0):
-        update_prepared(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, start, stop)
+def rounded(numbers, like):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """The scalars in the format of the arithmetic, which `like` has."""
+    s = np.empty(len(numbers), like.dtype)
+    for j in range(len(numbers)):
+        s[j] = numbers[j]
+    return s
+
+
+CENTRALIZE, APART, DENSE = 1, 2, 4
+"""Flags: rows are centralized; occurrences are kept apart; rows do not matter, and elements are counted."""
+
+
+def update(p_at, m_at, v_at, v_max_at, values_at, s_at, real_at, size, values_size, rows_at, places_at, first_at, following_at, n_rows, n_places, n_first, n_following, width, flags, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
+    """A C function: update the rows from `start` to `stop`, or such elements of a dense step, where the gradient is used unchanged."""
+    p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
+    s = rounded(carray(s_at, 13), carray(real_at, 0))
+    v_max = pointed(v_max_at, 0, size)
+    rows, places, first, following = carray(rows_at, n_rows), carray(places_at, n_places), carray(first_at, n_first), carray(following_at, n_following)
+    if flags & DENSE:
+        at = np.uint64(start)
+        advance_there(p, m, v, v_max, at, values, at, np.uint64(stop) - at, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
+    elif width == 1:
+        update_elements(p, m, v, v_max, values, rows, places, first, following, s, start, stop)
+    elif n_first > 0:
+        update_merged(p, m, v, v_max, values, rows, places, first, following, s, width, start, stop)
     else:
-        update_as_given(p, m, v, v_max, values, indices, first, following, s, width, start, stop)
+        update_distinct(p, m, v, v_max, values, rows, s, width, start, stop)
 
 
-@jit(parallel=True)
-def update_parts(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, rows, parts):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """All rows, in parallel parts."""
-    for part in prange(parts):
-        start, stop = part * rows // parts, (part + 1) * rows // parts
-        update_part(p, m, v, v_max, values, indices, first, following, s, width, centralize, apart, start, stop)
-
-
-def update_rows(
-    state: tuple[Array, Array, Array, Array | None],
-    values: Array,
-    indices: Array,
-    first: Array,
-    following: Array,
-    scalars: Array,
-    width: int,
-    rows: int,
-    centralize: bool = False,
-    apart: bool = False,
-) -> None:
-    """Update `rows` rows of a flat state (p, m, v, and v_max or None) in place.
-
-    Each array as `formats.kernel_view` gives it, v_max in the format of v; scalars: as `scalars.Scalars` orders them, in the format
-    of the arithmetic. values: flat, occurrence k being the k-th run of `width`; indices: the row of each occurrence, int64, or empty
-    where occurrence k is that of row k; first, following: the occurrences of each row as `merging.group` chains them, int32, or
-    empty where every row occurs once; apart: every occurrence starts from the old state.
-    """
-    arguments: tuple[Any, ...] = (*state, values, indices, first, following, scalars, width, centralize, apart)
-    parts = chunks(rows, rows * width)
-    if parts == 1:
-        update_part(*arguments, 0, rows)
+def update_changed(p_at, m_at, v_at, v_max_at, values_at, s_at, real_at, size, values_size, rows_at, places_at, first_at, following_at, n_rows, n_places, n_first, n_following, width, flags, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
+    """The same where occurrences are changed before they are used, or kept apart; of a dense step block by block, in the first cache."""
+    p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
+    s = rounded(carray(s_at, 13), carray(real_at, 0))
+    v_max = pointed(v_max_at, 0, size)
+    rows, places, first, following = carray(rows_at, n_rows), carray(places_at, n_places), carray(first_at, n_first), carray(following_at, n_following)
+    centralize, apart = flags & CENTRALIZE != 0, flags & APART != 0
+    if flags & DENSE == 0:
+        update_prepared(p, m, v, v_max, values, rows, places, first, following, s, width, centralize, apart, start, stop)
         return
-    with launching():
-        update_parts(*arguments, rows, parts)
+    for a in range(start, stop, BLOCK):
+        b = min(a + BLOCK, stop)
+        update_prepared(p[a:b], m[a:b], v[a:b], cut(v_max, a, b), values[a:b], rows, places, first, following, s, b - a, False, False, 0, 1)
+
+
+@cache
+def updater(changed: bool, p: str, m: str, v: str, v_max: str, values: str) -> int:
+    """The address of the C function for arrays of these dtypes, given by their characters; none where there is no v_max."""
+    kinds = [types.CPointer(numba.from_dtype(np.dtype(char))) if char else types.none for char in (p, m, v, v_max, values)]
+    kinds += [types.CPointer(types.float64), types.CPointer(types.float64 if p == "d" else types.float32)]
+    chains = [types.CPointer(types.int64), *[types.CPointer(types.int32)] * 3]
+    address: int = c_function(update_changed if changed else update, types.void(*kinds, *[types.int64] * 2, *chains, *[types.int64] * 8)).address
+    return address

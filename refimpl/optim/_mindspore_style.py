@@ -14,7 +14,7 @@ from ._adam import Adam
 from ._mindspore_groups import Defaults, Group, check_elements, grouped, listed, ungrouped
 from ._optimizer import Gradients, Optimizer, Setting
 from ._rates import check_range, check_type, learning_rate
-from ._settings import checked, number
+from ._settings import Unchanged, checked, number
 from ._states import Loaded, count
 from ._tables import Table, dtype_of_moments, lock_of
 
@@ -72,6 +72,7 @@ class MindSporeOptimizer(Optimizer):
         for key, switch in {"use_locking": use_locking, **switches}.items():
             check_type(key, switch, bool, name)
         self._shared: dict[str, Any] = {**numbers, "loss_scale": loss_scale, **switches}
+        self._unchanged: Unchanged[Mapping[int, Setting]] = Unchanged()
         self._use_locking = use_locking
         self._fused = False
         self.global_step = 0
@@ -112,16 +113,16 @@ class MindSporeOptimizer(Optimizer):
         return self._use_locking
 
     def _settings(self) -> Mapping[int, Setting]:
-        row = dialect_of(self.dialect)
         step = count(self.global_step, "global_step")
+        rates = [(group.lr.at(step), group.decay.at(step)) for group in self._groups]
+        values = [self.dialect, *self._shared.values(), *(rate for pair in rates for rate in pair)]
+        return self._unchanged.get(values, lambda: self._resolved(rates, step))
+
+    def _resolved(self, rates: Sequence[tuple[float, float]], step: int) -> Mapping[int, Setting]:
+        row = dialect_of(self.dialect)
         settings_of: dict[int, Setting] = {}
-        for place, group in enumerate(self._groups):
-            in_force = {
-                **self._shared,
-                "learning_rate": group.lr.at(step),
-                "weight_decay": group.decay.at(step),
-                "grad_centralization": group.centralization,
-            }
+        for place, (group, (lr, decay)) in enumerate(zip(self._groups, rates)):
+            in_force = {**self._shared, "learning_rate": lr, "weight_decay": decay, "grad_centralization": group.centralization}
             own = {name: parameter for name, parameter in row.parameters.items() if name in in_force}
             settings = checked(in_force, own, f"group {place} at step {step + 1}")
             for member in group.tables:
@@ -173,6 +174,7 @@ class MindSporeOptimizer(Optimizer):
             shared = own
         moments = {id(table): kept for table, _, kept in loaded.states}
         self._groups, self._shared = groups, shared
+        self._unchanged = Unchanged()
         self.global_step = steps.pop() if steps else 0
         for table in self._tables:
             table.kept = moments.get(id(table))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import builtins
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 Gradients = Sequence[Any] | Mapping[str, Any]
 Setting = tuple[Hyper, Picks]
 
+UNLOCKED = nullcontext()
 
-@dataclass(frozen=True)
-class _Update:
+
+class _Update(NamedTuple):
     """A table that a call will update. moments: those to keep; t: its new count; prepared: the step, which can no longer fail."""
 
     table: Table
@@ -93,9 +94,9 @@ class Optimizer:
         place, and what the real one raises for a form that it refuses.
         """
         pairs = [pair for pair in zip(self._tables, _in_order(gradients, self._tables)) if pair[1] is not None]
-        with held(table for table, _ in pairs) if self._locks() else nullcontext():
+        with held(table for table, _ in pairs) if self._locks() else UNLOCKED:
             with self._counting:
-                updates = list(self._planned(pairs))
+                updates = self._planned(pairs)
                 self._count([(update.table, update.t) for update in updates])
                 for update in updates:
                     update.table.kept = update.moments
@@ -119,22 +120,23 @@ class Optimizer:
         loaded = load(state_dict, [(set(settings), members) for settings, members in groups])
         self._take_over(loaded)
 
-    def _planned(self, pairs: Sequence[tuple[Table, Any]]) -> Iterator[_Update]:
-        from .. import kernels  # numba is slow to import, so the first step does it
-
+    def _planned(self, pairs: Sequence[tuple[Table, Any]]) -> list[_Update]:
+        prepare = _kernels().prepare
         row = dialect(self.dialect)
         settings = self._settings()
         moments: dict[int, Moments] = {}  # a parameter that is given twice has one state
         written: list[Array] = []
+        updates = []
         for (table, gradient), t in zip(pairs, self._next_counts([table for table, _ in pairs])):
             hyper, picks = settings[id(table)]
             accepted = _accepted(gradient, table, row)
             self._check_dtype(accepted, table)
-            kept = moments.setdefault(id(table), table.moments(picks.amsgrad is not Amsgrad.OFF))
-            maximum = None if picks.amsgrad is Amsgrad.OFF else kept.max_exp_avg_sq
-            state = (table.param, kept.exp_avg, kept.exp_avg_sq, maximum)
-            yield _Update(table, kept, t, kernels.prepare(*state, accepted, hyper, picks, t, table.name, written))
+            amsgrad = picks.amsgrad is not Amsgrad.OFF
+            kept = moments.setdefault(id(table), table.moments(amsgrad))
+            state = (table.param, kept.exp_avg, kept.exp_avg_sq, kept.max_exp_avg_sq if amsgrad else None)
+            updates.append(_Update(table, kept, t, prepare(*state, accepted, hyper, picks, t, table.name, written)))
             written.append(table.param)
+        return updates
 
     def _check_dtype(self, gradient: Gradient, table: Table) -> None:
         """Raise for a gradient of a dtype that the real optimizer refuses beside this parameter. Most take any."""
@@ -143,10 +145,19 @@ class Optimizer:
         return False
 
 
+@cache
+def _kernels() -> Any:
+    from .. import kernels  # numba is slow to import, so the first step does it
+
+    return kernels
+
+
 def _in_order(gradients: Gradients, tables: Sequence[Table]) -> list[Any]:
     """A gradient or None for each table."""
-    names = [table.name for table in tables]
+    if type(gradients) is list and len(gradients) == len(tables):
+        return gradients
     if isinstance(gradients, Mapping):
+        names = [table.name for table in tables]
         unknown = [name for name in gradients if name not in names]
         if unknown or len(set(names)) < len(names):
             what = f"no parameter is called {unknown[0]!r}" if unknown else "two parameters have the same name"
@@ -164,7 +175,7 @@ def _in_order(gradients: Gradients, tables: Sequence[Table]) -> list[Any]:
 
 def _accepted(gradient: Any, table: Table, row: Dialect) -> Gradient:
     """The gradient in a form that the kernels take; a form that the dialect refuses raises what the real one raises."""
-    if not isinstance(gradient, np.ndarray) and getattr(gradient, "format", "coo") != "coo":
+    if not isinstance(gradient, (np.ndarray, RowGradient)) and getattr(gradient, "format", "coo") != "coo":
         gradient = RowGradient.from_scipy(gradient, np.shape(table.param), table.name)
     form = gradient_form(gradient)
     if form in row.refuses:

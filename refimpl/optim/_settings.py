@@ -6,13 +6,16 @@ The frameworks check settings in the constructor only. Here a call changes all o
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from ..dialects import Parameter
 from ..errors import InvalidHyper
+
+T = TypeVar("T")
 
 COMPUTABLE: dict[str, tuple[Callable[[float], bool], str]] = {
     "beta1": (lambda beta: 0 <= beta < 1, "0 <= beta1 < 1"),
@@ -20,6 +23,28 @@ COMPUTABLE: dict[str, tuple[Callable[[float], bool], str]] = {
     "loss_scale": (lambda scale: scale != 0, "a loss_scale that is not 0"),
 }
 """Role to the condition that a step needs beyond a finite number, in code and in words. Other roles have none: lr may be negative."""
+
+
+class Unchanged(Generic[T]):
+    """What follows from some values, computed again only when one of them is another object, or one that may have changed."""
+
+    def __init__(self) -> None:
+        self._known: tuple[list[Any], T] | None = None
+
+    def get(self, values: list[Any], compute: Callable[[], T]) -> T:
+        """What `compute` gives for these values; it looks them up itself."""
+        known = self._known
+        if known is not None and len(known[0]) == len(values) and all(map(operator.is_, known[0], values)):
+            return known[1]
+        result = compute()
+        self._known = (values, result) if all(map(_is_constant, values)) else None
+        return result
+
+
+def _is_constant(value: Any) -> bool:
+    if type(value) is tuple:
+        return all(map(_is_constant, value))
+    return type(value) in (float, int, bool, str, type(None))
 
 
 def checked(settings: Mapping[str, Any], parameters: Mapping[str, Parameter], place: str, in_range: bool = False) -> dict[str, Any]:

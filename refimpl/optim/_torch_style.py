@@ -17,7 +17,7 @@ from ..dialects import dialect as dialect_of
 from ..gradients import Gradient, values_of
 from ._adam import Adam
 from ._optimizer import Optimizer, Setting
-from ._settings import checked, switch
+from ._settings import Unchanged, checked, switch
 from ._states import IDLE, Loaded
 from ._tables import Table, dtype_of_moments
 
@@ -40,6 +40,7 @@ class TorchOptimizer(Optimizer):
                 f"params argument given to the optimizer should be an iterable of Tensors or dicts, but got {_typename(params)}"
             )
         self.defaults = defaults
+        self._unchanged: Unchanged[Mapping[int, Setting]] = Unchanged()
         self.param_groups: list[dict[str, Any]] = []
         self._members: list[list[Table]] = []
         groups = list(params)
@@ -93,6 +94,9 @@ class TorchOptimizer(Optimizer):
                     raise ValueError(parameter.message.format(value=number, index=index))
 
     def _settings(self) -> Mapping[int, Setting]:
+        return self._unchanged.get([group.get(name) for group in self.param_groups for name in self.defaults], self._resolved)
+
+    def _resolved(self) -> Mapping[int, Setting]:
         row = dialect_of(self.dialect)
         settings_of: dict[int, Setting] = {}
         for number, (group, members) in enumerate(zip(self.param_groups, self._members)):
@@ -104,6 +108,8 @@ class TorchOptimizer(Optimizer):
         return {name: parameter for name, parameter in dialect_of(self.dialect).parameters.items() if name in self.defaults}
 
     def _next_counts(self, tables: Sequence[Table]) -> list[int]:
+        if len(tables) == 1:
+            return [tables[0].step + 1]
         times: Counter[int] = Counter()
         counts = []
         for table in tables:
