@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,8 @@ from .gradients import Array, Gradients, dtype_name, gathered, values_of
 class Param:
     """A parameter at the start: its value, its group, and, where training is resumed, its moments and the steps taken.
 
-    max_exp_avg_sq: the running maximum of amsgrad, where training that keeps one is resumed; dtypes: array of the state (or MASTER) ->
-    dtype, where it is not the parameter's.
+    max_exp_avg_sq: the running maximum of amsgrad, where training that keeps one is resumed; dtypes: array of the state (or
+    MASTER, or COMPENSATION) -> dtype, where it is not the parameter's.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Param:
     dtypes: Mapping[str, str] = field(default_factory=dict)
 
     def dtype_of(self, array: str) -> str:
-        """The dtype of an array of ARRAYS, or of the MASTER copy: that of the parameter where there is none."""
+        """The dtype of an array of ARRAYS, of the MASTER copy or of the COMPENSATION: that of the parameter where there is none."""
         return self.dtypes[array] if array in self.dtypes else dtype_name(self.value.dtype)
 
 
@@ -47,8 +47,9 @@ class Step:
 
     grad_scale: what the gradients were multiplied by, and are to be divided by; found_inf: some scaled gradient is not finite, so that
     the call is left out; reload: before the call, the state is saved and loaded, in the implementation's own way.
-    ranks: the gradients of each rank, where there are several processes; `gradients` then holds what they bring together, before any mean
-    is taken (see `gathered`). The number of ranks may change at a step that reloads.
+    ranks: the gradients of each rank, where there are several processes; batches: those of each micro-batch, in their order, where one call
+    takes several. `gradients` then holds what they bring together, before any mean is taken (see `gathered`). There are never both. The
+    number of ranks may change at a step that reloads.
     """
 
     gradients: Gradients
@@ -57,11 +58,22 @@ class Step:
     found_inf: bool = False
     reload: bool = False
     ranks: tuple[Gradients, ...] = ()
+    batches: tuple[Gradients, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Gradients, ...]:
+        """The gradients of each rank, or of each micro-batch; none where there is one gradient alone."""
+        return self.ranks or self.batches
 
     @classmethod
     def of_ranks(cls, ranks: Sequence[Gradients], hyper: tuple[Mapping[str, object], ...] = (), **events: Any) -> Step:
         """A step whose gradients come from several ranks. Raises InvalidGradient where they do not fit together."""
         return cls(gathered(ranks), hyper, ranks=tuple(ranks), **events)
+
+    @classmethod
+    def of_batches(cls, batches: Sequence[Gradients], hyper: tuple[Mapping[str, object], ...] = (), **events: Any) -> Step:
+        """A step whose gradients come from several micro-batches. Raises InvalidGradient where they do not fit together."""
+        return cls(gathered(batches, "micro-batches"), hyper, batches=tuple(batches), **events)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +81,7 @@ class Case:
     """A run of one optimizer: its inputs, and which steps (from 1) are recorded.
 
     error: the kind of error that is expected instead of a result (`start` or `step` must raise), or None.
-    reduction: how the gradients of several ranks become one, of REDUCTIONS.
+    reduction: how the gradients of several ranks become one, of REDUCTIONS; accumulation: those of several micro-batches, of ACCUMULATIONS.
     """
 
     id: str
@@ -82,6 +94,7 @@ class Case:
     catches: tuple[str, ...] = ()
     error: str | None = None
     reduction: str = "mean"
+    accumulation: str = "sum"
 
     @property
     def theme(self) -> str:
@@ -95,16 +108,28 @@ class Case:
     def dtype(self) -> str:
         return dtype_name(self.params[0].value.dtype) if self.params else "float32"
 
+    def computed_in(self, name: str) -> str:
+        """The widest format of any array of a parameter: what its steps are computed in, or wider."""
+        return self._computed_in[name]
+
     @cached_property
-    def computed_in(self) -> str:
-        """The widest format of any array of the first parameter: what a step computes in, or wider."""
-        formats = self.formats(self.params[0]) if self.params else {self.dtype}
-        return "float32" if formats == set(HALF) else min(formats, key=WIDEST_FIRST.index)
+    def _computed_in(self) -> Mapping[str, str]:
+        return {param.name: computed_format(self.formats(param)) for param in self.params}
+
+    @cached_property
+    def computing(self) -> tuple[str, ...]:
+        """The formats that the steps of its parameters are computed in, the widest first, each once."""
+        return tuple(sorted(set(self._computed_in.values()) or {self.dtype}, key=WIDEST_FIRST.index))
 
     @property
     def has_ranks(self) -> bool:
         """Whether the gradients of some step come from several ranks."""
         return any(step.ranks for step in self.steps)
+
+    @property
+    def has_batches(self) -> bool:
+        """Whether the gradients of some step come from several micro-batches."""
+        return any(step.batches for step in self.steps)
 
     def formats(self, param: Param) -> set[str]:
         """The dtypes of the arrays of a parameter: its state, a master copy and its gradients."""
@@ -139,7 +164,7 @@ class Golden:
     layout: str = "contiguous"
 
 
-THEMES_FOR_FEW = ("half", "storage", "events", "ranks")
+THEMES_FOR_FEW = ("half", "storage", "events", "ranks", "micro-batches", "compensated")
 """Themes of what few implementations have: their cases are only for those who claim it by name, or ask for them."""
 
 REDUCTIONS = {
@@ -148,6 +173,9 @@ REDUCTIONS = {
     "occurrences": "mean over the occurrences of a row on all ranks; of a dense gradient, over the ranks that give one",
 }
 """How the gradients of several ranks become one."""
+
+ACCUMULATIONS = {"sum": "sum over the micro-batches", "mean": "mean over the micro-batches, those without a gradient counted"}
+"""How the gradients of several micro-batches become one."""
 
 LAYOUTS = ("contiguous", "strided", "read-only", "fortran")
 KINDS = {"finite": 1, "nan": 2, "+inf": 4, "-inf": 8}
@@ -159,8 +187,20 @@ ARRAYS = ("param", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 MASTER = "master"
 """What else may have a dtype of its own: a wider copy of the parameter, which is updated in its place."""
 
+COMPENSATION = "compensation"
+"""What else may have one: a number c beside each of the parameter p, such that p + c is what is trained (Kahan summation)."""
+
+COMPARED = (*ARRAYS, COMPENSATION)
+"""What a verdict is about, in its order: for the compensation, p + c is compared."""
+
 WIDEST_FIRST = ("float64", "float32", "float16", "bfloat16")
 HALF = WIDEST_FIRST[2:]
+
+
+def computed_format(formats: Set[str]) -> str:
+    """The narrowest format that holds every number of these: of both half formats, it is float32."""
+    return "float32" if formats == set(HALF) else min(formats, key=WIDEST_FIRST.index)
+
 
 ALWAYS_KEPT = ARRAYS[:3]
 """What every dialect keeps; the last array exists where amsgrad is on."""
@@ -171,6 +211,14 @@ def kinds(x: Array) -> Array:
     x = np.asarray(x, np.float64)
     inf = np.where(x > 0, KINDS["+inf"], KINDS["-inf"])
     return np.where(np.isfinite(x), KINDS["finite"], np.where(np.isnan(x), KINDS["nan"], inf)).astype(np.uint8)
+
+
+def compared(got: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays of a parameter as they are compared: p + c, added in double, in the place of a compensation c."""
+    if COMPENSATION not in got or "param" not in got:
+        return dict(got)
+    with np.errstate(all="ignore"):
+        return {**got, COMPENSATION: got["param"].astype(np.float64) + got[COMPENSATION].astype(np.float64)}
 
 
 def ratios(got: Array, expected: Expected, numerics_class: str) -> Array:

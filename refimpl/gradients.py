@@ -135,18 +135,20 @@ Gradient: TypeAlias = Any
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """Where the occurrences of a gradient come from, if from several ranks.
+    """Where the occurrences of a gradient come from, if from several ranks, or from several micro-batches, which are numbered alike.
 
-    of: (n,), the rank of each occurrence, from 0; world: how many ranks there are; giving: how many of them have a gradient, an empty one
-    too; first_world: how many ranks there were at the first step; is_first: whether the parameter is the first one; reduction: of the case.
+    of: (n,), the rank of each occurrence, from 0; world: how many ranks there are; giving: those that have a gradient, an empty one too;
+    first_world: how many ranks there were at the first step; is_first: whether the parameter is the first one; rule: how they become one,
+    by the case; are_batches: whether these are micro-batches.
     """
 
     of: Array
     world: int
-    giving: int
+    giving: tuple[int, ...]
     first_world: int
     is_first: bool
-    reduction: str
+    rule: str
+    are_batches: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,22 +271,22 @@ def _checked(matrix: Any, name: str) -> Any:
 Gradients = Mapping[str, Gradient | None]
 
 
-def gathered(ranks: Sequence[Gradients]) -> dict[str, Gradient | None]:
+def gathered(ranks: Sequence[Gradients], among: str = "ranks") -> dict[str, Gradient | None]:
     """What several ranks bring together, by parameter: the occurrences of all, rank after rank; of dense gradients their sum.
 
     A parameter without a gradient on every rank has none. Raises InvalidGradient, of the kind `ranks-differ`, where the forms, shapes or
-    dtypes of one parameter's gradients differ.
+    dtypes of one parameter's gradients differ. among: what the message calls the ranks.
     """
     names = dict.fromkeys(name for gradients in ranks for name in gradients)
-    return {name: _gathered(name, [given for gradients in ranks if (given := gradients.get(name)) is not None]) for name in names}
+    return {name: _gathered(name, [given for gradients in ranks if (given := gradients.get(name)) is not None], among) for name in names}
 
 
-def _gathered(name: str, parts: Sequence[Gradient]) -> Gradient | None:
+def _gathered(name: str, parts: Sequence[Gradient], among: str) -> Gradient | None:
     if not parts:
         return None
     kinds = {f"{gradient_form(part)} of shape {tuple(part.shape)} in {values_of(part).dtype}": None for part in parts}
     if len(kinds) > 1:
-        raise InvalidGradient(f"gradients of {name!r} differ between ranks: {', '.join(kinds)}", "ranks-differ", "give one form on all")
+        raise InvalidGradient(f"gradients of {name!r} differ between {among}: {', '.join(kinds)}", "ranks-differ", "give one form in all")
     return _TOGETHER[gradient_form(parts[0])](parts)
 
 
@@ -293,7 +295,7 @@ def _rows_together(parts: Sequence[RowGradient]) -> RowGradient:
 
 
 def _elements_together(parts: Sequence[Any]) -> Any:
-    together = type(parts[0])(parts[0].shape, dtype=parts[0].data.dtype)
+    together = type(parts[0])(parts[0].shape)  # filled by hand: the constructor refuses half precision
     together.data = np.concatenate([part.data for part in parts])
     together.coords = tuple(np.concatenate(along) for along in zip(*(coordinates(part) for part in parts)))
     return together

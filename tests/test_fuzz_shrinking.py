@@ -7,10 +7,11 @@ import pytest
 from fuzz_runs import SETTINGS, Broken, campaign, small_only
 
 from refimpl.case import Case
-from refimpl.fuzz._campaign import FAILING, Shrunk
+from refimpl.fuzz._campaign import FAILING, Shrunk, _of_one
 from refimpl.fuzz._reductions import axes, is_valid, kept_along, simpler, size
 from refimpl.fuzz._shrinking import CANDIDATES
 from refimpl.gradients import RowGradient, check_gradient
+from refimpl.judging.verdict import Diagnosis
 from refimpl.vectors._read import decode_theme, parse_theme
 from refimpl.vectors.npz import unpack
 
@@ -131,3 +132,10 @@ def test_rows_that_are_left_out_take_their_occurrences_along() -> None:
     mine = np.isin(before.indices, [0, 2])
     np.testing.assert_array_equal(after.indices, before.indices[mine] // 2)
     np.testing.assert_array_equal(after.values, before.values[mine])
+
+
+def test_a_cause_that_is_restricted_to_a_place_is_none_of_a_shrunk_case_whatever_its_words() -> None:
+    words = "only the last occurrence counts, only then"
+    everywhere = Diagnosis(("duplicates-last-wins",), words, ("d/t/shrunk", "d/t/other"))
+    somewhere = Diagnosis(("duplicates-last-wins",), "old values stay in rows from 3 on", ("d/t/shrunk",), where="only in rows from 3 on")
+    assert [cause.about for cause in _of_one("d/t/shrunk", [everywhere, somewhere])] == [words]

@@ -177,7 +177,7 @@ def test_an_adversary_that_pushes_every_rounding_stays_inside_the_bound(made: Ca
 
 def test_a_mean_over_three_ranks_has_every_form_of_it_and_one_rank_less() -> None:
     made = case(DENSE, [[np.ones((5, 2), np.float32)] * 3])
-    assert {forms.averaging for forms in admissible_forms(made)} == {(form,) for form in Averaging}
+    assert {forms.averaging for forms in admissible_forms(made)} == {(form,) for form in Averaging if form is not Averaging.RUNNING}
     plain = replace(made, steps=(Step({"w": np.ones((5, 2), np.float32)}),))
     assert {forms.averaging for forms in admissible_forms(plain)} == {ONE.averaging}
 

@@ -17,6 +17,7 @@ from refimpl.arithmetic import Float
 from refimpl.case import Case, Group, Param, Step
 from refimpl.dialects import STAGES, Deviation, Hyper, Picks, dialect
 from refimpl.dialects.stages import (
+    Accumulation,
     Amsgrad,
     Betas,
     Bias,
@@ -305,6 +306,7 @@ def test_every_alternative_of_every_stage_is_worked_out() -> None:
     assert {alternative for alternative in STAGE_OF if alternative not in worked} == {
         *Centralization,
         Eps.PAPER_ROOTED,
+        *Accumulation,  # these accumulate gradients of micro-batches: tests/test_cases_micro_batches.py
         *Reduction,  # these reduce gradients of ranks before a step: tests/test_reference_ranks.py
     }
 

@@ -39,7 +39,13 @@ def test_a_step_that_is_called_wrong_is_a_failure(
         return NoOp(*options, lr=lr)
 
     monkeypatch.setattr(watch_clean, "VARIANTS", {"Adam": ({},)})
-    monkeypatch.setattr(_torch, "_claimed", lambda optimizer, claimed: "torch.Adam")
+    monkeypatch.setattr(_torch, "claimed_by", lambda optimizer, claimed: "torch.Adam")
     monkeypatch.setattr(torch.optim, "Adam", still)
     assert watch_clean.main(["--steps", "1"]) == NOT_CONFORMANT
     assert "1 calls called wrong" in capsys.readouterr().out
+
+
+def test_settings_at_random_follow_until_the_time_is_over(watch_clean: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert watch_clean.main(["--steps", "2", "--minutes", "0.02", "--seed", "3"]) == OK
+    calls = int(capsys.readouterr().out.split(" ")[0])
+    assert calls > 4

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from refimpl import AdamW, RowGradient, SparseAdam
+from refimpl.case import Case, Group, Param, Step
+from refimpl.dialects import dialect
 from refimpl.errors import UsageError
+from refimpl.oracle import expectations
 from refimpl.watch import main, record
 
 HYPER: dict[str, Any] = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-8}
@@ -65,6 +68,30 @@ def test_a_row_that_is_not_stored_must_keep_its_bits(tmp_path: Path, capsys: pyt
     record({"w": w}, {"w": moved}, {"w": nothing}, {}, tmp_path / "leaky", dialect="torch.SparseAdam")
     assert main([str(tmp_path / "leaky.npz")]) == 1
     assert "param of 'w' changes at 2, a row that the gradient does not store" in capsys.readouterr().out
+
+
+def test_a_dialect_that_counts_calls_and_moves_every_row_is_judged_by_its_own_rules(tmp_path: Path) -> None:
+    """keras.Adam: a parameter without a gradient shares the count, and a gradient by rows moves the rows that it does not store."""
+    table, still = np.ones((4, 2), np.float32), np.ones(3, np.float32)
+    moments: dict[str, Any] = {"exp_avg": np.full((4, 2), 0.5, np.float32), "exp_avg_sq": np.full((4, 2), 0.25, np.float32)}
+    gradient = RowGradient(np.array([1]), np.ones((1, 2), np.float32), (4, 2))
+    dense = np.zeros((4, 2), np.float32)
+    dense[1] = 1
+    case = Case(
+        "keras.Adam/watch/a", "", "keras.Adam", (Param("w", table, step=3, **moments),), (Group(dialect("keras.Adam").defaults()),),
+        (Step({"w": gradient}),), (1,),
+    )  # fmt: skip
+    exact = expectations(case)["w"]
+    before = {"w": {"param": table, **moments, "step": 3}, "b": {"param": still, "step": 3}}
+    moved = {array: values.value[0].astype(np.float32) for array, values in exact.items()}
+    after = {"w": {**moved, "step": 4}, "b": {"param": still, "step": 4}}
+    record(before, after, {"w": gradient, "b": None}, {}, tmp_path / "right", dialect="keras.Adam")
+    assert main([str(tmp_path / "right.npz")]) == 0
+    moved["param"] = np.where(dense > 0, moved["param"], table)  # as a lazy optimizer would leave it
+    record(before, {**after, "w": {**moved, "step": 4}}, {"w": gradient, "b": None}, {}, tmp_path / "lazy", dialect="keras.Adam")
+    assert main([str(tmp_path / "lazy.npz")]) == 1
+    record(before, {**after, "b": {"param": still, "step": 3}}, {"w": gradient, "b": None}, {}, tmp_path / "late", dialect="keras.Adam")
+    assert main([str(tmp_path / "late.npz")]) == 1
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

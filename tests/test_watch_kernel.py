@@ -14,7 +14,7 @@ from refimpl.case import ARRAYS, Case, Group, Param, Step, ratios
 from refimpl.dialects import dialect
 from refimpl.gradients import Array
 from refimpl.oracle import expectations
-from refimpl.reference import FIELDS, trajectory
+from refimpl.reference import FIELDS, ByFormat, trajectory
 from refimpl.watch._judge import judge_call
 from refimpl.watch._kernel import MARGIN, ratios_of
 from refimpl.watch._least import DIALECTS, MET, plan_of
@@ -27,6 +27,10 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
     "torch.RAdam": [{}, {"betas": (0.3, 0.6)}],
     "torch.Adamax": [{}, {"eps": 0.0}],
     "torch.SparseAdam": [{}, {"betas": (0.9, 0.99), "eps": 1e-3}],
+    "optax.adam": [{}, {"b1": 0.5, "eps": 1e-3}, {"eps_root": 1e-8}, {"nesterov": True}],
+    "optax.adamw": [{}, {"weight_decay": 0.3, "learning_rate": 0.5}],
+    "keras.Adam": [{}, {"weight_decay": 0.1}, {"amsgrad": True}],
+    "keras.AdamW": [{}, {"beta_1": 0.5, "beta_2": 0.75, "amsgrad": True}],
 }
 assert SETTINGS.keys() == set(DIALECTS)
 
@@ -89,7 +93,7 @@ def watched_of(case: Case, after: dict[str, Array]) -> Watched:
 
 def computed(case: Case) -> dict[str, Array]:
     """The step in the format of the case, as a learner would write it."""
-    (states,) = trajectory(case, Float(case.computed_in), dialect(case.dialect))
+    (states,) = trajectory(case, ByFormat(Float), dialect(case.dialect))
     kept = ARRAYS if case.groups[0].hyper.get("amsgrad") else ARRAYS[:3]
     return {array: np.array(getattr(states["w"], FIELDS[array])).reshape(case.params[0].value.shape) for array in kept}
 
@@ -220,3 +224,18 @@ def test_case_has_the_rows_that_were_chosen() -> None:
     assert gradient is not None
     assert gradient.indices.tolist() == [0, 0]
     assert states["w"]["param"].shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize("width", [1, 3, 64])
+def test_of_each_row_the_largest_ratio_is_returned_and_a_nan_stays(width: int) -> None:
+    random = np.random.default_rng(11)
+    rows = 5000 // width
+    p, m, g = (random.normal(size=rows * width).astype(np.float32) for _ in range(3))
+    g[width + 1 if width > 1 else 1] = np.nan
+    hyper, picks = dialect("torch.Adam").resolve(dialect("torch.Adam").defaults())
+    plan = plan_of("torch.Adam", hyper, picks, 5, "float32", "tensor-faithful")
+    assert plan is not None
+    arrays = [p, m, m * m], g, [p, m, m * m], np.zeros((4, 2))
+    each = ratios_of(plan, *arrays)
+    assert np.isnan(each[1]).sum() == 1
+    np.testing.assert_array_equal(ratios_of(plan, *arrays, width=width), each.reshape(4, rows, width).max(axis=2))

@@ -111,6 +111,7 @@ template <class T> Arrays run(const Case& one, const Value& roles, const string&
     size_t t = 0;
     for (const Value& line : one.at("steps").items) {
         if (line.find("ranks")) throw Unsupported("gradients of several ranks");
+        if (line.find("batches")) throw Unsupported("gradients of several micro-batches");
         const Value *repeat = line.find("repeat"), *changes = line.find("hyper");
         for (size_t k = 0; changes && k < groups.size(); ++k) change(groups[k], changes->items.at(k));
         for (size_t left = repeat ? repeat->count() : 1; left > 0; --left) {

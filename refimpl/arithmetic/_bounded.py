@@ -13,6 +13,7 @@ divisions too: nothing is claimed there, and nothing else is touched.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
@@ -20,11 +21,25 @@ import numpy as np
 from ..gradients import Array
 from ._bound import Bound, holds, settled
 from ._interface import FORMATS, Number
-from .roundings import ACCELERATOR_CLASS, CLASSES, conversion_error, conversions, leading_power, tensor_rounding
+from .compensation import Pair
+from .roundings import ACCELERATOR_CLASS, CLASSES, Rounding, conversion_error, conversions, leading_power, tensor_rounding
 from .scalar_bounds import ScalarBound, raw_scalar, scalar_rounding
 
 FLUSHING = CLASSES.index(ACCELERATOR_CLASS)
 """The one class in which subnormals may be flushed."""
+
+
+@dataclass(frozen=True, eq=False)
+class _PairCharges:
+    """The rounding of c, the largest |s - p| of sums up to a size, and where that size is within the range."""
+
+    low: Rounding
+    rest: Array
+    in_range: Array
+
+    def rounded_low(self, size: Array) -> Array:
+        """What a rounding to the format of c adds, at most, to a number of this size."""
+        return self.low.relative * leading_power(size.copy()) + self.low.underflow
 
 
 class Bounded:
@@ -99,11 +114,39 @@ class Bounded:
         """In a narrower dtype the conversion is one more rounding: to nearest in `exact-ieee`, else faithful."""
         if dtype is None:
             return tensor
-        rounding = tensor_rounding(FORMATS[dtype])
+        rounding = tensor_rounding(FORMATS[dtype]).of(self.picked)
         size = np.abs(tensor.x) + 2 * tensor.e
         in_range = size <= rounding.overflow
         e = tensor.e + np.where(tensor.x == 0, tensor.e != 0, True) * (rounding.relative * leading_power(size.copy()) + rounding.underflow)
         return settled(tensor.x, np.where(in_range, e, np.inf), tensor.rounding, bool(in_range.all()))
+
+    def pair(self, tensor: Number, kept: Pair) -> Number:
+        """A sum as p and c hold it; `compensation` derives what is charged."""
+        size = np.abs(tensor.x) + 2 * tensor.e
+        charges = self._pair(size, kept)
+        e = tensor.e + charges.rounded_low(charges.rest) + self.tensors.relative * leading_power(size + charges.rest)
+        return settled(tensor.x, np.where(charges.in_range, e, np.inf), tensor.rounding, bool(charges.in_range.all()))
+
+    def taken_from_pair(self, tensor: Number, change: Number, kept: Pair) -> Number:
+        """p + c less the change, computed in their formats; `compensation` derives what is charged."""
+        taken = np.abs(change.x) + 2 * change.e
+        charges = self._pair(np.abs(tensor.x) + 2 * tensor.e + taken, kept)
+        low = charges.rest + taken
+        first = charges.rounded_low(low) + self.tensors.relative * leading_power(low.copy())
+        is_smaller = (low + first <= np.abs(tensor.x) - 2 * tensor.e - charges.rest) & (kept.high == kept.low)
+        back = np.where(is_smaller, 0.0, charges.rounded_low(low + first + charges.rest))
+        last = np.where(is_smaller & self._to_nearest(), 0.0, charges.rounded_low(charges.rest + back))
+        e = tensor.e + change.e + first + back + last
+        return settled(tensor.x - change.x, np.where(charges.in_range, e, np.inf), tensor.rounding, bool(charges.in_range.all()))
+
+    def _to_nearest(self) -> Array:
+        """Which classes round to nearest."""
+        return np.array([CLASSES[k] == CLASSES[0] for k in self.picked]).reshape(-1, 1, 1)
+
+    def _pair(self, size: Array, kept: Pair) -> _PairCharges:
+        high, low = (tensor_rounding(FORMATS[dtype]).of(self.picked) for dtype in (kept.high, kept.low))
+        rest = high.relative * leading_power(size.copy()) + high.underflow
+        return _PairCharges(low, rest, size <= min(high.overflow, low.overflow))
 
     def sqrt(self, x: Number) -> Number:
         return x.sqrt()

@@ -11,6 +11,7 @@ from flint import arb, ctx
 from ..errors import HarnessError
 from ..gradients import Array
 from ._interface import Number
+from .compensation import Pair
 
 _arb = np.frompyfunc(arb, 1, 1)
 _max = np.frompyfunc(arb.max, 2, 1)
@@ -52,6 +53,12 @@ class Ball:
 
     def store(self, tensor: Number, dtype: str | None = None) -> Number:
         return tensor
+
+    def pair(self, tensor: Number, kept: Pair) -> Number:
+        return tensor
+
+    def taken_from_pair(self, tensor: Number, change: Number, kept: Pair) -> Number:
+        return tensor - change
 
     def sqrt(self, x: Number) -> Number:
         return _root(x) if isinstance(x, arb) else _roots(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ._interface import FORMATS, Format, binary_power
 from .roundings import CLASSES, INFLATE, conversion_error, is_power_of_two
@@ -152,8 +153,19 @@ class ScalarBound:
 def real_power(base: float, exponent: int, factor: float) -> float:
     """base**(exponent*factor), rounded to nearest."""
     with decimal.localcontext() as context:
-        context.prec = 50
-        return float(decimal.Decimal(base) ** (decimal.Decimal(exponent) * decimal.Decimal(factor)))
+        context.prec = DIGITS
+        return float(_decimal_power(base, factor) ** exponent)
+
+
+DIGITS = 60
+"""Of decimal arithmetic: a power of a million multiplies a relative error by that, and leaves three times the digits of a double."""
+
+
+@lru_cache(maxsize=256)  # a real power takes fifty times as long as a whole one, and a schedule takes whole ones of a few of them
+def _decimal_power(base: float, factor: float) -> decimal.Decimal:
+    with decimal.localcontext() as context:
+        context.prec = DIGITS
+        return decimal.Decimal(base) ** decimal.Decimal(factor)
 
 
 def raw_scalar(value: float, format: Format, rounding: ScalarRounding) -> ScalarBound:

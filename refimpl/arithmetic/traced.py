@@ -14,6 +14,7 @@ import numpy as np
 
 from ..gradients import Array
 from ._interface import Arithmetic, Number
+from .compensation import Pair, pair, taken_from_pair
 
 _SERIAL = count()
 
@@ -128,6 +129,12 @@ class Lockstep:
 
     def store(self, tensor: Number, dtype: str | None = None) -> Number:
         return tensor if dtype is None else self._made("store", (tensor,), lambda system, number: system.store(number, dtype), dtype)
+
+    def pair(self, tensor: Traced, kept: Pair) -> Number:
+        return self._made("store", (tensor,), lambda system, number: pair(system, number, kept), kept.high)
+
+    def taken_from_pair(self, tensor: Traced, change: Traced, kept: Pair) -> Number:
+        return self._made("-", (tensor, change), lambda system, number, by: taken_from_pair(system, number, by, kept))
 
     def sqrt(self, x: Traced) -> Number:
         return self._made("sqrt", (x,), lambda system, number: system.sqrt(number))

@@ -33,8 +33,9 @@ def _param(param: Param, lay: Callable[[Array], Array]) -> Param:
 
 
 def _step(step: Step, lay: Callable[[Array], Array]) -> Step:
-    gradients, *ranks = ({name: _gradient(gradient, lay) for name, gradient in of.items()} for of in (step.gradients, *step.ranks))
-    return replace(step, gradients=gradients, hyper=tuple({**change} for change in step.hyper), ranks=tuple(ranks))
+    gradients, *parts = ({name: _gradient(gradient, lay) for name, gradient in of.items()} for of in (step.gradients, *step.parts))
+    copies: dict[str, Any] = {"ranks" if step.ranks else "batches": tuple(parts)}
+    return replace(step, gradients=gradients, hyper=tuple({**change} for change in step.hyper), **copies)
 
 
 def _gradient(gradient: Gradient | None, lay: Callable[[Array], Array]) -> Gradient | None:

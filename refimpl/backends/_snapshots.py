@@ -107,8 +107,8 @@ def _of_parameters(case: Case) -> Iterator[_Item]:
 
 def _of_gradients(case: Case) -> Iterator[_Item]:
     for number, step in enumerate(case.steps, start=1):
-        for rank, gradients in enumerate((step.gradients, *step.ranks), start=-1):
-            of_rank = f" of rank {rank}" if rank >= 0 else ""
+        for rank, gradients in enumerate((step.gradients, *step.parts), start=-1):
+            of_rank = f" of {'rank' if step.ranks else 'micro-batch'} {rank}" if rank >= 0 else ""
             yield _mapping(f"gradients of step {number}{of_rank}:", gradients, id, number)
             for name, gradient in gradients.items():
                 for part, read in _parts(gradient).items():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from ..case import ARRAYS, Case
+from ..case import ARRAYS, COMPARED, COMPENSATION, Case
 from ..gradients import Array
 
 States = dict[str, dict[str, Array]]
@@ -30,8 +30,9 @@ def problems(state: Mapping[str, object], case: Case, steps: tuple[int, ...], dt
         if "param" not in arrays:
             yield f"parameter {name!r} has no array 'param'"
         for array, value in arrays.items():
-            if array not in ARRAYS:
-                yield f"parameter {name!r} has an array {array!r}; known are {', '.join(ARRAYS)}"
+            known_arrays = COMPARED if COMPENSATION in param.dtypes else ARRAYS
+            if array not in known_arrays:
+                yield f"parameter {name!r} has an array {array!r}; known are {', '.join(known_arrays)}"
             else:
                 yield from _array_problems(f"{array} of {name!r}", value, (*steps, *param.value.shape), dtypes(param.dtype_of(array)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..case import MASTER, Case
+from ..case import COMPENSATION, MASTER, Case
 from ..dialects import Parameter, dialects
 from ..gradients import gradient_form
 from ..reference import scheduled
@@ -70,7 +70,11 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "ranks": lambda case: case.has_ranks,
     "rank_sum": lambda case: case.has_ranks and case.reduction == "sum",
     "rank_occurrences": lambda case: case.has_ranks and case.reduction == "occurrences",
+    "micro_batches": lambda case: case.has_batches,
+    "micro_batch_mean": lambda case: case.has_batches and case.accumulation == "mean",
     "mixed": lambda case: any(len(case.formats(param)) > 1 for param in case.params),
+    "mixed_params": lambda case: len({str(param.value.dtype) for param in case.params}) > 1,
+    "compensation": lambda case: any(COMPENSATION in param.dtypes for param in case.params),
     "master": lambda case: any(MASTER in param.dtypes for param in case.params),
 }
 """Feature to whether a case needs it.
@@ -78,8 +82,10 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
 rows, elements, dense: a gradient of this form; groups: more than one group; schedule: a hyper-parameter that changes between
 steps; resume: a start from moments or a step count; weight_decay: one that no switch has made decoupled; grad_scale, found_inf,
 reload, ranks: a step that has these (see Step); rank_sum, rank_occurrences: the gradients of ranks are summed, or averaged over
-their occurrences, and not over the ranks; mixed: arrays of one parameter in different dtypes; master: a copy of a parameter in a wider
-dtype; the others: the switch is on, or the number is not idle, somewhere.
+their occurrences, and not over the ranks; micro_batches: a step has several gradients of one parameter, which accumulate;
+micro_batch_mean: they are averaged, and not summed; mixed: arrays of one parameter in different dtypes; mixed_params: parameters in
+different dtypes; compensation: a number beside each of the parameter, such that their sum is trained; master: a copy of a parameter
+in a wider dtype; the others: the switch is on, or the number is not idle, somewhere.
 """
 
 
@@ -91,7 +97,22 @@ def needed_features(case: Case) -> tuple[str, ...]:
 RANKS = ("ranks", "rank_sum", "rank_occurrences")
 """Features of implementations that run on several ranks."""
 
-CLAIMED_BY_NAME = ("float16", "bfloat16", "mixed", "master", "grad_scale", "found_inf", "reload", *RANKS)
+BATCHES = ("micro_batches", "micro_batch_mean")
+"""Features of implementations that take several gradients of one parameter before a step."""
+
+CLAIMED_BY_NAME = (
+    "float16",
+    "bfloat16",
+    "mixed",
+    "mixed_params",
+    "compensation",
+    "master",
+    "grad_scale",
+    "found_inf",
+    "reload",
+    *RANKS,
+    *BATCHES,
+)
 """Formats and features that few implementations have: cases that need one are only for those who claim it, or ask for the cases."""
 
 

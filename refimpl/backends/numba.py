@@ -18,7 +18,13 @@ from ..gradients import Array
 from ..reference import kept_arrays
 from ..reference.inputs import Given, at_start
 from ._protocol import Capabilities
-from .features import FEATURES
+from .features import BATCHES, FEATURES, RANKS
+
+TRAINING_LOOP = ("grad_scale", "found_inf", "reload", *RANKS, *BATCHES)
+"""Features that are not of a step, but of the training loop around it."""
+
+OTHERS = ("compensation",)
+"""Features that the kernels do not have."""
 
 
 @dataclass
@@ -79,7 +85,7 @@ class NumbaBackend:
     name = "numba"
 
     def __init__(self) -> None:
-        features = tuple(name for name in FEATURES if name not in ("grad_scale", "found_inf", "reload"))  # a training loop's, not a step's
+        features = tuple(name for name in FEATURES if name not in (*TRAINING_LOOP, *OTHERS))
         self.version = f"{version()} (numba {numba.__version__}, numpy {np.__version__})"
         self.dialects = {
             name: Capabilities(tuple(dtype for dtype in table.dtypes if dtype in kernels.DTYPES), features)

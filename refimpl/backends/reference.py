@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -12,12 +13,12 @@ import numpy as np
 from .. import reference
 from ..arithmetic import Float, numpy_dtype
 from ..arithmetic.wide import Wide
-from ..case import Case, Param, Step
+from ..case import COMPENSATION, Case, Param, Step
 from ..common.cli import version
 from ..dialects import Deviation, deviations, dialects
 from ..errors import UsageError
 from ..gradients import Array
-from ..reference import FIELDS, Forms, State, kept_arrays, trajectory
+from ..reference import SHOWN, ByFormat, Forms, State, kept_arrays, trajectory
 from ..reference.forms import Averaging, Mean, Scale, Shrink, Square, Unscaling
 from ..reference.inputs import Given, at_start
 from ._protocol import Capabilities
@@ -44,8 +45,8 @@ class ReferenceRun:
         self._steps = list(case.steps)
         self._made = 0
         live = replace(case, steps=cast("tuple[Step, ...]", self._steps))  # a list, so that it can be replaced item by item
-        arithmetic = (Wide if how.wide else Float)(case.computed_in, tensor_scalars=how.tensor_scalars, reverse=how.reverse)
-        self._trajectory = trajectory(live, arithmetic, self._given.table, deviating, how.forms)
+        system = ByFormat(partial(Wide if how.wide else Float, tensor_scalars=how.tensor_scalars, reverse=how.reverse))
+        self._trajectory = trajectory(live, system, self._given.table, deviating, how.forms)
         self._kept = kept_arrays(case)
         self._states: dict[str, dict[str, Array]] = {param.name: at_start(param, self._kept[param.name]) for param in case.params}
 
@@ -63,7 +64,10 @@ class ReferenceRun:
 
 def _in_shape(param: Param, state: State, kept: tuple[str, ...]) -> dict[str, Array]:
     dtypes = {array: numpy_dtype(param.dtype_of(array)) for array in kept}  # wider arithmetics hold numbers of the dtype
-    return {array: np.array(getattr(state, FIELDS[array])).astype(dtype).reshape(param.value.shape) for array, dtype in dtypes.items()}
+    numbers = {array: np.array(getattr(state, SHOWN[array])) for array in kept}
+    if COMPENSATION in numbers:
+        numbers[COMPENSATION] = numbers[COMPENSATION] - numbers["param"]
+    return {array: numbers[array].astype(dtype).reshape(param.value.shape) for array, dtype in dtypes.items()}
 
 
 class ReferenceBackend:

@@ -21,7 +21,7 @@ from ..gradients import Array, Gradient, gradient_form
 from ..reference import kept_arrays
 from ._protocol import Capabilities
 from ._torch_tensors import GRADIENT, array_of, tensor_of
-from .features import FEATURES, RANKS
+from .features import FEATURES, RANKS, dtypes_of
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here
 
@@ -43,8 +43,12 @@ OPTIMIZERS: dict[str, Any] = {
 OWN_NAMES = {"torch.Adamax": {"exp_avg_sq": "exp_inf"}}
 """What an optimizer calls an array of its state, where that is not the name that vectors have."""
 
-OTHERS = ("mixed", "master", *RANKS)
-"""Features that it does not have: PyTorch refuses mixed dtypes on a CPU, and the ranks are those of the backend torch-distributed."""
+OTHERS = ("mixed", "master", "compensation", "micro_batch_mean", *RANKS)
+"""Features that it does not have.
+
+PyTorch refuses mixed dtypes on a CPU, and has no compensation; the ranks are those of the backend torch-distributed; gradients of
+micro-batches accumulate, and who wants their mean divides the losses.
+"""
 
 FUSED = ("torch.Adam", "torch.AdamW")
 DENSE = (*FUSED, "torch.NAdam", "torch.RAdam", "torch.Adamax")
@@ -97,13 +101,18 @@ class TorchRun:
             state[self._own_names.get(name, name)] = torch.zeros_like(tensor) if moment is None else tensor_of(moment, self._device)
 
     def step(self, step: Step) -> None:
-        gradients = {name: self._gradient(name, step.gradients.get(name)) for name in self._params}
+        brought = [
+            {name: self._gradient(name, gradients.get(name)) for name in self._params} for gradients in step.batches or (step.gradients,)
+        ]
         if step.reload:
             self._reload()
         for group, change in zip(self._optimizer.param_groups, step.hyper):
             group.update(change)
         for name, param in self._params.items():
-            param.grad = gradients[name]
+            param.grad = brought[0][name]
+            for later in brought[1:]:
+                if later[name] is not None:
+                    torch.autograd.backward([param], [later[name]])  # adds to `grad`, as the backward of a loss does
         if step.grad_scale == 1.0 and not step.found_inf:
             self._optimizer.step()
         else:
@@ -151,6 +160,8 @@ class TorchBackend:
     def start(self, case: Case) -> TorchRun:
         if case.dialect not in self.dialects:
             raise Unsupported(f"torch has no {case.dialect}")
+        if case.dialect == "torch.SparseAdam" and case.has_batches and "float16" in dtypes_of(case):
+            raise Unsupported("PyTorch adds no sparse gradients in float16 on a CPU")
         largest = max((param.value.size for param in case.params), default=0)
         torch.set_num_threads(THREADS if largest >= DIVIDED else 1)
         return TorchRun(case, self._device, self._options)

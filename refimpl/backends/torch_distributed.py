@@ -19,7 +19,7 @@ from ..gradients import Array
 from ..reference import kept_arrays
 from ._protocol import Capabilities
 from ._rank_pool import RankError, RankPool
-from .features import FEATURES
+from .features import BATCHES, FEATURES
 
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ddp": ("DistributedDataParallel", ("torch.SparseAdam", "torch.Adam", "torch.AdamW")),
@@ -28,7 +28,7 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """How the model is wrapped, and for which optimizers; FSDP2 has no sparse gradients (NotImplementedError)."""
 
-OTHERS = ("elements", "grad_scale", "found_inf", "mixed", "master", "rank_occurrences")
+OTHERS = ("elements", "grad_scale", "found_inf", "mixed", "mixed_params", "compensation", "master", "rank_occurrences", *BATCHES)
 """Features that it does not have."""
 
 RANK = f"{__package__}._torch_rank"

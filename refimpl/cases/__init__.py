@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from ..case import Golden
 from ..dialects import Dialect
 from ._basics import basics, betas, eps
+from ._compensated import compensated
 from ._events import events
 from ._half import half
 from ._large import large
+from ._micro_batches import micro_batches
 from ._options import options
 from ._pairs import pairs
 from ._ranks import ranks
@@ -47,6 +49,8 @@ THEMES: dict[str, Callable[[CaseBuilder], Iterator[Golden]]] = {
     "storage": storage,
     "events": events,
     "ranks": ranks,
+    "micro-batches": micro_batches,
+    "compensated": compensated,
 }
 """Every theme, in the order of a summary."""
 

@@ -61,6 +61,8 @@ def storage(builder: CaseBuilder) -> Iterator[Golden]:
     for slug, dtype, gradient_dtype, dtypes, about in PROFILES:
         if {dtype, gradient_dtype, *dtypes.values()} <= set(builder.dialect.dtypes):
             yield _stored(builder, slug, dtype, gradient_dtype, dtypes, about)
+    if {"float32", "float64"} <= set(builder.dialect.dtypes):
+        yield _two_formats(builder)
     if builder.has("weight_decay") and "bfloat16" in builder.dialect.dtypes:
         dtypes = {MASTER: "float32", **MOMENTS_WIDE}
         about = "The decay of a master copy: each step shrinks it by less than the last digit of the bfloat16 parameter."
@@ -80,3 +82,14 @@ def _stored(
         {"w": gradient if MASTER in dtypes else builder.gradient(source, shape, gradient_dtype, 0.5, rows=rows)} for _ in range(STEPS)
     ]
     return builder.golden(slug, about, [param], gradients, builder.hyper(lr=lr, eps=0.01, **changes))
+
+
+def _two_formats(builder: CaseBuilder) -> Golden:
+    """A parameter and its neighbour in a wider format: neither is computed in that of the other."""
+    source = builder.source("storage-two-formats")
+    shape = (3, 2)
+    dtypes = {"a": "float32", "b": "float64"}
+    params = [Param(name, source.normal(shape, 1.0, dtype)) for name, dtype in dtypes.items()]
+    gradients = [{name: builder.gradient(source, shape, dtype) for name, dtype in dtypes.items()} for _ in range(3)]
+    about = "A float32 parameter and a float64 one in one optimizer: each is computed in its own format."
+    return builder.golden("float32-beside-float64", about, params, gradients, builder.hyper(lr=0.05, eps=0.01))

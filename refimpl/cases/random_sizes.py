@@ -21,6 +21,7 @@ from ..gradients import RowGradient
 from .build import CaseBuilder
 from .coverage import requirements, table
 from .random_cases import GRADIENTS, SCHEDULED, STEPS_BEFORE, Draw, change, emptied, groups, maximum, resumed
+from .random_features import featured
 
 Shape = tuple[int, ...]
 
@@ -152,8 +153,11 @@ LATE = 0.1
 """How often a parameter has its first gradient only in the last step."""
 
 
-def sized_case(rng: np.random.Generator, name: str, slug: str, dtypes: Collection[str]) -> Golden:
-    """A random case of a dialect without expectations: `NAME/KIND/SLUG`, in one of these dtypes."""
+def sized_case(rng: np.random.Generator, name: str, slug: str, dtypes: Collection[str], features: Collection[str] = ()) -> Golden:
+    """A random case of a dialect without expectations: `NAME/KIND/SLUG`, in one of these dtypes.
+
+    features: of those that few implementations have (`features.CLAIMED_BY_NAME`), what it may need.
+    """
     kinds = list(KINDS)
     kind = kinds[rng.choice(len(kinds), p=[KINDS[each][0] for each in kinds])]
     plan = KINDS[kind][1](rng)
@@ -175,7 +179,7 @@ def sized_case(rng: np.random.Generator, name: str, slug: str, dtypes: Collectio
         record=tuple(range(1, plan.steps + 1)),
     )
     resumes = any(param.exp_avg is not None for param in params)
-    return Golden(case, {}, "step" if resumes and plan.steps == 1 else "trajectory", layout)
+    return Golden(featured(rng, case, features, dtypes), {}, "step" if resumes and plan.steps == 1 else "trajectory", layout)
 
 
 def _dtype(rng: np.random.Generator, dtypes: Sequence[str], elements: int) -> str:

@@ -65,6 +65,17 @@ class Reduction(Stage):
     LAST_RANK = "of a row that several ranks hold, the last one's alone, divided by the number of ranks (bug)"
 
 
+class Accumulation(Stage):
+    """How the gradients of several micro-batches, which one call brings, become one."""
+
+    AS_GIVEN = "as the case says"
+    SUM = "sum over the micro-batches"
+    MEAN = "mean over the micro-batches, those without a gradient counted"
+    FIRST = "the first micro-batch's alone (bug)"
+    LAST = "the last micro-batch's alone (bug)"
+    APART = "a step for each micro-batch (bug)"
+
+
 class Betas(Stage):
     AS_GIVEN = "as given"
     SWAPPED = "beta1 and beta2 exchanged"
@@ -256,6 +267,7 @@ class Picks:
     schedule: Schedule
     skip: Skip
     reduction: Reduction
+    accumulation: Accumulation
     betas: Betas
     precision: Precision
     counter: Counter

@@ -36,7 +36,9 @@ def derived(place: Explanation, case: Case, param: Param, deviations: tuple[Devi
     row, col = divmod(place.flat, trace.out_of_range.shape[1])  # a row of the trace is one element where a gradient is of elements
     page = _Page(trace, row, col, case.dtype)
     picks = trace.picks
-    values = {array: page.value(element_of(trace.state[FIELDS[array]].term, row)) for array in kept_arrays(case)[param.name]}
+    values = {
+        array: page.value(element_of(trace.state[FIELDS[array]].term, row)) for array in kept_arrays(case)[param.name] if array in FIELDS
+    }
     leaves_range = bool(trace.out_of_range[row, col]) and not deviations
     return replace(
         place,
@@ -57,7 +59,7 @@ def _state(place: Explanation, case: Case, values: Mapping[str, Value], leaves_r
         exact = {array: (np.asarray(value.nearest), np.array(list(value.bound.values()))) for array, value in values.items()}
         expected, index = {array: Expected(nearest, stored_bounds(nearest, e)) for array, (nearest, e) in exact.items()}, ()
     state = {}
-    for array, of_array in expected.items():
+    for array, of_array in ((array, expected[array]) for array in values):
         allowed = "" if of_array.allowed is None else " or ".join(kind for kind, bit in KINDS.items() if of_array.allowed[index] & bit)
         bound = {name: float(of_array.bound[name][index]) for name in CLASSES}
         state[array] = replace(values[array], nearest=float(of_array.value[index]), bound=bound, allowed=allowed)

@@ -119,7 +119,7 @@ def traced(case: Case, step: int, param: Param, deviations: tuple[Deviation, ...
     case = replace(case, steps=case.steps[:step])
     *_, hypers = scheduled(case)
     picks = table.resolve(hypers[param.group], deviations)[1]
-    a = Tracer(case.dtype)
+    a = Tracer(case.computed_in(param.name))
     outside: Array = np.zeros((1, 1), bool)
     for states in trajectory(case, a, table, deviations, shown_forms(picks.eps)):
         state = states[param.name]

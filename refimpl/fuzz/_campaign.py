@@ -123,8 +123,9 @@ class Session:
         rng = np.random.default_rng((self.settings.seed, number))
         name = self.names[number % len(self.names)]
         dtypes = _dtypes(name, self.claimed[name])
+        features = [feature for feature in self.claimed[name].features if feature in CLAIMED_BY_NAME]
         for _ in range(REDRAWS):
-            golden = sized_case(rng, name, f"seed-{self.settings.seed}-case-{number}", dtypes)
+            golden = sized_case(rng, name, f"seed-{self.settings.seed}-case-{number}", dtypes, features)
             if outside_claim(golden.case, self.claimed) is None:
                 break
         return golden
@@ -203,12 +204,8 @@ def _of_one(case_id: str, diagnoses: Sequence[Diagnosis]) -> tuple[Diagnosis, ..
     return tuple(
         replace(diagnosis, cases=(case_id,), unexplained=())
         for diagnosis in diagnoses
-        if case_id in diagnosis.cases and not diagnosis.unexplained and FITTED not in diagnosis.about
+        if case_id in diagnosis.cases and not diagnosis.unexplained and not diagnosis.where
     )
-
-
-FITTED = ", only "
-"""Stands in the words of a cause that acts only in some places, or under some condition."""
 
 
 def _dtypes(name: str, claimed: Capabilities) -> tuple[str, ...]:

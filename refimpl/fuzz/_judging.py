@@ -181,7 +181,7 @@ class _Rows:
             yield self
             return
         part: dict[str, list[Array]] = {}
-        room = BALLS_AT_ONCE if self.case.computed_in == "float64" else AT_ONCE
+        room = BALLS_AT_ONCE if "float64" in self.case.computing else AT_ONCE
         for name, rows in open_rows.items():
             cost = max(1, self.layouts[name].width * len(self.case.record))
             numbers = self.rows[name][rows] if name in self.rows else rows
@@ -212,7 +212,7 @@ class _Rows:
         In float64 balls judge the first of the open rows; the others are refused where they are proven to be wrong, at twice the bound.
         """
         few = element_steps(self.case) <= 4 * BALLS_AT_ONCE
-        exact = expectations if self.case.computed_in == "float64" and first and few else quick_expectations
+        exact = expectations if "float64" in self.case.computing and first and few else quick_expectations
         outcome = Outcome(self.case.id, End.STATES, self.states)
         verdict = judge(replace(golden, case=self.case, expected=exact(self.case)), outcome, required)
         worst = {(array.param, array.array): array.worst[required] for array in verdict.arrays}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backends.outcome import Outcome
 from ..case import ARRAYS, LAYOUTS, Case, Golden, Group, Param, Step
+from ..cases.random_features import with_parts
 from ..dialects import dialect
 from ..dialects.stages import Counter
 from ..errors import InvalidHyper
@@ -207,6 +208,7 @@ def simpler(golden: Golden) -> Iterator[Callable[[Golden], Golden]]:
         for name, default in dialect(golden.case.dialect).defaults().items():
             if group.hyper.get(name) != default:
                 yield _changing(lambda case, index=index, name=name, default=default: _with_hyper(case, index, name, default))  # type: ignore[misc]
+    yield _changing(lambda case: replace(case, steps=tuple(with_parts(step, "ranks", ()) for step in case.steps)))
     for number in range(len(golden.case.steps)):
         yield _changing(lambda case, number=number: _plain_step(case, number))  # type: ignore[misc]
     for param in golden.case.params:
@@ -235,17 +237,23 @@ def _named(case: Case, name: str) -> Param | None:
 
 
 def _with_gradients(case: Case, name: str, change: Callable[[Any], Any]) -> Case:
-    steps = tuple(
-        replace(step, gradients={**step.gradients, name: change(step.gradients[name])}) if step.gradients.get(name) is not None else step
-        for step in case.steps
-    )
-    return replace(case, steps=steps)
+    return replace(case, steps=tuple(_with_changed(step, name, change) for step in case.steps))
+
+
+def _with_changed(step: Step, name: str, change: Callable[[Any], Any]) -> Step:
+    def changed(gradients: Mapping[str, Any]) -> dict[str, Any]:
+        return {**gradients, name: change(gradients[name])} if gradients.get(name) is not None else dict(gradients)
+
+    if step.parts:
+        return with_parts(step, "ranks" if step.ranks else "batches", tuple(map(changed, step.parts)))
+    return replace(step, gradients=changed(step.gradients))
 
 
 def _with_gradient(case: Case, number: int, name: str, gradient: Any) -> Case:
     if number >= len(case.steps) or name not in case.steps[number].gradients:
         return case
-    step = replace(case.steps[number], gradients={**case.steps[number].gradients, name: gradient})
+    step = with_parts(case.steps[number], "ranks", ())
+    step = replace(step, gradients={**step.gradients, name: gradient})
     return replace(case, steps=(*case.steps[:number], step, *case.steps[number + 1 :]))
 
 

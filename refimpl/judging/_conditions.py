@@ -27,6 +27,8 @@ WORDS: dict[str, str] = {
     "ranks": "gradients of several ranks",
     "rank_sum": "gradients summed over ranks",
     "rank_occurrences": "gradients averaged over their occurrences on all ranks",
+    "micro_batches": "gradients of several micro-batches",
+    "micro_batch_mean": "gradients averaged over micro-batches",
 }
 """Feature of `backends.FEATURES` to the words that a sentence uses for it."""
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from ..arithmetic import CLASSES, FORMATS, Bound, Float
 from ..backends.outcome import Outcome
-from ..case import Expected, Golden, ratios
+from ..case import Expected, Golden, compared, ratios
 from ..gradients import Array, Gradient, gradient_form
 from ..oracle import bounded
-from ..reference import FIELDS, Forms, States
+from ..reference import SHOWN, ByFormat, Forms, States, System
 from ..reference.forms import Averaging, Mean, Scale, Shrink, Square, Unscaling
 from ._hypothesis import Plan, predict
 
@@ -112,15 +112,15 @@ class Judged:
         return frozenset(gradient_form(gradient) for step in steps for gradient in step.gradients.values() if gradient is not None)
 
     @cached_property
-    def arithmetic(self) -> Float:
+    def arithmetic(self) -> System:
         """What predictions are screened in: double, but the case's own format where squares leave its range, which double would not see."""
-        format = FORMATS[self.golden.case.computed_in]
         for step in self.golden.case.steps:
-            for gradient in step.gradients.values():
+            for name, gradient in step.gradients.items():
+                format = FORMATS[self.golden.case.computed_in(name)]
                 size = np.abs(_values(gradient))
                 size = size[(size > 0) & np.isfinite(size)]
                 if len(size) and (size.max() > format.max**0.5 / 4 or size.min() < format.tiny**0.5 * 4):
-                    return Float(self.golden.case.computed_in)
+                    return ByFormat(Float, self.golden.case)
         return DOUBLE
 
     @property
@@ -129,7 +129,7 @@ class Judged:
         return sum(200 + param.value.size for param in case.params) * min(len(case.steps), FIRST_STEPS)
 
     def got(self, name: str, array: str) -> Array:
-        return self.outcome.states[name][array]
+        return compared(self.outcome.states[name])[array]
 
     def expected(self, name: str, array: str) -> Expected:
         return self.golden.expected[name][array]
@@ -159,7 +159,7 @@ def screen(plan: Plan, judged: Judged) -> Fit:
         return fit  # only a proof can decide
     for at, states in judged.recorded(predict(plan, judged.arithmetic)):
         for name, array in judged.keys:
-            far = _far(judged, at, name, array, getattr(states[name], FIELDS[array]))
+            far = _far(judged, at, name, array, getattr(states[name], SHOWN[array]))
             if far.any():
                 if (far & judged.touched[name]).any():
                     return Fit.NONE
@@ -171,7 +171,7 @@ def _far(judged: Judged, at: int, name: str, array: str, predicted: Array) -> Ar
     got = judged.got(name, array)[at].astype(np.float64)
     expected = judged.golden.expected[name][array]
     x, value, bound = predicted.reshape(got.shape), expected.value[at], expected.bound[CLASSES[-1]][at].astype(np.float64)
-    relative = FORMATS[judged.golden.case.computed_in].u ** 0.5 / 2
+    relative = FORMATS[judged.golden.case.computed_in(name)].u ** 0.5 / 2
     with np.errstate(invalid="ignore"):
         near = np.abs(got - x) <= WIDE * np.where(np.isfinite(bound), bound, 0.0) + relative * np.abs(x - value)
         far: Array = ~(near | (got == x) | (np.isnan(got) & np.isnan(x)) | np.isinf(bound))
@@ -184,14 +184,13 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
     Only the elements that are wrong somewhere are looked at: `screen` has compared the others. A nan that matches a nan is consistent, and
     is evidence of nothing.
     """
-    dtype = judged.golden.case.computed_in
     if plan.simulated:
         return _prove_simulated(plan, judged)
     possible = np.ones(len(CLASSES), bool)
     possible[loosest + 1 :] = False
     telling = {name: np.zeros((len(CLASSES), int(touched.sum())), bool) for name, touched in judged.touched.items()}
     finite = {name: np.zeros(int(touched.sum()), bool) for name, touched in judged.touched.items()}
-    for at, states in judged.recorded(predict(plan, bounded(dtype, plan.scalars), PROVEN)):
+    for at, states in judged.recorded(predict(plan, ByFormat(lambda dtype: bounded(dtype, plan.scalars), judged.golden.case), PROVEN)):
         for name, array in judged.keys:
             touched = judged.touched[name]
             if not touched.any():
@@ -199,12 +198,12 @@ def prove(plan: Plan, judged: Judged, loosest: int) -> Proof | None:
             got = judged.got(name, array)[at].astype(np.float64)[touched]
             wrong = judged.wrong[name, array][at][touched]
             value = judged.golden.expected[name][array].value[at][touched]
-            bound: Bound = getattr(states[name], FIELDS[array])
+            bound: Bound = getattr(states[name], SHOWN[array])
             x = bound.x.reshape(touched.shape)[touched]
             e = np.maximum.accumulate(bound.e.reshape(len(CLASSES), *touched.shape), axis=0)[:, touched]
             with np.errstate(invalid="ignore"):
                 # A number where a division by 0 is predicted, and so no number, is that of another computation.
-                near = (np.abs(got - x) <= SLACK.get(dtype, 1.5) * e) & np.isfinite(x)
+                near = (np.abs(got - x) <= SLACK.get(judged.golden.case.computed_in(name), 1.5) * e) & np.isfinite(x)
                 within = near | (got == x) | (~np.isfinite(got) & ~np.isfinite(x))
                 excludes = (np.abs(got - value) > e) & np.isfinite(got) & wrong
                 excludes &= ~(np.abs(x - value) <= e)  # else the dialect gives what is predicted, and SLACK alone admits the numbers
@@ -240,13 +239,13 @@ def _prove_simulated(plan: Plan, judged: Judged) -> Proof | None:
 def _computed(plan: Plan, judged: Judged) -> Iterator[States]:
     """The states of a plan without an error analysis: in the case's own format where a rounding is what the plan is about."""
     if plan.simulated:
-        return predict(plan, Float(plan.case.computed_in), plan.simulated)
+        return predict(plan, ByFormat(Float), plan.simulated)
     return predict(plan, judged.arithmetic)
 
 
 def _numbers(states: States, name: str, array: str, shape: tuple[int, ...]) -> Array:
     """An array of a prediction without bounds, in double and in the shape of the parameter."""
-    return np.asarray(getattr(states[name], FIELDS[array]), np.float64).reshape(shape)
+    return np.asarray(getattr(states[name], SHOWN[array]), np.float64).reshape(shape)
 
 
 def changed(plan: Plan, judged: Judged) -> Mapping[str, Array]:

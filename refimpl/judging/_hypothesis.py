@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from ..arithmetic import Arithmetic, Number
+from ..arithmetic import Number
 from ..case import Case
 from ..dialects import Deviation, Dialect, dialect
-from ..reference import ONE, Forms, States, trajectory
+from ..reference import ONE, ByFormat, Forms, States, System, trajectory
 from ..reference.hooks import Hooks
 from ._altered import Alter, Altered
 
@@ -70,10 +71,13 @@ def numbered(id: str, family: str, pattern: str, number: int, plan: Planner, ran
     return Hypothesis(id, family, pattern.format(n=f"{number:,}"), plan, rank=rank, pairs=pairs, pattern=pattern, number=number)
 
 
-def predict(plan: Plan, a: Arithmetic, forms: Forms = ONE) -> Iterator[States]:
+def predict(plan: Plan, a: System, forms: Forms = ONE) -> Iterator[States]:
     """The states after each step of a case under a plan, as `reference.trajectory` gives them."""
-    arithmetic: Any = a if plan.alter is None and plan.root is None else Altered(a, plan.alter, plan.root)
-    return trajectory(plan.case, arithmetic, dialect(plan.case.dialect), plan.deviations, forms, plan.hooks)
+    system: Any = a
+    if plan.alter is not None or plan.root is not None:
+        change: Any = partial(Altered, alter=plan.alter, root=plan.root)
+        system = a.changed(change) if isinstance(a, ByFormat) else change(a)
+    return trajectory(plan.case, system, dialect(plan.case.dialect), plan.deviations, forms, plan.hooks)
 
 
 def together(first: Hypothesis, second: Hypothesis) -> Hypothesis:

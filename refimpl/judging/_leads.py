@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..case import ARRAYS
+from ..case import ARRAYS, COMPARED
 from ..gradients import Array
 from ._conditions import condition_of
 from ._evidence import Judged
@@ -40,10 +40,10 @@ def _sentences(failures: Sequence[Judged], passed: Sequence[Judged]) -> Iterator
 
 def _arrays(failures: Sequence[Judged]) -> tuple[list[str], list[str]]:
     states = {
-        array: any(wrong.any() for judged in failures for (_, key), wrong in judged.wrong.items() if key == array) for array in ARRAYS
+        array: any(wrong.any() for judged in failures for (_, key), wrong in judged.wrong.items() if key == array) for array in COMPARED
     }
     shown = {array for judged in failures for _, array in judged.keys}
-    return [a for a in ARRAYS if a in shown and states[a]], [a for a in ARRAYS if a in shown and not states[a]]
+    return [a for a in COMPARED if a in shown and states[a]], [a for a in COMPARED if a in shown and not states[a]]
 
 
 def _unmoved(failures: Sequence[Judged]) -> Iterator[str]:

@@ -15,7 +15,7 @@ import numpy as np
 from ..arithmetic import FORMATS
 from ..dialects import Dialect
 from ..gradients import Array
-from ..reference import FIELDS
+from ..reference import SHOWN
 from ._evidence import DOUBLE, Judged
 from ._hypothesis import Hypothesis, Plan, predict, together
 from .families import library
@@ -81,7 +81,7 @@ def _at(plan: Plan, judged: Judged, at: int) -> dict[str, Array]:
         if k == at:
             return {
                 array: np.concatenate([
-                    getattr(states[name], FIELDS[array]).reshape(judged.touched[name].shape)[judged.touched[name]]
+                    getattr(states[name], SHOWN[array]).reshape(judged.touched[name].shape)[judged.touched[name]]
                     for name, key in judged.keys
                     if key == array
                 ])
@@ -104,7 +104,7 @@ def _prediction(hypothesis: Hypothesis, judged: Judged, table: Dialect, at: int,
     if plan is None:
         return None
     arrays = _at(plan, judged, at)
-    least = 2 * FORMATS[judged.golden.case.computed_in].u  # p is far larger than what a change of eps makes of it
+    least = 2 * FORMATS[judged.golden.case.computing[-1]].u  # p is far larger than what a change of eps makes of it
     changes = frozenset(
         array for array, values in arrays.items() if not np.allclose(values, plain[array], rtol=least, atol=0, equal_nan=True)
     )

@@ -70,7 +70,8 @@ class Finding:
         """The sentence of the finding, by those of its variants that these are the sentences of."""
         if self.place and self.hypothesis.id == "nothing-moves":
             return f"old values stay in {self.place.words}"
-        return f"{_sentence([hypothesis for hypothesis in self.variants if hypothesis.about in sentences])}{self.where}"
+        about = _sentence([hypothesis for hypothesis in self.variants if hypothesis.about in sentences])
+        return f"{about}, {self.where}" if self.where else about
 
 
 def _sentence(variants: Sequence[Hypothesis]) -> str:
@@ -208,7 +209,7 @@ class Search:
         if placed:
             place = self._place(hypothesis, full + placed)
         if place is not None:
-            full, where = full + placed, f", only in {place.words}"
+            full, where = full + placed, f"only in {place.words}"
         explained = [judged for judged in full if self.proof(hypothesis, judged) is not None]
         evidence = [judged for judged in explained if self._tells(hypothesis, judged)]
         if not evidence:
@@ -221,7 +222,7 @@ class Search:
                 return None
             anywhere = (judged for judged in self.passed if self.fails(hypothesis, judged))
             condition = condition_of(explained, anywhere)
-            where = f", only with {condition}" if condition else ""
+            where = f"only with {condition}" if condition else ""
         level = max(proof.level for judged in evidence if (proof := self.proof(hypothesis, judged)) is not None)
         return Finding(hypothesis, tuple(explained), level, where, place)
 

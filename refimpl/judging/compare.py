@@ -11,7 +11,7 @@ from ..arithmetic import CLASSES
 from ..backends import refusals
 from ..backends.features import dtypes_of, needed_features
 from ..backends.outcome import End, Outcome
-from ..case import ARRAYS, KINDS, Expected, Golden, ratios, ratios_by_class
+from ..case import COMPARED, KINDS, Expected, Golden, compared, ratios, ratios_by_class
 from ..gradients import Array
 from .verdict import ArrayVerdict, CaseVerdict, Mismatch, Status
 
@@ -34,7 +34,7 @@ def _judge_states(golden: Golden, outcome: Outcome, require: str, verdict: CaseV
     reason = "; ".join(outcome.changed)
     status = Status.PASSED if conforms and not outcome.changed else Status.FAILED
     hidden = tuple(
-        array for array in ARRAYS if any(array in golden.expected[name] and array not in got for name, got in outcome.states.items())
+        array for array in COMPARED if any(array in golden.expected[name] and array not in got for name, got in outcome.states.items())
     )
     return replace(verdict, status=status, attained=attained, arrays=arrays, mismatch=mismatch, reason=reason, not_shown=hidden)
 
@@ -47,8 +47,8 @@ def _judge_arrays(golden: Golden, outcome: Outcome) -> Iterator[ArrayVerdict]:
 
 def _shown(golden: Golden, outcome: Outcome) -> Iterator[tuple[str, str, Array, Expected]]:
     """(parameter, array, what was got, what is expected) of every array that is expected and shown."""
-    for name, got in outcome.states.items():
-        for array in ARRAYS:
+    for name, got in ((name, compared(arrays)) for name, arrays in outcome.states.items()):
+        for array in COMPARED:
             if array in got and array in golden.expected[name]:
                 yield name, array, got[array], golden.expected[name][array]
 
@@ -61,7 +61,7 @@ def first_mismatch(golden: Golden, outcome: Outcome, require: str) -> Mismatch |
         outside = np.argwhere(ratio > 1)
         if len(outside):
             at = tuple(int(i) for i in outside[0])
-            place = (at[0], ARRAYS.index(array))
+            place = (at[0], COMPARED.index(array))
             mismatches.append((*place, mismatch_at(golden, name, array, at, got, expected, require, float(ratio[at]))))
     return min(mismatches, key=lambda entry: entry[:2])[2] if mismatches else None
 

@@ -76,7 +76,7 @@ def _diagnoses(findings: Sequence[Finding], failures: Sequence[str]) -> list[Dia
         also = tuple(dict.fromkeys(hypothesis.id for finding in same for hypothesis in finding.also))
         first = same[0]
         names = (first.id,) if first.id != first.hypothesis.id else first.hypothesis.parts
-        diagnoses.append(Diagnosis(names, first.sentence(_common(same)), cases, tuple(left), also, first.hypothesis.family))
+        diagnoses.append(Diagnosis(names, first.sentence(_common(same)), cases, tuple(left), also, first.hypothesis.family, first.where))
     return diagnoses
 
 

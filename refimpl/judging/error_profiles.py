@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..backends.outcome import Outcome
-from ..case import ARRAYS, Golden, ratios
+from ..case import COMPARED, Golden, compared, ratios
 from ..gradients import Array
 from .compare import mismatch_at
 from .verdict import Profile
@@ -22,8 +22,8 @@ def profiles(golden: Golden, outcome: Outcome, require: str) -> tuple[Profile, .
 
 
 def _profiles(golden: Golden, outcome: Outcome, require: str) -> Iterator[Profile]:
-    for name, got in outcome.states.items():
-        for array in ARRAYS:
+    for name, got in ((name, compared(arrays)) for name, arrays in outcome.states.items()):
+        for array in COMPARED:
             if array not in got:
                 continue
             expected = golden.expected[name][array]

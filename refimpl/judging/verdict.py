@@ -69,7 +69,8 @@ class Diagnosis:
     """A named cause, and the cases that it is proven to explain.
 
     deviations: its name, or those of several that act together; about: what is done instead, in a sentence; unexplained: the failing cases
-    that it and the causes before it leave; also: other causes that give the same numbers in all of its cases; family: of the hypothesis.
+    that it and the causes before it leave; also: other causes that give the same numbers in all of its cases; family: of the hypothesis;
+    where: the place or the condition that it is restricted to, in words, empty where it holds everywhere.
     """
 
     deviations: tuple[str, ...]
@@ -78,6 +79,7 @@ class Diagnosis:
     unexplained: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     family: str = "picks"
+    where: str = ""
 
     @property
     def name(self) -> str:

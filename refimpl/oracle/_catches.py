@@ -15,7 +15,7 @@ from ..case import Case
 from ..dialects import Deviation, Picks, dialect, differing_stages
 from ..dialects.stages import Merge, Second
 from ..gradients import Array, RowGradient, is_element_gradient
-from ..reference import FIELDS, States, scheduled, trajectory
+from ..reference import SHOWN, ByFormat, States, System, scheduled, trajectory
 from ._alike import Alike
 from ._narrowing import narrowed, sees_rows
 from ._row_classes import Reduced
@@ -120,8 +120,9 @@ IDLE_STAGES: dict[str, Callable[[Case], bool]] = {
     "schedule": lambda case: not any(change for step in case.steps for change in step.hyper),
     "skip": lambda case: not any(step.found_inf for step in case.steps),
     "reduction": lambda case: not case.has_ranks,
+    "accumulation": lambda case: not case.has_batches,
     "merge": lambda case: not has_duplicates(case),
-    "precision": lambda case: case.dtype != "float64",
+    "precision": lambda case: "float64" not in case.computing,
 }
 """Stages that a case does not exercise, whatever is picked."""
 
@@ -176,7 +177,7 @@ def _limits(case: Case, expected: Expectations) -> dict[int, _Limits]:
         for name, arrays in expected.items():
             for array, array_expected in arrays.items():
                 bound = array_expected.bound[CLASSES[-1]][at].astype(np.float64)
-                places.append((name, FIELDS[array]))
+                places.append((name, SHOWN[array]))
                 parts.append((array_expected.value[at], bound, inside[name][at] & np.isfinite(bound)))
         limits[step] = _Limits(tuple(places), *(np.concatenate([part.reshape(-1) for part in column]) for column in zip(*parts)))
     return limits
@@ -193,7 +194,7 @@ class _Proof:
     def of(cls, case: Case, expected: Expectations) -> _Proof:
         return cls(case, _limits(case, expected))
 
-    def run(self, a: Arithmetic, deviation: Deviation) -> Iterator[tuple[int, Array | None]]:
+    def run(self, a: System, deviation: Deviation) -> Iterator[tuple[int, Array | None]]:
         """The numbers of the deviation at each step, from 1: in the order of the limits, None where there are none."""
         for step, states in enumerate(trajectory(self.case, a, dialect(self.case.dialect), (deviation,)), start=1):
             yield step, self.limits[step].numbers(states) if step in self.limits else None
@@ -208,7 +209,7 @@ class _Proof:
 
     def _is_not_finite(self, deviation: Deviation, step: int, places: Array) -> bool:
         """Whether the deviation gives no finite number where it divides by an exact zero, as computed in floats."""
-        _, numbers = next(islice(self.run(_floats(self.case.dtype), deviation), step - 1, None))
+        _, numbers = next(islice(self.run(ByFormat(_floats), deviation), step - 1, None))
         return numbers is not None and not np.isfinite(numbers[places]).all()
 
     def leaves_half(self, deviation: Deviation) -> bool:

@@ -36,8 +36,8 @@ def sees_rows(picks: Picks) -> bool:
 
 def narrowed(case: Case, expected: Expectations) -> tuple[Case, Expectations]:
     """The case and its expectations in the kept columns; themselves where no parameter is wide."""
-    # A case with ranks would need the columns of each, and is narrow anyway.
-    wide = set() if case.has_ranks else {param.name for param in case.params if _is_wide(case, param)}
+    # A case with ranks or micro-batches would need the columns of each, and is narrow anyway.
+    wide = set() if case.has_ranks or case.has_batches else {param.name for param in case.params if _is_wide(case, param)}
     if not wide:
         return case, expected
     params = tuple(_param(param) if param.name in wide else param for param in case.params)

@@ -63,7 +63,9 @@ def reduced(case: Case) -> Reduced:
     for param in case.params:
         of_steps = [step.gradients.get(param.name) for step in case.steps]
         layout = _layout(by_rows, param, of_steps)
-        is_large = param.value.size >= SMALLEST and not case.has_ranks  # a class of rows would have to hold on every rank
+        is_large = param.value.size >= SMALLEST and not (
+            case.has_ranks or case.has_batches
+        )  # a class of rows would have to hold on every rank
         labels = _classes(param, of_steps, layout) if layout and is_large else None
         if layout is None or labels is None or 2 * (labels.max() + 1) > len(labels):
             params.append(param)
@@ -115,7 +117,12 @@ class Rows:
 
 
 def rows_of(case: Case) -> dict[str, Rows]:
-    """The parameters by rows, or by elements where a dense or an element gradient makes each a row; others are left out."""
+    """The parameters by rows, or by elements where a dense or an element gradient makes each a row; others are left out.
+
+    All are left out where gradients come from several ranks or micro-batches: a row would have to be taken out of each.
+    """
+    if case.has_ranks or case.has_batches:
+        return {}
     by_rows = dialect(case.dialect).picks.second is Second.ROW_SQUARES
     found = {}
     for param in case.params:

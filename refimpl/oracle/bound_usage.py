@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from ..arithmetic import CLASSES, CPU_CLASS, Arithmetic, Float
+from ..arithmetic import CLASSES, CPU_CLASS, Float
 from ..arithmetic.perturbed import Perturbed
 from ..arithmetic.wide import Wide
 from ..case import ARRAYS, MASTER, Case, Expected, ratios
 from ..dialects import dialect
 from ..dialects.stages import Eps, Touch
 from ..gradients import Array, is_element_gradient, occurrences, row_layout
-from ..reference import ALL, ONE, Forms, each, scheduled
+from ..reference import ALL, ONE, ByFormat, Forms, System, each, scheduled
 from ..reference.forms import APART, Averaging, Move
 from ..reference.scalars import SCHEDULED
 from .expectations import expectations, recorded
@@ -30,7 +32,7 @@ class Computation:
 
     name: str
     numerics_class: str
-    arithmetic: Arithmetic
+    arithmetic: System
     forms: Forms
 
 
@@ -61,14 +63,14 @@ def computations(case: Case, rng: np.random.Generator, per_class: int = 2) -> It
 
     for tensor_scalars, numerics_class in ((False, CLASSES[0]), (True, CPU_CLASS)):
         for reverse in (False, True):
-            options = {"tensor_scalars": tensor_scalars, "reverse": reverse}
+            options: dict[str, Any] = {"tensor_scalars": tensor_scalars, "reverse": reverse}
             name = ", ".join(["float", *(option.replace("_", " ") for option, chosen in options.items() if chosen)])
-            yield Computation(name, numerics_class, Float(case.computed_in, **options), drawn())
-            yield Computation(f"double inside, {name}", numerics_class, Wide(case.computed_in, **options), drawn())
+            yield Computation(name, numerics_class, ByFormat(partial(Float, **options)), drawn())
+            yield Computation(f"double inside, {name}", numerics_class, ByFormat(partial(Wide, **options)), drawn())
     for numerics_class in CLASSES:
         for k in range(per_class):
             mixed = k % 4 == 3  # a mixture of all forms, element by element, costs as much as all of them
-            perturbed = Perturbed(case.computed_in, numerics_class, rng, lanes(case))
+            perturbed = ByFormat(partial(Perturbed, numerics_class=numerics_class, rng=rng, lanes=lanes(case)))
             yield Computation("perturbed", numerics_class, perturbed, ALL if mixed else drawn())
 
 
@@ -78,9 +80,11 @@ def admissible_forms(case: Case) -> Iterator[Forms]:
     resolved = [table.resolve(hyper) for groups in scheduled(case) for hyper in groups]
     beta1, beta2 = (max(getattr(hyper, name) for hyper, _ in resolved) for name in ("beta1", "beta2"))
     apart = any(picks.direction in SCHEDULED and picks.eps is Eps.PAPER for _, picks in resolved)
-    narrowed = any(param.dtype_of(MASTER) != case.computed_in for param in case.params)
+    narrowed = any(param.dtype_of(MASTER) != case.computed_in(param.name) for param in case.params)
     moves = [Move.WHOLE, *(APART if apart else ()), *([Move.NARROWED] if narrowed else ())]
-    averagings = tuple(Averaging) if case.has_ranks else ONE.averaging
+    averagings = (
+        tuple(form for form in Averaging if case.has_batches or (case.has_ranks and form is not Averaging.RUNNING)) or ONE.averaging
+    )
     return each(beta1, beta2, moves=tuple(moves), averagings=averagings)
 
 

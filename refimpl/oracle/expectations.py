@@ -22,7 +22,7 @@ from ..case import KINDS, Case, Expected
 from ..dialects import Deviation, Dialect, dialect
 from ..errors import HarnessError
 from ..gradients import Array
-from ..reference import ALL, FIELDS, ONE, Forms, State, kept_arrays, trajectory
+from ..reference import ALL, FIELDS, ONE, SHOWN, ByFormat, Forms, State, System, kept_arrays, trajectory
 
 Expectations = dict[str, dict[str, Expected]]
 Recorded = dict[tuple[str, str], Array]
@@ -80,14 +80,14 @@ def _truths(case: Case, table: Dialect) -> dict[str, dict[str, Truth]]:
     exact: dict[tuple[str, str], list[Array]] = {}
     running: dict[tuple[str, str], list[tuple[Array, Array]]] = {}
     kept = kept_arrays(case)
-    runs = zip(trajectory(case, ball(), table, (), ALL), trajectory(case, bounded(case.computed_in), table, (), ALL))
+    runs = zip(trajectory(case, ball(), table, (), ALL), trajectory(case, ByFormat(bounded), table, (), ALL))
     for number, (balls, bounds) in enumerate(runs, start=1):
         if number not in case.record:
             continue
         for name, shape in shapes.items():
             for array in kept[name]:
-                exact.setdefault((name, array), []).append(midpoint(getattr(balls[name], FIELDS[array])).reshape(shape))
-                bound: Bound = getattr(bounds[name], FIELDS[array])
+                exact.setdefault((name, array), []).append(midpoint(getattr(balls[name], SHOWN[array])).reshape(shape))
+                bound: Bound = getattr(bounds[name], SHOWN[array])
                 copies = bound.x.reshape(shape).copy(), bound.e.reshape(len(CLASSES), *shape).copy()
                 running.setdefault((name, array), []).append(copies)
     return {
@@ -126,11 +126,11 @@ def leaves_range(state: State) -> Array:
 def _reached(case: Case, table: Dialect) -> dict[tuple[str, str], tuple[Set, ...]]:
     """What the admissible computations may hold at the recorded steps: (parameter, array) to a set per step."""
     reached: dict[tuple[str, str], tuple[Set, ...]] = {}
-    for number, states in enumerate(trajectory(case, Reach(case.computed_in), table, (), ALL), start=1):
+    for number, states in enumerate(trajectory(case, ByFormat(Reach), table, (), ALL), start=1):
         if number in case.record:
             for name, arrays in kept_arrays(case).items():
                 for array in arrays:
-                    everything: Set = getattr(states[name], FIELDS[array])
+                    everything: Set = getattr(states[name], SHOWN[array])
                     reached[name, array] = (*reached.get((name, array), ()), everything.copy())
     return reached
 
@@ -172,7 +172,7 @@ def stored_bounds(value: Array, e: Array) -> dict[str, Array]:
     return {name: round_up(e[k]) for k, name in enumerate(CLASSES)}
 
 
-def recorded(case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE) -> Recorded:
+def recorded(case: Case, a: System, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE) -> Recorded:
     """A trajectory in floats at the recorded steps: (parameter, array) -> (T, *shape)."""
     shapes = {param.name: param.value.shape for param in case.params}
     kept: dict[tuple[str, str], list[Array]] = {}

@@ -24,10 +24,11 @@ from functools import cache
 import numpy as np
 
 from ..arithmetic import CLASSES, Bounded, Number
+from ..arithmetic.compensation import Pair
 from ..case import Case, Expected
 from ..dialects import dialect
 from ..gradients import Array
-from ..reference import ALL, FIELDS, ONE, kept_arrays, trajectory
+from ..reference import ALL, ONE, SHOWN, ByFormat, kept_arrays, trajectory
 from .expectations import Expectations, Truth, bounded, expectations_from
 
 IEEE = CLASSES[0]
@@ -41,6 +42,12 @@ class Double(Bounded):
 
     def store(self, tensor: Number, dtype: str | None = None) -> Number:
         return tensor
+
+    def pair(self, tensor: Number, kept: Pair) -> Number:
+        return tensor
+
+    def taken_from_pair(self, tensor: Number, change: Number, kept: Pair) -> Number:
+        return tensor - change
 
     def kept(self, scalar: Number, dtype: str) -> Number:
         return scalar
@@ -63,12 +70,12 @@ def quick_expectations(case: Case) -> Expectations:
     truths: dict[tuple[str, str], list[tuple[Array, Array]]] = {}
     shapes = {param.name: param.value.shape for param in case.params}
     kept = kept_arrays(case)
-    runs = zip(trajectory(case, _double(), table, (), ALL), trajectory(case, bounded(case.computed_in), table, (), ALL))
+    runs = zip(trajectory(case, _double(), table, (), ALL), trajectory(case, ByFormat(bounded), table, (), ALL))
     for number, (doubles, bounds) in enumerate(runs, start=1):
         if number in case.record:
             for name, shape in shapes.items():
                 for array in kept[name]:
-                    y, e = getattr(doubles[name], FIELDS[array]), getattr(bounds[name], FIELDS[array]).e
+                    y, e = getattr(doubles[name], SHOWN[array]), getattr(bounds[name], SHOWN[array]).e
                     truths.setdefault((name, array), []).append((y.x.reshape(shape).copy(), e.reshape(len(CLASSES), *shape).copy()))
                     slack.setdefault((name, array), []).append(y.e[0].reshape(shape).copy())
     made = {name: {array: _truth(truths[name, array]) for array in arrays} for name, arrays in kept.items()}
@@ -104,17 +111,18 @@ def screen(case: Case, states: Mapping[str, Mapping[str, Array]], required: str)
     kept = kept_arrays(case)
     ratios: dict[tuple[str, str], list[Array]] = {}
     at = 0
+    screening = ByFormat(lambda dtype: _screening(dtype, required))
     with np.errstate(all="ignore"):
-        for number, bounds in enumerate(trajectory(case, _screening(case.computed_in, required), dialect(case.dialect), (), ONE), start=1):
+        for number, bounds in enumerate(trajectory(case, screening, dialect(case.dialect), (), ONE), start=1):
             if number not in case.record:
                 continue
             for name, arrays in states.items():
                 for array in kept[name]:
                     if array in arrays:
-                        bound = getattr(bounds[name], FIELDS[array])
+                        bound = getattr(bounds[name], SHOWN[array])
                         got = arrays[array][at].astype(np.float64).reshape(bound.x.shape)
                         distance, e = np.abs(got - bound.x), bound.e[-1]
-                        if case.computed_in == "float64":
+                        if case.computed_in(name) == "float64":
                             distance = np.where(distance == 0, 0.0, distance + bound.e[0])
                         ratio = np.where((distance == 0) & np.isfinite(e), 0.0, distance / e)
                         ratio = np.where((ratio <= 1) & np.isfinite(e), ratio, np.inf)  # a nan and an infinite bound are open, too

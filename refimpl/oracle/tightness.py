@@ -16,7 +16,7 @@ from ..case import Case, ratios
 from ..dialects import dialect
 from ..dialects.stages import Eps
 from ..gradients import Array
-from ..reference import FIELDS, ONE, Forms, trajectory
+from ..reference import FIELDS, ONE, SHOWN, ByFormat, Forms, trajectory
 from ..reference.forms import CHANGE, Averaging, Mean, Scale, Shrink, Square, Unscaling
 from .bound_usage import lanes
 from .expectations import Expectations
@@ -71,26 +71,26 @@ def pushed(
     Scalars are shared by all rows, so that one row of each column decides how they are rounded.
     """
     forms = _admitted(case, forms)
-    first = Adversary(case.computed_in, numerics_class, lanes(case))
-    targets = []
-    for number, states in enumerate(trajectory(case, first, dialect(case.dialect), (), forms), start=1):
+    first = {dtype: Adversary(dtype, numerics_class, lanes(case)) for dtype in case.computing}
+    targets: dict[str, list[tuple[int, Array]]] = {dtype: [] for dtype in first}
+    for number, states in enumerate(trajectory(case, ByFormat(first.__getitem__), dialect(case.dialect), (), forms), start=1):
         if number == case.record[at]:
             for name, arrays in expected.items():
                 if array in arrays:
-                    target = getattr(states[name], FIELDS[array])
+                    target = getattr(states[name], SHOWN[array])
                     bound = arrays[array].bound[numerics_class][at].astype(np.float64).reshape(target.shape)
                     with np.errstate(all="ignore"):
                         weight = np.where((bound > 0) & np.isfinite(bound), 1 / bound, 0.0)
-                    targets.append((target.node, way * weight * _deciding(target.shape, rng)))
+                    targets[case.computed_in(name)].append((target.node, way * weight * _deciding(target.shape, rng)))
             break
-    directions = first.directions(targets)
-    second = Adversary(case.computed_in, numerics_class, lanes(case), directions)
+    directions = {dtype: adversary.directions(targets[dtype]) for dtype, adversary in first.items()}
+    second = ByFormat(lambda dtype: Adversary(dtype, numerics_class, lanes(case), directions[dtype]))
     kept: dict[tuple[str, str], list[Array]] = {}
     for number, states in enumerate(trajectory(case, second, dialect(case.dialect), (), forms), start=1):
         if number in case.record:
             for name, arrays in expected.items():
                 for kind in arrays:
-                    x = getattr(states[name], FIELDS[kind]).x.astype(np.float64)
+                    x = getattr(states[name], SHOWN[kind]).x.astype(np.float64)
                     kept.setdefault((name, kind), []).append(x.reshape(arrays[kind].value.shape[1:]))
     return {key: np.stack(steps) for key, steps in kept.items()}
 

@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arithmetic import Arithmetic, Number
-from ..dialects.stages import Amsgrad, Bias, Clock, DecayRate, Direction, Eps, Merge, Moments, Rectification, Reduction, Touch, Unscale
+from ..dialects.stages import (
+    Accumulation,
+    Amsgrad,
+    Bias,
+    Clock,
+    DecayRate,
+    Direction,
+    Eps,
+    Merge,
+    Moments,
+    Rectification,
+    Reduction,
+    Touch,
+    Unscale,
+)
 from ..gradients import Array, Occurrences, Ranks
 from ._merged import Merged, unique_rows
 
@@ -91,7 +105,7 @@ def _last_rank(given: Occurrences, ranks: Ranks) -> tuple[Occurrences, tuple[flo
 
 REDUCE: dict[Reduction, Callable[[Occurrences, Ranks], tuple[Occurrences, tuple[float | Array, ...]]]] = {
     Reduction.MEAN_OF_HOLDERS: _mean_of_holders,
-    Reduction.MEAN_OF_GIVING: lambda given, ranks: (given, (float(ranks.giving),)),
+    Reduction.MEAN_OF_GIVING: lambda given, ranks: (given, (float(len(ranks.giving)),)),
     Reduction.MEAN_TWICE: lambda given, ranks: (given, (float(ranks.world), float(ranks.world))),
     Reduction.MEAN_OF_FIRST_WORLD: lambda given, ranks: (given, (float(ranks.first_world),)),
     Reduction.FIRST_PARAMETER: lambda given, ranks: (given, (float(ranks.world),) if ranks.is_first else ()),
@@ -99,6 +113,12 @@ REDUCE: dict[Reduction, Callable[[Occurrences, Ranks], tuple[Occurrences, tuple[
     Reduction.LAST_RANK: _last_rank,
 }
 """The occurrences of several ranks that are taken, and what their sum is divided by."""
+
+ACCUMULATE: dict[Accumulation, Callable[[Occurrences, Ranks], tuple[Occurrences, tuple[float | Array, ...]]]] = {
+    Accumulation.FIRST: lambda given, batches: (given.at(np.flatnonzero(batches.of == min(batches.giving))), ()),
+    Accumulation.LAST: lambda given, batches: (given.at(np.flatnonzero(batches.of == max(batches.giving))), ()),
+}
+"""The same of several micro-batches."""
 
 UPDATED_ROWS: dict[Touch, Callable[[Array], Array]] = {
     Touch.NONZERO: lambda total: (total != 0).any(axis=1),

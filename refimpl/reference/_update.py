@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Arithmetic, Number
-from ..case import ARRAYS
+from ..arithmetic.compensation import Pair, pair, taken_from_pair
+from ..case import ARRAYS, COMPENSATION
 from ..dialects import Picks
 from ..dialects.stages import Amsgrad, Decay, DecayOrder, DecayRate, Direction, Eps, Merge, Objective, Rectification, Second, Touch, Update
 from ..gradients import Array, Occurrences
@@ -48,7 +49,8 @@ from .scalars import LOOK_AHEAD, SCHEDULED, Scalars
 class State:
     """A parameter and its moments, laid out as (rows, width): the one thing that a step changes.
 
-    kept_in: field -> the dtype that it is kept in between steps, where that is not what the step computes in.
+    kept_in: field -> the dtype that it is kept in between steps, where that is not what the step computes in; pair: those of p and of its
+    compensation, where p is their sum; whole: where p is shown in its own dtype, the sum.
     """
 
     p: Number
@@ -56,20 +58,29 @@ class State:
     v: Number
     v_max: Number
     kept_in: Mapping[str, str] = field(default_factory=dict)
+    pair: Pair | None = None
+    whole: Number = None
 
     def take(self, rows: Any) -> State:
-        return State(self.p[rows], self.m[rows], self.v[rows], self.v_max[rows], self.kept_in)
+        return State(self.p[rows], self.m[rows], self.v[rows], self.v_max[rows], self.kept_in, self.pair)
 
     def put(self, a: Arithmetic, rows: Any, new: State) -> None:
         for name in FIELDS.values():
             getattr(self, name)[rows] = self.stored(a, name, getattr(new, name))
 
     def stored(self, a: Arithmetic, name: str, number: Number) -> Number:
-        return a.store(number, self.kept_in.get(name))
+        return pair(a, number, self.pair) if self.pair and name == "p" else a.store(number, self.kept_in.get(name))
+
+    def read(self, a: Arithmetic, rows: Array) -> Number:
+        """p as a decay reads it: a compensated parameter without its compensation, which the bound of the sum covers too."""
+        return a.store(self.p[rows], self.pair.high) if self.pair else self.p[rows]
 
 
 FIELDS = dict(zip(ARRAYS, ("p", "m", "v", "v_max")))
 """The name of an array, as vectors have it, to the field of State that holds it."""
+
+SHOWN = {**FIELDS, COMPENSATION: "whole"}
+"""The same for what is compared, in a state that is shown."""
 
 
 def step_parameter(
@@ -84,14 +95,14 @@ def step_parameter(
     first = picks.decay_order is DecayOrder.BEFORE
     undecayed = state.p[np.arange(len(state.p))] if picks.decay in DECOUPLED and first and picks.decay_rate is DecayRate.LR else None
     if picks.decay is Decay.DECOUPLED_ALL and first:
-        state.p = state.stored(a, "p", shrink(a, state.p, s, forms))
-    g = prepare(a, g, state.p[given.indices], picks, s, forms, centralize)
+        shrink_rows(a, state, np.arange(len(state.p)), s, forms)
+    g = prepare(a, g, state.read(a, given.indices), picks, s, forms, centralize)
     emit(a, "prepared", g=g)
     merged = touch(a, merge(a, given.indices, g, picks.merge), given, picks)
     if picks.decay is Decay.DECOUPLED_TOUCHED and first:
         shrink_rows(a, state, merged.rows, s, forms)
     if picks.decay in (Decay.COUPLED_MERGED, Decay.COUPLED_ALL):
-        g = merged.g + state.p[merged.rows] * s.weight_decay
+        g = merged.g + state.read(a, merged.rows) * s.weight_decay
         merged = Merged(merged.rows, -g if picks.objective is Objective.MAXIMIZE_LAST else g, merged.square)
     if picks.merge is Merge.OLD_STATE:
         update_from_old_state(a, state, merged, picks, s, forms)
@@ -109,7 +120,11 @@ DECOUPLED = (Decay.DECOUPLED_TOUCHED, Decay.DECOUPLED_ALL)
 
 def shrink_rows(a: Arithmetic, state: State, rows: Array, s: Scalars, forms: Forms) -> None:
     rows = np.unique(rows)
-    state.p[rows] = state.stored(a, "p", shrink(a, state.p[rows], s, forms))
+    old = state.take(rows)
+    ways = [shrink(a, old.p, s, forms)] if Move.WHOLE in forms.move or not old.pair else []
+    if old.pair and Move.NARROWED in forms.move:
+        ways.append(taken_from_pair(a, old.p, a.store(old.p, old.pair.high) * s.decay, old.pair))
+    state.p[rows] = state.stored(a, "p", a.join(ways))
 
 
 def touch(a: Arithmetic, merged: Merged, given: Occurrences, picks: Picks) -> Merged:
@@ -160,7 +175,7 @@ def update_rows(
 def moved(a: Arithmetic, old: State, change: Number, parts: Parts, undecayed: Number | None, s: Scalars, forms: Forms) -> Number:
     """p - change, in every form that may be used. undecayed: p before a decoupled decay, where the change may take the decay in."""
     ways = []
-    if Move.WHOLE in forms.move or not (parts or "p" in old.kept_in):
+    if Move.WHOLE in forms.move or not (parts or "p" in old.kept_in or old.pair):
         if undecayed is None or forms.shrink != (Shrink.WITH_CHANGE,):
             whole = old.p - change
             ways.append(whole)
@@ -168,6 +183,8 @@ def moved(a: Arithmetic, old: State, change: Number, parts: Parts, undecayed: Nu
             ways.append(undecayed - (change + (undecayed * s.weight_decay) * s.lr))
     if Move.NARROWED in forms.move and "p" in old.kept_in:
         ways.append(old.p - a.store(change, old.kept_in["p"]))
+    if Move.NARROWED in forms.move and old.pair:
+        ways.append(taken_from_pair(a, old.p, change, old.pair))
     return a.join([*ways, *((old.p - along_g) - along_m for along_g, along_m in parts)])
 
 

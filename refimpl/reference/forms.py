@@ -19,7 +19,7 @@ from .scalars import Scalars
 
 
 class Averaging(Enum):
-    """Where a mean over n ranks, or over n occurrences, meets the sum of the gradients."""
+    """Where a mean over n ranks, over n micro-batches or over n occurrences meets the sum of the gradients."""
 
     DIVIDED = "sum(g)/n"
     MULTIPLIED = "sum(g)*(1/n)"
@@ -27,6 +27,7 @@ class Averaging(Enum):
     EACH_MULTIPLIED = "sum(g*(1/n))"
     RANKS_DIVIDED = "sum over the ranks of (sum within a rank)/n"
     RANKS_MULTIPLIED = "sum over the ranks of (sum within a rank)*(1/n)"
+    RUNNING = "mean + (g - mean)/k, of the k-th micro-batch"
 
 
 class Mean(Enum):

@@ -26,7 +26,7 @@ class Given:
         hypers = [{**known, **change} for known, change in zip(self.hypers, step.hyper or ({},) * len(self.hypers))]
         for hyper in hypers:
             self.table.validate(hyper)
-        for gradients in (step.gradients, *step.ranks):
+        for gradients in (step.gradients, *step.parts):
             for name, gradient in gradients.items():
                 if gradient is not None:
                     self._check(name, gradient)
@@ -48,7 +48,7 @@ def check_given(table: Dialect, param: Param, gradient: Gradient) -> None:
 
 def at_start(param: Param, kept: tuple[str, ...]) -> dict[str, Array]:
     """Copies of the arrays that are kept of a parameter, in C order; moments that are not given are zero."""
-    given = {name: param.value if name == "param" else getattr(param, name) for name in kept}
+    given = {name: param.value if name == "param" else getattr(param, name, None) for name in kept}
     return {
         name: np.zeros(param.value.shape, numpy_dtype(param.dtype_of(name))) if array is None else np.array(array, order="C")
         for name, array in given.items()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..arithmetic import Arithmetic
-from ..case import ALWAYS_KEPT, ARRAYS, MASTER, Case, Param, Step
+from ..arithmetic.compensation import Pair
+from ..case import ALWAYS_KEPT, ARRAYS, COMPENSATION, MASTER, Case, Param, Step
 from ..dialects import Deviation, Dialect, Hyper, Picks, dialect
-from ..dialects.stages import Amsgrad, Counter, Resume, Schedule, Skip, Touch, centralizes
+from ..dialects.stages import Accumulation, Amsgrad, Counter, Resume, Schedule, Skip, Touch, centralizes
 from ..gradients import Array, Occurrences, Ranks, is_element_gradient, occurrences, of_ranks, row_layout
 from ._update import FIELDS, State, step_parameter
 from .counters import counts_call
@@ -23,11 +24,45 @@ from .scalars import SCHEDULED, scalars
 States = Mapping[str, State]
 
 
+class ByFormat:
+    """A number system for each format that parameters are computed in, made when it is first asked for.
+
+    case: whose formats these are, where it is not the case that is computed: other inputs do not change what an implementation computes in.
+    """
+
+    def __init__(self, make: Callable[[str], Arithmetic], case: Case | None = None) -> None:
+        self._make, self._case = make, case
+        self._made: dict[str, Arithmetic] = {}
+
+    def __getitem__(self, dtype: str) -> Arithmetic:
+        if dtype not in self._made:
+            self._made[dtype] = self._make(dtype)
+        return self._made[dtype]
+
+    def changed(self, change: Callable[[Arithmetic], Arithmetic]) -> ByFormat:
+        """Each number system as it is changed."""
+        return ByFormat(lambda dtype: change(self[dtype]), self._case)
+
+    def of(self, case: Case, name: str) -> Arithmetic:
+        """That of a parameter."""
+        return self[(self._case or case).computed_in(name)]
+
+
+System = Arithmetic | ByFormat
+"""What a trajectory is computed in: one number system for all parameters, or one for each of their formats."""
+
+
+def system_of(a: System, case: Case, name: str) -> Arithmetic:
+    """The number system of one parameter."""
+    return a.of(case, name) if isinstance(a, ByFormat) else a
+
+
 @dataclass
 class Track:
     """A parameter while it is trained: its state, and the counts that the counter stage may read."""
 
     param: Param
+    a: Arithmetic
     layout: tuple[int, int]
     state: State
     steps: int
@@ -35,23 +70,23 @@ class Track:
     last_touch: Array = field(repr=False)
     past_momenta: tuple[tuple[float, float], ...] = ()
 
-    def shown(self, a: Arithmetic) -> State:
-        """The state as it is compared: of a parameter with a master copy, that copy in the parameter's own dtype."""
-        if MASTER not in self.param.dtypes:
+    def shown(self) -> State:
+        """The state as it is compared: of a parameter with a master copy or a compensation, p in the parameter's own dtype."""
+        if MASTER not in self.param.dtypes and not self.state.pair:
             return self.state
-        return replace(self.state, p=a.store(self.state.p, str(self.param.value.dtype)))
+        return replace(self.state, whole=self.state.p, p=self.a.store(self.state.p, str(self.param.value.dtype)))
 
 
 def trajectory(
-    case: Case, a: Arithmetic, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE, hooks: Hooks = NO_HOOKS
+    case: Case, a: System, table: Dialect, deviations: tuple[Deviation, ...] = (), forms: Forms = ONE, hooks: Hooks = NO_HOOKS
 ) -> Iterator[States]:
-    """The states of every parameter after each step of a case, computed in one number system.
+    """The states of every parameter after each step of a case, in one number system, or each in that of its own format.
 
     The arrays are laid out as (rows, width) and change with the next step: take a copy of what is to be kept.
     Raises InvalidGradient for a gradient that does not fit; hyper-parameters are taken as they are (Dialect.validate refuses them).
     """
     picks = [table.resolve(group.hyper, deviations)[1] for group in case.groups]
-    tracks = {param.name: _start(param, a, case, picks[param.group]) for param in case.params}
+    tracks = {param.name: _start(param, system_of(a, case, param.name), case, picks[param.group]) for param in case.params}
     for track in tracks.values():  # NAdam's steps before a resume had the settings that the group starts with
         hyper = table.resolve(case.groups[track.param.group].hyper, deviations)[0]
         track.past_momenta = ((hyper.beta1, hyper.momentum_decay),)
@@ -72,36 +107,44 @@ def trajectory(
             resolved = hooks.read(history) if hooks.read else history[-1]
             skip = resolved[0][1].skip if step.found_inf and resolved else None
             if skip is Skip.NOT_COUNTED:
-                yield {name: track.shown(a) for name, track in tracks.items()}
+                yield {name: track.shown() for name, track in tracks.items()}
                 continue
-            calls += any(counts_call(pick, step) for _, pick in resolved)
-            gradients = {name: _laid_out(track, step, case) for name, track in tracks.items() if _is_given(step, name)}
-            for group in {tracks[name].param.group for name in gradients}:
-                group_calls[group] += 1
-            for name, gradient in gradients.items():
-                _count(tracks[name], gradient, resolved[tracks[name].param.group][1])
-            if skip is Skip.COUNTED:
-                gradients = {}
-            if skip is Skip.ZEROS:
-                gradients = {name: replace(gradient, values=np.zeros_like(gradient.values)) for name, gradient in gradients.items()}
-            for name, gradient in gradients.items():
-                track = tracks[name]
-                shared += 1
-                hyper, pick = resolved[track.param.group]
-                t = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}.get(pick.counter, track.steps)
-                if hooks is NO_HOOKS:
-                    _step(a, track, gradient, hyper, pick, t, forms)
-                else:
-                    tick = _tick(tracks, gradients, name, number, t, group_calls)
-                    own = track.state
-                    owner = hooks.owner(tick, track.param.value.shape) if hooks.owner else name
-                    if owner != name:
-                        owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
-                        track.state = _sharing(own, owned, hooks)
-                    _hooked_step(a, track, gradient, hyper, pick, tick, forms, hooks)
-                    if owner in tracks and owner != name:  # the moments of the other are its own again
-                        track.state = _sharing(track.state, own, hooks)
-            yield {name: track.shown(a) for name, track in tracks.items()}
+            for call in _calls(step, resolved):
+                calls += any(counts_call(pick, call) for _, pick in resolved)
+                gradients = {name: _laid_out(track, call, case) for name, track in tracks.items() if _is_given(call, name)}
+                for group in {tracks[name].param.group for name in gradients}:
+                    group_calls[group] += 1
+                for name, gradient in gradients.items():
+                    _count(tracks[name], gradient, resolved[tracks[name].param.group][1])
+                if skip is Skip.COUNTED:
+                    gradients = {}
+                if skip is Skip.ZEROS:
+                    gradients = {name: replace(gradient, values=np.zeros_like(gradient.values)) for name, gradient in gradients.items()}
+                for name, gradient in gradients.items():
+                    track = tracks[name]
+                    shared += 1
+                    hyper, pick = resolved[track.param.group]
+                    counts = {Counter.CALL: calls, Counter.CALL_NONEMPTY: calls, Counter.BUMPED_PER_PARAMETER: shared}
+                    t = counts.get(pick.counter, track.steps)
+                    if hooks is NO_HOOKS:
+                        _step(track, gradient, hyper, pick, t, forms)
+                    else:
+                        tick = _tick(tracks, gradients, name, number, t, group_calls)
+                        own = track.state
+                        owner = hooks.owner(tick, track.param.value.shape) if hooks.owner else name
+                        if owner != name:
+                            owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
+                            track.state = _sharing(own, owned, hooks)
+                        _hooked_step(track, gradient, hyper, pick, tick, forms, hooks)
+                        if owner in tracks and owner != name:  # the moments of the other are its own again
+                            track.state = _sharing(track.state, own, hooks)
+            yield {name: track.shown() for name, track in tracks.items()}
+
+
+def _calls(step: Step, resolved: Sequence[Resolved]) -> Iterable[Step]:
+    """The step, or one for each of its micro-batches where a mistake takes them apart."""
+    apart = any(pick.accumulation is Accumulation.APART for _, pick in resolved)
+    return [replace(step, gradients=gradients, batches=()) for gradients in step.batches] if apart and step.batches else [step]
 
 
 def _is_given(step: Step, name: str) -> bool:
@@ -110,10 +153,11 @@ def _is_given(step: Step, name: str) -> bool:
 
 def _laid_out(track: Track, step: Step, case: Case) -> Occurrences:
     name, shape = track.param.name, track.param.value.shape
-    if step.ranks:
-        parts = {rank: part for rank, gradients in enumerate(step.ranks) if (part := gradients.get(name)) is not None}
+    if step.parts:
+        parts = {number: part for number, gradients in enumerate(step.parts) if (part := gradients.get(name)) is not None}
         is_first = track.param is case.params[0]
-        ranks = Ranks(np.zeros(0), len(step.ranks), len(parts), len(case.steps[0].ranks), is_first, case.reduction)
+        rule = case.reduction if step.ranks else case.accumulation
+        ranks = Ranks(np.zeros(0), len(step.parts), tuple(parts), len(case.steps[0].parts), is_first, rule, bool(step.batches))
         given = of_ranks(parts, shape, name, ranks)
     else:
         given = occurrences(step.gradients[name], shape, name)
@@ -137,7 +181,6 @@ def _tick(tracks: Mapping[str, Track], active: Iterable[str], name: str, number:
 
 
 def _hooked_step(
-    a: Arithmetic,
     track: Track,
     given: Occurrences,
     hyper: Hyper,
@@ -149,9 +192,9 @@ def _hooked_step(
     """One step under hooks: another t, and what changes the state afterwards."""
     t = hooks.clock(tick) if hooks.clock else tick.t
     old = track.state.take(np.arange(track.layout[0])) if hooks.after else None  # indexing by an array copies
-    _step(a, track, given, hyper, picks, t, forms)
+    _step(track, given, hyper, picks, t, forms)
     if hooks.after:
-        hooks.after(Updated(a, old, track.state, given.indices, tick, track.param.value.shape, hyper, picks))
+        hooks.after(Updated(track.a, old, track.state, given.indices, tick, track.param.value.shape, hyper, picks))
 
 
 def _sharing(state: State, owned: State, hooks: Hooks) -> State:
@@ -165,7 +208,8 @@ def kept_arrays(case: Case) -> dict[str, tuple[str, ...]]:
     takes_maximum = {
         index for hypers in scheduled(case) for index, hyper in enumerate(hypers) if table.resolve(hyper)[1].amsgrad is not Amsgrad.OFF
     }
-    return {param.name: ARRAYS if param.group in takes_maximum else ALWAYS_KEPT for param in case.params}
+    own = {param.name: (COMPENSATION,) if COMPENSATION in param.dtypes else () for param in case.params}
+    return {param.name: (*(ARRAYS if param.group in takes_maximum else ALWAYS_KEPT), *own[param.name]) for param in case.params}
 
 
 def scheduled(case: Case, picks: Sequence[Picks] = ()) -> Iterator[list[dict[str, Any]]]:
@@ -204,10 +248,13 @@ def _start(param: Param, a: Arithmetic, case: Case, picks: Picks) -> Track:
     )
     moments = [a.load(moment(values, dropped)) for values, dropped in given]
     dtypes = {array: param.dtype_of(MASTER if array == "param" else array) for array in ARRAYS}
-    kept_in = {FIELDS[array]: dtype for array, dtype in dtypes.items() if dtype != case.computed_in}
-    state = State(a.load(param.value.reshape(layout)), moments[0], moments[1], moments[2], kept_in)
+    kept_as = Pair(str(param.value.dtype), param.dtypes[COMPENSATION]) if COMPENSATION in param.dtypes else None
+    kept_in = {FIELDS[array]: dtype for array, dtype in dtypes.items() if dtype != case.computed_in(param.name)}
+    if kept_as:
+        del kept_in["p"]
+    state = State(a.load(param.value.reshape(layout)), moments[0], moments[1], moments[2], kept_in, kept_as)
     steps = 0 if picks.resume is Resume.STEP_DROPPED else param.step
-    return Track(param, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))
+    return Track(param, a, layout, state, steps, np.full(layout[0], steps), np.full(layout[0], steps))
 
 
 def _uses_elements(case: Case, name: str) -> bool:
@@ -232,15 +279,15 @@ def _count(track: Track, given: Occurrences, picks: Picks) -> None:
         track.row_steps[np.unique(given.indices)] += 1
 
 
-def _step(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
-    shape = track.param.value.shape
+def _step(track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
+    a, shape = track.a, track.param.value.shape
     centralize = centralizes(shape)
     if picks.direction in SCHEDULED:
         track.past_momenta = (*track.past_momenta, (hyper.beta1, hyper.momentum_decay))
         if len(set(track.past_momenta)) > 1:
             hyper = replace(hyper, past_momenta=track.past_momenta)
     if picks.touch in CAUGHT_UP and not given.dense:
-        _catch_up(a, track, given, hyper, picks, t, forms)
+        _catch_up(track, given, hyper, picks, t, forms)
     if picks.counter is not Counter.ROW:
         step_parameter(a, track.state, given, picks, scalars(a, hyper, picks, t), forms, centralize)
         return
@@ -254,8 +301,8 @@ CAUGHT_UP = {Touch.CATCH_UP: 0, Touch.CATCH_UP_AND_ONE: 1}
 """Steps that a row makes beyond those that it missed."""
 
 
-def _catch_up(a: Arithmetic, track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
-    rows = np.unique(given.indices)
+def _catch_up(track: Track, given: Occurrences, hyper: Hyper, picks: Picks, t: int, forms: Forms) -> None:
+    a, rows = track.a, np.unique(given.indices)
     missed = t - 1 - track.last_touch[rows]
     plain = replace(picks, touch=Touch.STORED)
     for back in range(int(missed.max(initial=0)) + CAUGHT_UP[picks.touch], 0, -1):

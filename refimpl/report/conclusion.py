@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..case import ARRAYS
+from ..case import COMPARED
 from ..common.text import counted, listed
 from ..errors import HARNESS_FAILED, NOT_CONFORMANT, OK
 from ..judging.verdict import OF_RUNS, CaseVerdict, Report, Status
@@ -107,7 +107,7 @@ def _is_refusal(verdict: CaseVerdict) -> bool:
 
 def _not_shown(verdicts: Sequence[CaseVerdict]) -> dict[str, Missing]:
     counts: dict[str, Missing] = {}
-    for array in ARRAYS:
+    for array in COMPARED:
         missing = sum(array in verdict.not_shown for verdict in verdicts)
         if missing:
             having = sum(array in verdict.not_shown or any(each.array == array for each in verdict.arrays) for verdict in verdicts)

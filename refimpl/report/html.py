@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ..arithmetic import CLASSES
-from ..case import ALWAYS_KEPT, ARRAYS
+from ..case import ALWAYS_KEPT, COMPARED
 from ..common import text
 from ..common.html import environment, page, read
 from ..dialects import Deviation, deviations, dialects
@@ -82,7 +82,7 @@ def to_html(report: Report) -> str:
             grid={name: grouped(verdicts, "theme") for name, verdicts in grouped(report.verdicts, "dialect").items()},
             count_cell=_count_cell,
             array_cell=lambda verdicts, array: _array_cell(verdicts, array, report.required),
-            arrays=[name for name in ARRAYS if name in ALWAYS_KEPT or any(array.array == name for array in compared)],
+            arrays=[name for name in COMPARED if name in ALWAYS_KEPT or any(array.array == name for array in compared)],
             classes=CLASSES,
             words=WORDS,
             entries=entries,

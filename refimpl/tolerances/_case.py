@@ -14,6 +14,7 @@ from ..dialects import Deviation, deviations, dialect
 from ..gradients import Array
 from ..oracle import recorded
 from ..oracle.bound_usage import Computation, computations
+from ..reference import ByFormat
 from ._compared import Compared, Place, beginning, never_finite, wrong_kind
 from .rules import Rule
 
@@ -78,7 +79,7 @@ def _mistaken(golden: Golden, compared: Compared, mistake: Deviation, rules: Seq
     for rule in rules:
         if rule.arrays not in places:
             wrong = never_finite(golden, rule.arrays) and wrong_kind(
-                golden, recorded(case, _floats(case.computed_in), table, (mistake,)), rule.arrays
+                golden, recorded(case, ByFormat(_floats), table, (mistake,)), rule.arrays
             )
             places[rule.arrays] = compared.farthest(x, rule.arrays), wrong
         place, wrong = places[rule.arrays]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import CLASSES
-from ..case import ALWAYS_KEPT, ARRAYS, KINDS, Case, Expected, Golden, Group, Param, Step
+from ..case import ALWAYS_KEPT, ARRAYS, COMPENSATION, KINDS, Case, Expected, Golden, Group, Param, Step
 from ..errors import InvalidGradient, Unsupported, VectorError
 from ..gradients import Array, RowGradient, dtype_name
-from ._encode import EVENTS
-from ._members import INDEX_DTYPES, STATE_KEYS, Members
+from ._encode import EVENTS, uncompensable
+from ._members import INDEX_DTYPES, PARTS, STATE_KEYS, Members
 from .layout import lay_out
 
 STEP_LIMIT = 100_000
@@ -62,7 +62,11 @@ class _Decoder:
                 catches=tuple(self.entry["catches"]),
                 error=self.entry.get("error"),
                 reduction=self.entry.get("reduction", "mean"),
+                accumulation=self.entry.get("accumulation", "sum"),
             )
+            for param in params:
+                if reason := uncompensable(case, param):
+                    raise self.refuse("params", reason)
         except ImportError as error:
             raise Unsupported(f"needs {error.name}, which is not installed") from None
         expected = (
@@ -91,9 +95,10 @@ class _Decoder:
         groups = self.entry["groups"]
         steps = []
         for t, entry in enumerate(self.steps, start=1):
-            if ("gradients" in entry) is ("ranks" in entry):
-                raise self.refuse(f"step {t}", "has both gradients and ranks" if "ranks" in entry else "has no gradients, and no ranks")
-            for forms in entry.get("ranks", [entry.get("gradients")]):
+            kinds = [kind for kind in ("gradients", *PARTS) if kind in entry]
+            if len(kinds) != 1:
+                raise self.refuse(f"step {t}", f"has both {' and '.join(kinds)}" if kinds else "has no gradients, and no ranks")
+            for forms in [entry["gradients"]] if kinds == ["gradients"] else entry[kinds[0]]:
                 if sorted(forms) != sorted(names):
                     raise self.refuse(f"step {t}", f"gradients of {sorted(forms)}, and the parameters are {sorted(names)}")
             changes = entry.get("hyper", [{}] * len(groups))
@@ -111,11 +116,12 @@ class _Decoder:
 
         if "gradients" in entry:
             return Step(gradients(entry["gradients"], f"grad.{t}"), hyper, **events)
-        ranks = [gradients(forms, f"rank.{rank}.grad.{t}") for rank, forms in enumerate(entry["ranks"])]
+        kind = next(kind for kind in PARTS if kind in entry)
+        parts = [gradients(forms, f"{PARTS[kind]}.{number}.grad.{t}") for number, forms in enumerate(entry[kind])]
         try:
-            return Step.of_ranks(ranks, hyper, **events)
+            return (Step.of_ranks if kind == "ranks" else Step.of_batches)(parts, hyper, **events)
         except InvalidGradient as error:
-            raise self.refuse(f"step {t}, ranks", str(error)) from None
+            raise self.refuse(f"step {t}, {kind}", str(error)) from None
 
     def _record(self, expects: bool) -> tuple[int, ...]:
         record, last = tuple(self.entry["record"]), len(self.steps)
@@ -151,7 +157,7 @@ class _Decoder:
             raise self.refuse(name, "a gradient by elements of what has no dimensions")
         coords = self._index(f"{name}.coords", (len(shape), None))
         data = self._tensor(f"{name}.values", dtype, (coords.shape[1],))
-        gradient: Any = coo_array(shape, dtype=data.dtype)  # filled by hand: the constructor refuses coordinates outside
+        gradient: Any = coo_array(shape)  # filled by hand: the constructor refuses coordinates outside, and half precision
         gradient.coords, gradient.data = tuple(coords), data
         return gradient
 
@@ -160,6 +166,7 @@ class _Decoder:
 
     def _expected(self, param: Param, records: int) -> dict[str, Expected]:
         kept = [array for array in ARRAYS if array in ALWAYS_KEPT or f"{self.slug}/expect.{array}.{param.name}" in self.members]
+        kept += [COMPENSATION] if COMPENSATION in param.dtypes else []
         return {array: self._array(f"{array}.{param.name}", (records, *param.value.shape)) for array in kept}
 
     def _array(self, name: str, shape: Shape) -> Expected:

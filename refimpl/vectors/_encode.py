@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import CLASSES
-from ..case import ARRAYS, MASTER, Expected, Golden, Param
+from ..case import ARRAYS, COMPENSATION, HALF, MASTER, Case, Expected, Golden, Param
 from ..errors import VectorError
 from ..gradients import Array, Gradients, RowGradient, is_element_gradient
-from ._members import FORMAT, GRADIENT_MEMBERS, INDEX_DTYPES, STATE_KEYS, STORED, store
+from ._members import FORMAT, GRADIENT_MEMBERS, INDEX_DTYPES, PARTS, STATE_KEYS, STORED, store
 from .text import flow, quote
 
 Entry = dict[str, Any]
@@ -39,6 +39,9 @@ def encode(golden: Golden, file: object) -> tuple[Entry, dict[str, Array]]:
     """The YAML entry of a case, and its arrays by member name. Raises VectorError for what the format cannot hold."""
     case = golden.case
     try:
+        for param in case.params:
+            if reason := uncompensable(case, param):
+                raise ValueError(reason)
         arrays = {f"{case.slug}/{name}": array for part in (_inputs(golden), _expectations(golden)) for name, array in part}
         entry: Entry = {
             "id": case.id,
@@ -56,10 +59,24 @@ def encode(golden: Golden, file: object) -> tuple[Entry, dict[str, Array]]:
             entry["error"] = case.error
         if case.reduction != "mean":
             entry["reduction"] = case.reduction
+        if case.accumulation != "sum":
+            entry["accumulation"] = case.accumulation
         flow(entry)  # raises for a hyper-parameter of a type that the format cannot write
     except (TypeError, ValueError, KeyError) as error:
         raise VectorError(file, case.id, f"cannot be written: {error}", "README.md lists the dtypes and types of a vector") from error
     return entry, arrays
+
+
+def uncompensable(case: Case, param: Param) -> str:
+    """Why a compensation is none of which anything could be said, or nothing: the sum p + c needs a wider format than its parts."""
+    if COMPENSATION not in param.dtypes:
+        return ""
+    if MASTER in param.dtypes:
+        return f"{param.name} has both a master copy and a compensation"
+    narrow = {str(param.value.dtype), param.dtypes[COMPENSATION]}
+    return (
+        f"{param.name} has a compensation, and no array in float32 or float64" if case.computed_in(param.name) in {*narrow, *HALF} else ""
+    )
 
 
 def _param(param: Param, dtype: str) -> Entry:
@@ -68,12 +85,12 @@ def _param(param: Param, dtype: str) -> Entry:
     if param.exp_avg is None and param.max_exp_avg_sq is not None:
         raise ValueError(f"{param.name} has a maximum and no moments")
     for array, own in param.dtypes.items():
-        if array not in (*ARRAYS[1:], MASTER) or own not in STORED:
-            names = ", ".join((*ARRAYS[1:], MASTER))
+        if array not in (*ARRAYS[1:], MASTER, COMPENSATION) or own not in STORED:
+            names = ", ".join((*ARRAYS[1:], MASTER, COMPENSATION))
             raise ValueError(f"{param.name} keeps {array} in {own}; the state is {names} in {', '.join(STORED)}")
     optional = {
         "dtype": (str(param.value.dtype), dtype),
-        "dtypes": ({array: own for array, own in param.dtypes.items() if own != str(param.value.dtype)}, {}),
+        "dtypes": ({array: own for array, own in param.dtypes.items() if array == COMPENSATION or own != str(param.value.dtype)}, {}),
         "group": (param.group, 0),
         "step": (param.step, 0),
         **{key: (getattr(param, arrays[0]) is not None, False) for key, arrays in STATE_KEYS.items()},
@@ -92,11 +109,13 @@ def _steps(golden: Golden) -> list[Entry]:
     params = {param.name: param for param in case.params}
     steps = []
     for step in case.steps:
-        unknown = {name for gradients in (step.gradients, *step.ranks) for name in gradients} - params.keys()
+        unknown = {name for gradients in (step.gradients, *step.parts) for name in gradients} - params.keys()
         if unknown:
             raise ValueError(f"a gradient of {sorted(unknown)}, which is no parameter")
-        line: Entry = {"ranks": [_forms(gradients, params) for gradients in step.ranks]} if step.ranks else {}
-        line |= {} if step.ranks else {"gradients": _forms(step.gradients, params)}
+        if step.ranks and step.batches:
+            raise ValueError("a step has both ranks and micro-batches")
+        line: Entry = {kind: [_forms(part, params) for part in parts] for kind in PARTS if (parts := getattr(step, kind))}
+        line = line or {"gradients": _forms(step.gradients, params)}
         if any(step.hyper):
             line["hyper"] = [dict(changes) for changes in step.hyper]
         line |= {event: getattr(step, event) for event, usual in EVENTS.items() if getattr(step, event) != usual}
@@ -154,8 +173,8 @@ def _inputs(golden: Golden) -> Iterator[tuple[str, Array]]:
             if tensor is not None:
                 yield f"{array}.{param.name}", _tensor(tensor, param.value.shape, param.dtype_of(array))
         for t, step in enumerate(case.steps, start=1):
-            for rank, gradients in enumerate(step.ranks or (step.gradients,)):
-                start = f"rank.{rank}.grad" if step.ranks else "grad"
+            for number, gradients in enumerate(step.parts or (step.gradients,)):
+                start = f"{PARTS['ranks' if step.ranks else 'batches']}.{number}.grad" if step.parts else "grad"
                 for member, values in _gradient(gradients.get(param.name), param)[1].items():
                     yield f"{start}.{t}.{param.name}.{member}", values if member in ("indices", "coords") else store(values)
 

@@ -24,6 +24,9 @@ STATE_KEYS = {"moments": ("exp_avg", "exp_avg_sq"), "maximum": ("max_exp_avg_sq"
 GRADIENT_MEMBERS = {"rows": ("indices", "values"), "elements": ("coords", "values"), "dense": ("dense",), "none": ()}
 """The form of a gradient to the members that hold it."""
 
+PARTS = {"ranks": "rank", "batches": "batch"}
+"""What may stand in the place of the gradients of a step, a list, and how the members of each of its entries begin."""
+
 
 def store(array: Array) -> Array:
     """A tensor as its member holds it."""

@@ -19,7 +19,7 @@ from ..dialects import dialect as dialect_named
 from ..errors import InvalidHyper, RefimplError, UsageError, VectorError
 from ..gradients import Array, RowGradient, check_gradient, row_layout
 from ..vectors import pack, read_npz, store
-from ._step import Sample, Watched
+from ._step import Sample, Watched, moves_everywhere
 
 FORMAT = 1
 """The version of the layout; a reader refuses one that it does not know."""
@@ -147,7 +147,8 @@ def read(file: Path) -> Watched:
         settings = {name: tuple(value) if isinstance(value, list) else value for name, value in document["settings"].items()}
         table.validate(settings)
         arrays = read_npz(file.with_suffix(".npz"))
-        samples = tuple(_sample(entry, number, arrays, table.gradients) for number, entry in enumerate(document["params"]))
+        everywhere = moves_everywhere(table.resolve(settings)[1])
+        samples = tuple(_sample(entry, number, arrays, table.gradients, everywhere) for number, entry in enumerate(document["params"]))
         return Watched(int(document["call"]), table.name, (settings,), samples)
     except VectorError:
         raise
@@ -157,7 +158,7 @@ def read(file: Path) -> Watched:
         raise VectorError(path, "", f"is no dump: {type(error).__name__}: {error}", "refimpl.watch.record writes dumps") from None
 
 
-def _sample(entry: Mapping[str, Any], number: int, arrays: Mapping[str, Array], forms: tuple[str, ...]) -> Sample:
+def _sample(entry: Mapping[str, Any], number: int, arrays: Mapping[str, Array], forms: tuple[str, ...], everywhere: bool) -> Sample:
     def typed(key: str) -> Array:
         if f"{number}/{key}" not in arrays:
             raise UsageError(f"params[{number}]: {key} is missing in the NPZ")
@@ -190,7 +191,7 @@ def _sample(entry: Mapping[str, Any], number: int, arrays: Mapping[str, Array], 
         check_gradient(given, shape, str(entry["name"]))
         distinct, occurrences = np.unique(given.indices, return_inverse=True)
         order = np.concatenate([distinct, np.setdiff1d(order, distinct)]).astype(np.int64)
-        gradient, updated = given.values.reshape(len(given.values), layout[1]), len(distinct)
+        gradient, updated = given.values.reshape(len(given.values), layout[1]), layout[0] if everywhere else len(distinct)
     return Sample(
         name=str(entry["name"]),
         group=0,

@@ -10,8 +10,9 @@ import numpy as np
 from ..arithmetic import CLASSES, FORMATS
 from ..arithmetic.roundings import tensor_rounding
 from ..backends.outcome import End, Outcome
-from ..case import ARRAYS, WIDEST_FIRST, Golden, ratios
+from ..case import ARRAYS, Golden, computed_format, ratios
 from ..dialects import dialect
+from ..dialects.stages import Counter
 from ..gradients import Array
 from ..judging.compare import judge
 from ..judging.verdict import CaseVerdict
@@ -24,6 +25,9 @@ PROVEN = 256
 
 CONTROL = 16
 """Elements of a call that the proof looks at although the kernel has cleared them, where it is asked to say which class is attained."""
+
+NOTHING: Array = np.zeros(0, np.int64)
+"""No row."""
 
 Chosen = dict[str, Array]
 """Name of a parameter -> which rows of its sample."""
@@ -65,18 +69,24 @@ def judge_call(watched: Watched, required: str, control: bool = False) -> Judgem
     doubtful: list[tuple[float, str, int]] = []
     calm: list[tuple[str, int]] = []
     elements = cleared = population = drawn = 0
+    margin = _margin()
     for sample in watched.samples:
-        if sample.gradient is None or watched.skipped or not sample.updated or not _counts_are_whole(sample):
+        if sample.gradient is None or watched.skipped or not sample.updated or not sample.width or not _counts_are_whole(sample):
             continue
         by_row = _cleared(watched, sample, required)
         elements += sample.updated * sample.width
         population += sample.population
         drawn += sample.drawn
-        size = np.full(sample.updated, np.inf) if by_row is None else by_row.max(axis=0)
-        far = np.flatnonzero(~(size <= _margin()))
+        size, far = np.full(sample.updated, np.inf), np.arange(sample.updated)
         if by_row is not None:
+            largest = by_row.max(axis=1, initial=0.0)
+            if (largest <= margin).all():  # as nearly always: no need to look at each row
+                far = NOTHING
+            else:
+                size = by_row.max(axis=0)
+                far = np.flatnonzero(~(size <= margin))
+                largest = np.delete(by_row, far, axis=1).max(axis=1, initial=0.0)
             cleared += (sample.updated - len(far)) * sample.width
-            largest = (np.delete(by_row, far, axis=1) if len(far) else by_row).max(axis=1, initial=0.0)
             for array, ratio in zip(ARRAYS, largest.tolist()):
                 if array in sample.after and len(far) < sample.updated:
                     worst[array] = max(worst.get(array, 0.0), ratio)
@@ -184,14 +194,7 @@ def _cleared(watched: Watched, sample: Sample, required: str) -> Array | None:
     before = [_float32(sample.before.get(array), n, width) for array in arrays]
     after = [_float32(sample.after[array], n, width) for array in arrays]
     gradient, error = _merged(sample, plan.rounding)
-    ratios = ratios_of(plan, before, gradient, after, _narrower(formats, computed_in, required), error)
-    by_row: Array = ratios if width == 1 else ratios.reshape(4, n, width).max(axis=2)
-    return by_row
-
-
-def computed_format(formats: set[str]) -> str:
-    """What a step with arrays in these formats computes in: the rule of `Case.computed_in`."""
-    return "float32" if formats == {"float16", "bfloat16"} else min(formats, key=WIDEST_FIRST.index)
+    return ratios_of(plan, before, gradient, after, _narrower(formats, computed_in, required), error, width)
 
 
 def _float32(array: Array | None, n: int, width: int) -> Array:
@@ -231,13 +234,16 @@ def _facts(watched: Watched, sample: Sample) -> Iterator[Fact]:
     """What is wrong with the count, and with what must keep its bits."""
     before, after = sample.counts
     moves = sample.gradient is not None and not watched.skipped
-    if after != before + moves:
-        why = "with a gradient" if moves else "that leaves the call out" if watched.skipped else "without a gradient"
+    advance = _advance(watched, sample)
+    if advance is not None and after != before + advance:
+        why = "that leaves the call out" if watched.skipped else "without a gradient" if sample.gradient is None else "with a gradient"
         yield Fact(sample.name, "step", f"the step count of {sample.name!r} is {after:g} after a call {why}, and was {before:g}")
     for array in ARRAYS[1:3]:
         if moves and array not in sample.after:
             yield Fact(sample.name, array, f"there is no {array} of {sample.name!r} after a call with a gradient")
     start = sample.updated if moves else 0
+    if start == len(sample.places):
+        return
     for array, got in sample.after.items():
         old = sample.before.get(array)
         same = _bits(got[start:]) == (_bits(np.zeros_like(got[start:])) if old is None else _bits(old[start:]))
@@ -245,6 +251,18 @@ def _facts(watched: Watched, sample: Sample) -> Iterator[Fact]:
             row = int(np.argwhere(~same)[0][0]) + start
             what = "a row that the gradient does not store" if moves else "a parameter that the call leaves out"
             yield Fact(sample.name, array, f"{array} of {sample.name!r} changes at {int(sample.places[row])}, {what}")
+
+
+def _advance(watched: Watched, sample: Sample) -> int | None:
+    """By how much the call must raise the count, as the dialect counts; None where the sample does not tell."""
+    if watched.skipped:
+        return 0
+    counter = dialect(watched.dialect).resolve(watched.settings[sample.group], (), watched.grad_scale)[1].counter
+    is_stored = sample.gradient is not None and sample.population > 0
+    if counter is Counter.CALL_NONEMPTY:
+        return 1 if any(other.gradient is not None and other.population for other in watched.samples) else None
+    by_counter = {Counter.CALL: True, Counter.PARAMETER: sample.gradient is not None, Counter.PARAMETER_NONEMPTY: is_stored}
+    return int(by_counter[counter]) if counter in by_counter else None
 
 
 def _bits(array: Array) -> Array:

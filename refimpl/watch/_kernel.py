@@ -234,6 +234,19 @@ def compare_p(got, d_x, u_x, s, r, largest, narrower, out, ratios):  # type: ign
         ratios[i] = is_near if inside & (32.0 * least_d[i] <= least[i]) else np.nan
 
 
+@jit
+def largest_of_rows(ratios, width, largest):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """Of each row the largest ratio of its elements; a nan stays, since no number is larger."""
+    for array in range(ratios.shape[0]):
+        for row in range(largest.shape[1]):
+            worst = 0.0
+            for k in range(row * width, (row + 1) * width):
+                x = ratios[array, k]
+                if (x > worst) | (x != x):
+                    worst = x
+            largest[array, row] = worst
+
+
 LR, BETA1, ONE_MINUS_BETA1, BETA2, ONE_MINUS_BETA2, EPS, CORRECTION1 = range(7)
 ROOT2, OLD, NEW, RECTIFIER, DECAY, LOSS_SCALE, SHRINK = range(7, len(MET))
 """The rows of `Plan.scalars`."""
@@ -246,23 +259,35 @@ NONE = np.zeros(2)
 
 
 def ratios_of(
-    plan: Plan, before: Sequence[Array], gradient: Array, after: Sequence[Array], narrower: Array, gradient_error: Array = NO_ERROR
+    plan: Plan,
+    before: Sequence[Array],
+    gradient: Array,
+    after: Sequence[Array],
+    narrower: Array,
+    gradient_error: Array = NO_ERROR,
+    width: int = 1,
 ) -> Array:
-    """|got - x|/e per array (param, exp_avg, exp_avg_sq, max_exp_avg_sq) and element; an element is cleared if none is above MARGIN.
+    """The largest |got - x|/e of each row, per array (param, exp_avg, exp_avg_sq, max_exp_avg_sq); a row is cleared if none exceeds MARGIN.
 
-    before, after: p, m, v and, with amsgrad, the maximum, as flat arrays of float32 of one length; gradient: flat, of float32 or float64,
-    and what a sum of its occurrences may be off, flat or empty; narrower: (4, 2), what the conversion of each array to a narrower dtype
-    adds, relative and absolute. An element with a nan is not cleared.
+    before, after: p, m, v and, with amsgrad, the maximum, as flat arrays of float32 of one length, rows of `width` elements; gradient:
+    flat, of float32 or float64, and what a sum of its occurrences may be off, flat or empty; narrower: (4, 2), what the conversion of
+    each array to a narrower dtype adds, relative and absolute. A row with a nan is not cleared.
     """
-    ratios = np.zeros((4, len(gradient)))
-    scratch, none = np.empty((14, BLOCK)), np.zeros(BLOCK)
-    for start in range(0, len(gradient), BLOCK):
-        block = slice(start, min(start + BLOCK, len(gradient)))
-        size = block.stop - start
+    rows = len(gradient) // width
+    at_once = max(BLOCK // width, 1)
+    largest = np.zeros((4, rows))
+    scratch, none, ratios = np.empty((14, at_once * width)), np.zeros(at_once * width), np.zeros((4, at_once * width))
+    for start in range(0, rows, at_once):
+        stop = min(start + at_once, rows)
+        block = slice(start * width, stop * width)
+        size = block.stop - block.start
         errors = gradient_error[block] if len(gradient_error) else none[:size]
-        blocks = [[array[block] for array in arrays] for arrays in (before, after)]
-        _block(plan, blocks[0], gradient[block], errors, blocks[1], narrower, scratch[:, :size], ratios[:, block])
-    return ratios
+        olds, news = ([array[block] for array in arrays] for arrays in (before, after))
+        target = largest[:, start:stop] if width == 1 else ratios[:, :size]
+        _block(plan, olds, gradient[block], errors, news, narrower, scratch[:, :size], target)
+        if width > 1:
+            largest_of_rows(ratios, width, largest[:, start:stop])
+    return largest
 
 
 def _block(plan: Plan, before: list[Array], g: Array, g_e: Array, after: list[Array], narrower: Array, out: Array, ratios: Array) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from ..arithmetic import CLASSES, FORMATS, Bounded, Number
 from ..arithmetic.roundings import conversion_error, tensor_rounding
 from ..dialects import Hyper, Picks
-from ..dialects.stages import Amsgrad, Decay, Eps, Objective, Rectification
+from ..dialects.stages import Amsgrad, Decay, Direction, Eps, Objective, Rectification
 from ..gradients import Array
 from ..reference import RECTIFIED_ABOVE
 from ..reference.scalars import LOOK_AHEAD, scalars
@@ -77,17 +77,23 @@ class Plan:
 NOTHING, ONE = Met(0.0, 0.0, 0.0), Met(1.0, 0.0, 0.0)
 """Scalars that a product leaves out."""
 
-DIALECTS = ("torch.SparseAdam", "torch.Adam", "torch.AdamW", "torch.NAdam", "torch.RAdam", "torch.Adamax")
+DIALECTS = (
+    *("torch.SparseAdam", "torch.Adam", "torch.AdamW", "torch.NAdam", "torch.RAdam", "torch.Adamax"),
+    *("optax.adam", "optax.adamw", "keras.Adam", "keras.AdamW"),
+)
 """The dialects whose steps the kernel computes."""
 
 
+@lru_cache(maxsize=64)  # parameters of one group share it within a call
 def plan_of(
     dialect: str, hyper: Hyper, picks: Picks, t: int, dtype: str, numerics_class: str, scalar_format: str | None = None
 ) -> Plan | None:
     """The plan of a step in a format, None where the kernel does not compute it. t: the count after the step."""
     if dtype == "float64" or dialect not in DIALECTS:
         return None
-    change = {Eps.PAPER: ADAM, Eps.HAT: HAT, Eps.BESIDE_GRADIENT: INFINITY}[picks.eps]
+    change = {Eps.PAPER: ADAM, Eps.HAT: HAT, Eps.BESIDE_GRADIENT: INFINITY}.get(picks.eps)
+    if change is None or picks.direction not in (Direction.M, Direction.NADAM_SCHEDULED):
+        return None
     a = least(dtype, scalar_format, numerics_class)
     s = scalars(a, hyper, picks, t)
     rectifies = picks.rectification is not Rectification.NONE

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TONE = {0: "good", 1: "bad", 3: "fair"}
 """The tone of the verdict, by exit code."""
 
-TITLES = {0: "right in what was judged", 1: "wrong", 3: "nothing was judged"}
+TITLES = {0: "right in what was judged", 1: "wrong", 3: "not judged, or not on every rank"}
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 180, 46, 150
 LOWEST, HIGHEST = -3, 6

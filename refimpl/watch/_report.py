@@ -57,10 +57,12 @@ class WatchReport:
 
     @property
     def exit_code(self) -> int:
-        """0: every judged call is right; 1: some call is wrong; 3: nothing was judged."""
-        if self.session.failing:
+        """0: every judged call is right; 1: some call is wrong, or replicas differ; 3: nothing was judged, or a rank left no result."""
+        ranks = self.session.ranks
+        if self.session.failing or (ranks and ranks.wrong):
             return NOT_CONFORMANT
-        return OK if self.elements or self.compared else HARNESS_FAILED
+        judged = self.elements or self.compared or (ranks and ranks.judged)
+        return OK if judged and not (ranks and ranks.missing) else HARNESS_FAILED
 
     @property
     def attained(self) -> str | None:
@@ -87,12 +89,17 @@ class WatchReport:
     @property
     def sentence(self) -> str:
         """The verdict, in one sentence."""
+        ranks = self.session.ranks
+        return self._of_this_rank + (f"; {ranks.sentence}" if ranks else "")
+
+    @property
+    def _of_this_rank(self) -> str:
         calls = counted(len(self.judged), "call")
         dialects = listed(sorted(self.session.dialects)) or "its dialect"
         if self.session.failing:
             causes = listed([cause.name for cause in self.session.causes]) or "no known cause"
             said = f"{self.session.subject} is not {dialects}: {self.session.failing} of {calls} judged wrong; cause: {causes}"
-        elif self.exit_code == OK:
+        elif self.elements or self.compared:
             said = f"{self.session.subject} does what {dialects} does in all of {calls} judged, as far as the samples show"
         else:
             return f"nothing was judged of {self.session.subject}, in {counted(self.session.calls, 'call')}"
@@ -108,6 +115,8 @@ class WatchReport:
         blocks += [paragraph(f"and {counted(more, 'more call')} that {'is' if more == 1 else 'are'} wrong")] if more > 0 else []
         blocks += [paragraph(stated(cause), "", "  ") for cause in session.causes]
         blocks += [[line for words, count in session.notes.items() for line in paragraph(_times(words, count), "note: ", "  ")]]
+        if session.ranks:
+            blocks.append([line for words in session.ranks.lines() for line in paragraph(words, "", "  ")])
         blocks.append(paragraph(self.sentence))
         return joined(blocks)
 
@@ -161,6 +170,7 @@ class WatchReport:
             "failures": [{"call": failure.number, "words": list(failure.words), "case": _id(failure)} for failure in session.failures],
             "causes": [asdict(cause) for cause in session.causes],
             "notes": dict(session.notes),
+            "ranks": session.ranks.document() if session.ranks else None,
         }
 
     def to_json(self) -> str:

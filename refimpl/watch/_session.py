@@ -22,6 +22,7 @@ from ..judging.diagnose import diagnose
 from ..judging.verdict import CaseVerdict, Diagnosis
 from ..report.mismatch import place_and_facts
 from ._judge import Judgement, format_of, golden_of, judge_call
+from ._ranks import AllRanks
 from ._step import Watched
 
 SAVED = 16
@@ -89,6 +90,7 @@ class Session:
     causes: tuple[Diagnosis, ...] = ()
     dialects: set[str] = field(default_factory=set)
     failing: int = 0
+    ranks: AllRanks | None = None
     _right: deque[Watched] = field(default_factory=lambda: deque(maxlen=1))
 
     def __post_init__(self) -> None:

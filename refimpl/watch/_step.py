@@ -9,6 +9,8 @@ import numpy as np
 
 from ..arithmetic import numpy_dtype
 from ..case import ARRAYS, Case, Group, Param, Step
+from ..dialects import Picks
+from ..dialects.stages import Decay, Touch
 from ..gradients import Array, RowGradient
 
 
@@ -72,6 +74,11 @@ class Watched:
         """The dtype that an array of the state must be kept in: the one that was claimed, else its own."""
         own = sample.before.get(array, sample.after.get(array, sample.before["param"]))
         return self.formats.get(array, str(own.dtype))
+
+
+def moves_everywhere(picks: Picks) -> bool:
+    """Whether a sparse gradient may move rows that it does not store."""
+    return picks.touch not in (Touch.STORED, Touch.NONZERO) or picks.decay in (Decay.DECOUPLED_ALL, Decay.COUPLED_ALL)
 
 
 def case_of(watched: Watched, chosen: Mapping[str, Array], id: str, about: str) -> tuple[Case, dict[str, dict[str, Array]]]:

@@ -32,8 +32,30 @@ class Rows:
         return Rows(self.numbers[:n], self.width)
 
 
+def is_shard(tensor: Tensor) -> bool:
+    """Whether a tensor is a DTensor: each rank holds a part of it (FSDP2), or a replica."""
+    return hasattr(tensor, "placements") and hasattr(tensor, "to_local")
+
+
+def local(tensor: Tensor) -> Tensor:
+    """What this rank holds of a tensor, with its gradient: Adam updates each element by itself, so that a shard can be judged alone."""
+    if not is_shard(tensor):
+        return tensor
+    own = tensor.detach().to_local()
+    if tensor.is_leaf and tensor.grad is not None:
+        own.grad = tensor.grad.detach().to_local()
+    return own
+
+
 def not_watched(tensor: Tensor, group: Mapping[str, Any]) -> str:
     """Why a parameter cannot be watched, in words; empty where it can."""
+    if is_shard(tensor):
+        gradient = tensor.grad
+        if any(placement.is_partial() for part in (tensor, gradient) if is_shard(part) for placement in part.placements):
+            return "it is a DTensor of which each rank holds a summand"
+        if gradient is not None and (not is_shard(gradient) or gradient.placements != tensor.placements):
+            return "it is a DTensor, and its gradient is laid out in another way"
+        tensor = local(tensor)
     if tensor.is_complex():
         return "it is complex"
     if type(tensor) not in (torch.Tensor, torch.nn.Parameter, torch.nn.Buffer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -13,27 +12,26 @@ from typing import Any
 import torch
 
 from ..arithmetic import ACCELERATOR_CLASS, CLASSES, CPU_CLASS
-from ..backends.torch import OPTIMIZERS, OWN_NAMES
+from ..backends.torch import OWN_NAMES
 from ..case import ARRAYS
-from ..dialects import dialect as dialect_named
 from ..errors import UsageError, did_you_mean
 from ..gradients import Array
+from ._drawing import Drawn, TensorSampler
 from ._momenta import is_product
 from ._report import WatchReport
-from ._sampling import Drawn, Sampler
 from ._session import Reaction, Session, known
 from ._step import Fact, Sample, Watched
-from ._tensors import Rows, count_of, not_watched, same_bits, take, take_gradient
+from ._tensors import Rows, count_of, is_shard, local, not_watched, same_bits, take, take_gradient
+from ._torch_optimizers import DIALECTS, claimed_by, inner, settings_of, unwrapped
+from ._torch_ranks import Meeting, check_claim, meet
 
 Tensor = Any  # PyTorch ships no type information that mypy is given here
 
-DIALECTS: Mapping[Any, str] = {
-    made: name
-    for name, made in sorted(OPTIMIZERS.items(), key=lambda item: -len(item[1].__mro__))  # AdamW before Adam, its base
-}
-
 IDLE = 8
 """Parameters without a gradient that are compared by bits in a call, and elements of each."""
+
+FAILED = 5.0
+"""Seconds that rank 0 waits for the others where its training ends with an error: they may wait for it, in an operation of all."""
 
 REMEMBERED = 8, 32
 """Parameters whose state is compared with that after the call before, and elements of each."""
@@ -80,7 +78,9 @@ class Watch:
     failure; on_change: the same, or "note", for a state that somebody changed between two calls; save: a directory for the calls that
     are wrong, as vectors; moments: the format that the moments are claimed to be kept in ("float32"), by default their own; dialect:
     what an optimizer of another class claims to compute; require: the numerics class, by default the one that conformance asks for
-    on the device; names: `model.named_parameters()`, for a report that names them; seed: of the sample.
+    on the device; names: `model.named_parameters()`, for a report that names them; seed: of the sample; replicas: what every rank of
+    torch.distributed must hold alike (the DistributedDataParallel, a list of parameters, or True for all), which is compared bit by bit;
+    patience: seconds that rank 0 waits for the others when it is closed.
     Raises UsageError for an optimizer that cannot be watched, and says why.
     """
 
@@ -98,6 +98,8 @@ class Watch:
         require: str | None = None,
         names: Iterable[tuple[str, Tensor]] = (),
         seed: int = 0,
+        replicas: Any = None,
+        patience: float = 60.0,
     ) -> None:
         if every < 1 or (sample is not None and sample < 1):
             raise UsageError(f"every={every}, sample={sample}", "give numbers from 1 on, or sample=None for every element")
@@ -107,35 +109,49 @@ class Watch:
             raise UsageError(f"require={require!r} is no numerics class", did_you_mean(require, CLASSES) or ", ".join(CLASSES))
         if on_change != "note" and on_change not in ("warn", "raise") and not callable(on_change):
             raise UsageError(f"on_change is {on_change!r}", 'give "note", "warn", "raise" or a function that takes a failure')
+        check_claim(replicas)
+        outer = unwrapped(optimizer)
+        optimizer = inner(outer)
         self.optimizer, self.every, self.on_change = optimizer, every, on_change
-        self._dialect = _claimed(optimizer, dialect)
+        self._dialect = claimed_by(optimizer, dialect)
         device = next((p.device.type for group in optimizer.param_groups for p in group["params"]), "cpu")
         required = require or (CPU_CLASS if device == "cpu" else ACCELERATOR_CLASS)
         subject = f"torch.optim.{type(optimizer).__name__}" if type(optimizer) in DIALECTS else type(optimizer).__name__
         self.session = Session(subject, required, **known({"on_failure": on_failure, "save": save}))
         self._formats = dict.fromkeys(ARRAYS[1:], moments) if moments else {}
         self._names = {id(tensor): name for name, tensor in names}
-        self._sampler = Sampler(sample, seed)
+        self._sampler = TensorSampler(sample, seed)
         self._pending: _Pending | None = None
         self._last: list[tuple[_Before, dict[str, Array], float, Rows]] = []
         self._loaded = False
+        self._replicas, self._patience = replicas, patience
+        self._meeting: Meeting | None = meet(replicas)
+        self._is_closed = False
+        self._outer = outer
         self._handles = [
             optimizer.register_step_pre_hook(self._begin),
             optimizer.register_step_post_hook(self._end),
             optimizer.register_load_state_dict_post_hook(self._load),
+            outer.register_step_post_hook(self._digest),
         ]
+        self._due = False
 
     def __enter__(self) -> Watch:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.close(self._patience if kind is None else min(self._patience, FAILED))
 
-    def close(self) -> None:
-        """Take the hooks off; the report stays."""
+    def close(self, patience: float | None = None) -> None:
+        """Take the hooks off; the report stays. On rank 0 it is then that of all ranks; patience: seconds to wait for them."""
         for handle in self._handles:
             handle.remove()
         self._handles, self._pending, self._last = [], None, []
+        if not self._is_closed:
+            self._is_closed = True
+            self._meeting = self._meeting or meet(self._replicas)
+            if self._meeting is not None:
+                self.session.ranks = self._meeting.finish(self.session, self._patience if patience is None else patience)
 
     def report(self) -> WatchReport:
         """What was judged so far, as text, JSON and HTML."""
@@ -152,8 +168,10 @@ class Watch:
             self.session.note("a call raised an error, and is not judged")
             self._pending = None
         self.session.calls += 1
+        self._meeting = self._meeting or meet(self._replicas)
         self._compare_with_last()
-        if (self.session.calls - 1) % self.every:
+        self._due = (self.session.calls - 1) % self.every == 0
+        if not self._due:
             return None
         pending = self._pending = _Pending(frame, self.session.calls)
         hooks = list(getattr(optimizer, "_optimizer_step_pre_hooks", ()))
@@ -181,7 +199,7 @@ class Watch:
     def _copy(self, pending: _Pending) -> None:
         notes: list[str] = []
         groups = self.optimizer.param_groups
-        pending.dialect, pending.settings = _settings(self._dialect, groups)
+        pending.dialect, pending.settings = settings_of(self._dialect, groups)
         scale, found = (getattr(self.optimizer, name, None) for name in ("grad_scale", "found_inf"))
         pending.grad_scale = 1.0 if scale is None else float(scale)
         pending.skipped = found is not None and float(found) != 0
@@ -199,8 +217,8 @@ class Watch:
         if len(idle) > IDLE:
             idle = [idle[k] for k in sorted(self._sampler.choose(len(idle), IDLE))]
         drawn = [
-            *zip(active, self._sampler.draw([entry[0] for entry in active])),
-            *((entry, self._sampler.rest(entry[0], IDLE)) for entry in idle),
+            *zip(active, self._sampler.draw([local(entry[0]) for entry in active])),
+            *((entry, self._sampler.rest(local(entry[0]), IDLE)) for entry in idle),
         ]
         place = {id(entry[0]): number for number, entry in enumerate(tensors)}
         for (tensor, index, k), own in sorted(drawn, key=lambda pair: place[id(pair[0][0])]):
@@ -220,10 +238,10 @@ class Watch:
     def _arrays(self, tensor: Tensor, state: Mapping[str, Any]) -> dict[str, Tensor]:
         names = OWN_NAMES.get(self._dialect, {})
         own = {array: state.get(names.get(array, array)) for array in ARRAYS[1:]}
-        return {"param": tensor, **{array: values for array, values in own.items() if values is not None}}
+        return {"param": local(tensor), **{array: local(values) for array, values in own.items() if values is not None}}
 
-    def _name(self, tensor: Tensor, group: int, k: int) -> str:
-        own = self.optimizer.param_groups[group].get("param_names")
+    def _name(self, tensor: Tensor, group: int, k: int, optimizer: Any = None) -> str:
+        own = (optimizer or self.optimizer).param_groups[group].get("param_names")
         name = self._names.get(id(tensor)) or (own[k] if own else f"group{group}.{k}")
         return re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip(".-") or "param"
 
@@ -241,12 +259,14 @@ class Watch:
         for before in pending.params:
             state = optimizer.state.get(before.tensor, {})
             count = count_of(state, optimizer.param_groups[before.group]) if state else before.count
+            few = before.drawn.rows.first(REMEMBERED[1])
             after = {array: take(values, before.drawn.rows) for array, values in self._arrays(before.tensor, state).items()}
             if count is None or any(after[array].shape != before.arrays[array].shape for array in before.arrays if array in after):
                 notes.append(f"not judged: {before.name!r}, its state is another after the call")
                 continue
             samples.append(_sample(before, after, count))
-            last.append((before, after, count, before.drawn.rows))
+            if len(last) < REMEMBERED[0]:
+                last.append((before, {array: values[: REMEMBERED[1]].copy() for array, values in after.items()}, count, few))
             if pending.dialect == "torch.NAdam" and state and not is_product(state, optimizer.param_groups[before.group], count):
                 facts.append(Fact(before.name, "mu_product", f"mu_product of {before.name!r} is not the product of its momenta"))
         watched = Watched(
@@ -261,7 +281,7 @@ class Watch:
             formats=self._formats,
         )
         judgement = self.session.judge(watched)
-        self._last, self._loaded = last[: REMEMBERED[0]], False
+        self._last, self._loaded = last, False
         changed = [before.name for before in pending.params if not _gradient_kept(before)] if judgement.failing else []
         if changed and pending.grad_scale == 1.0:
             if pending.others:
@@ -270,6 +290,23 @@ class Watch:
             words = f"the gradient of {changed[0]!r} itself was changed inside the step"
             judgement = replace(judgement, facts=(*judgement.facts, Fact(changed[0], "gradient", words)))
         self.session.take(watched, judgement)
+
+    def _digest(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Digest the replicas after a call that is judged, of ZeroRedundancyOptimizer once it has sent the parameters around."""
+        if self._meeting is None or not self._meeting.members or not self._due or self._pending is not None:
+            return  # a pending call: this is the step of a base class inside that of a subclass
+        everywhere = self._outer is self.optimizer  # else the moments of a parameter are on one rank alone
+        arrays = []
+        for index, group in enumerate(optimizer.param_groups):
+            for k, tensor in enumerate(group["params"]):
+                if is_shard(tensor):
+                    self.session.note("a DTensor is no replica, and is not compared with other ranks")
+                elif self._meeting.claims(tensor) and tensor.layout is torch.strided and tensor.device.type != "meta":
+                    state = self.optimizer.state.get(tensor, {}) if everywhere else {}
+                    name = self._name(tensor, index, k, optimizer)
+                    count = count_of(state, group) if everywhere else None
+                    arrays.append((name, self._arrays(tensor, state), count))
+        self._meeting.take(self.session.calls, arrays)
 
     def _compare_with_last(self) -> None:
         """Whether the state is, bit for bit, what the call before left."""
@@ -282,13 +319,8 @@ class Watch:
             return
         for before, after, count, rows in last:
             state = self.optimizer.state.get(before.tensor, {})
-            few = rows.first(REMEMBERED[1])
             arrays = self._arrays(before.tensor, state)
-            changed = [
-                array
-                for array, values in after.items()
-                if array not in arrays or not same_bits(take(arrays[array], few), values[: len(few)])
-            ]
+            changed = [array for array, values in after.items() if array not in arrays or not same_bits(take(arrays[array], rows), values)]
             if state and count_of(state, self.optimizer.param_groups[before.group]) != count:
                 changed.append("step")
             if changed:
@@ -306,43 +338,6 @@ def _is_running(frame: FrameType, current: FrameType | None) -> bool:
             return True
         current = current.f_back
     return False
-
-
-def _claimed(optimizer: Any, claimed: str | None) -> str:
-    """The dialect of an optimizer: that of its class, or the one that is claimed. Raises UsageError where there is none."""
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        hint = "an optimizer of another framework: see refimpl.watch.record, which any framework can call"
-        raise UsageError(f"cannot watch a {type(optimizer).__name__}: it is no torch.optim.Optimizer", hint)
-    if claimed is not None:
-        name = dialect_named(claimed).name
-        if name not in DIALECTS.values():
-            raise UsageError(f"dialect={claimed!r}: the hooks read states as PyTorch keeps them", f"one of {', '.join(DIALECTS.values())}")
-        return name
-    step: Any = type(optimizer).step
-    for kind, name in DIALECTS.items():
-        if isinstance(optimizer, kind) and inspect.unwrap(step) is inspect.unwrap(kind.step):
-            return name
-    base = next((name for kind, name in DIALECTS.items() if isinstance(optimizer, kind)), None)
-    if base:
-        hint = f"if it claims to compute what {base} does, say so: dialect={base!r}"
-        raise UsageError(f"cannot watch a {type(optimizer).__name__}: it has a step of its own", hint)
-    hint = f"if it claims to compute what one of these does, say dialect=: {', '.join(DIALECTS.values())}"
-    raise UsageError(f"cannot watch a {type(optimizer).__name__}: refimpl knows no exact step of it", hint)
-
-
-def _settings(name: str, groups: Iterable[Mapping[str, Any]]) -> tuple[str, tuple[Mapping[str, object], ...]]:
-    """The dialect, and its settings per group. An AdamW whose group has the coupled decay of Adam computes as Adam with that switch."""
-    groups = list(groups)
-    if name == "torch.AdamW" and not all(group.get("decoupled_weight_decay", True) for group in groups):
-        name = "torch.Adam"
-    table = dialect_named(name)
-    return name, tuple({key: _plain(group.get(key, parameter.default)) for key, parameter in table.parameters.items()} for group in groups)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return float(value)
-    return tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _sample(before: _Before, after: dict[str, Array], count: float) -> Sample:
@@ -367,4 +362,4 @@ def _gradient_kept(before: _Before) -> bool:
     """Whether the gradient is still what was copied; where it is gone, nobody can tell."""
     if before.drawn.gradient is None or before.tensor.grad is None:
         return True
-    return same_bits(take_gradient(before.tensor, before.drawn), before.drawn.gradient)
+    return same_bits(take_gradient(local(before.tensor), before.drawn), before.drawn.gradient)

@@ -11,7 +11,7 @@ from ...arithmetic import CLASSES, FORMATS
 from ...case import Case
 from ...dialects import Dialect
 from ...gradients import Array
-from ...reference import FIELDS
+from ...reference import SHOWN
 from .._evidence import DOUBLE, Judged
 from .._hypothesis import Hypothesis, Plan, predict
 from ._inputs import with_gradients, with_values
@@ -152,7 +152,7 @@ def fit(judged: Judged, scaling: Scaling) -> float | None:
         number += change
         if settled:
             break
-    least = LEAST * FORMATS[case.computed_in].u
+    least = LEAST * FORMATS[case.computing[-1]].u
     if abs(number - neutral) <= least * abs(neutral):
         return None  # a rounding may be no more than that
     final = got - _predicted(scaling.changed(case, number) or case, judged)
@@ -201,6 +201,6 @@ def _predicted(case: Case, judged: Judged) -> Array:
     parts = []
     for _, states in judged.recorded(predict(Plan(replace(case)), DOUBLE)):
         parts += [
-            getattr(states[name], FIELDS[array]).reshape(judged.touched[name].shape)[judged.touched[name]] for name, array in judged.keys
+            getattr(states[name], SHOWN[array]).reshape(judged.touched[name].shape)[judged.touched[name]] for name, array in judged.keys
         ]
     return np.concatenate(parts)

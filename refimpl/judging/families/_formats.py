@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...arithmetic import FORMATS, Number
-from ...case import MASTER, Case, Param
+from ...case import COMPENSATION, MASTER, Case, Param
 from ...dialects import Dialect
 from ...gradients import Array
 from ...reference import ONE, occurrence_rounds
@@ -88,6 +88,12 @@ def _of_storage() -> Iterator[Hypothesis]:
     """What follows the dtype of a parameter that is kept in a narrower one than the rest."""
     for id, about, fields, concerns in (
         ("master-ignored", "the master copy is not kept: the parameter itself is updated, in its own dtype", ("p",), _has_master),
+        (
+            "compensation-ignored",
+            "the compensation is not used: the parameter alone is updated, in its own dtype",
+            ("p",),
+            _has_compensation,
+        ),
         ("moments-follow-parameter", "the moments follow the dtype of the parameter", ("m", "v", "v_max"), _has_wide_moments),
     ):
         yield Hypothesis(id, "formats", about, _in_dtype_of_parameter(fields, concerns), rank=1)
@@ -109,6 +115,10 @@ def _has_master(case: Case) -> bool:
     return any(MASTER in param.dtypes for param in case.params)
 
 
+def _has_compensation(case: Case) -> bool:
+    return any(COMPENSATION in param.dtypes for param in case.params)
+
+
 def _has_wide_moments(case: Case) -> bool:
     return any(param.dtype_of("exp_avg") != str(param.value.dtype) for param in case.params)
 
@@ -125,7 +135,7 @@ def _nearest(name: str) -> Callable[[Number], Number]:
 
 
 def _narrower(case: Case, name: str) -> bool:
-    return FORMATS[name].precision < FORMATS[case.computed_in].precision
+    return FORMATS[name].precision < FORMATS[case.computing[0]].precision
 
 
 def _settings(places: list[Place], name: str) -> Planner:

@@ -18,9 +18,10 @@ from .._hypothesis import Hypothesis, Plan, Planner, numbered
 def with_gradients(case: Case, change: Callable[[int, Param, Gradient], Gradient]) -> Case | None:
     """The case with other gradients (change gets the number of the step, from 0); None where none changes, or where there are ranks.
 
-    Of several ranks, an implementation may change each rank's gradient or what they give together: these are different hypotheses.
+    Of several ranks or micro-batches, an implementation may change each one's gradient or what they give together: these are different
+    hypotheses.
     """
-    if case.has_ranks:
+    if case.has_ranks or case.has_batches:
         return None
     params = {param.name: param for param in case.params}
     changed = False

@@ -53,7 +53,9 @@ def _limit(judged: Judged, table: Dialect, array: str, read: Read) -> float | No
         with np.errstate(all="ignore"):
             sizes = read(after, before, hyper)[wrong[at]]
             unit = (
-                4 * FORMATS[judged.golden.case.computed_in].u * read(np.abs(after) + np.abs(before), np.zeros_like(after), hyper)[wrong[at]]
+                4
+                * FORMATS[judged.golden.case.computed_in(param.name)].u
+                * read(np.abs(after) + np.abs(before), np.zeros_like(after), hyper)[wrong[at]]
             )
         if not np.isfinite(sizes).all() or not sizes.min() > 0 or sizes.max() - sizes.min() > ALIKE * sizes.max() + unit.max():
             continue

@@ -60,7 +60,7 @@ def _plan(sites: frozenset[str], places: dict[str, Place]) -> Planner:
     rounded += [places["beta1"], places["beta2"]] if "averages" in sites else []
 
     def plan(case: Case, table: Dialect) -> Plan | None:
-        if FORMATS[NARROW].precision >= FORMATS[case.computed_in].precision:
+        if FORMATS[NARROW].precision >= FORMATS[case.computing[0]].precision:
             return None
         changed = with_settings(case, lambda settings, _: _round(settings, rounded), table) if rounded else None
         hooks = Hooks(read=_with_powers("powers" in sites, case, table)) if ("powers" in sites) != ("averages" in sites) else Hooks()
