@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "fuzz": "judge an implementation by random cases of every size, and make a failure as small as possible",
     "explain": "one element's update worked through, stage by stage, with every number",
     "diff": "what differs between two dialects, how much, and how to make one reproduce the other",
+    "warm": "compile the kernels behind refimpl's optimizers now, and keep them",
     "guide": "build the guide: what Adam is, what implementations make of it, and how refimpl judges them",
 }
 """Command to its one-line description. The module of the same name has `main(argv)`, and is imported when the command runs."""
@@ -43,6 +44,7 @@ examples:
   refimpl fuzz torch                               a minute of random cases
   refimpl explain                                  one update, worked through
   refimpl diff torch.SparseAdam mindspore.LazyAdam what changes between the two
+  refimpl warm                                     no step waits for the compiler afterwards
   refimpl guide --out guide                        pages to read, from guide/index.html on
 
 exit codes: 0 all well; 1 the check says no; 2 usage or bad input; 3 refimpl could not do its work, or nothing was run

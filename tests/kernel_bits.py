@@ -1,8 +1,13 @@
-"""Run by test_kernels_compiling.py in processes of their own: prints the CPU target, and a hash of what the kernels compute."""
+"""Run by test_kernels_compiling.py in processes of their own: prints the CPU target, and a hash of what the kernels compute.
+
+Arguments: numbers of threads. Every step is computed by so many, whatever its size; the bits must be the same. Formats are few, as each
+takes seconds to compile for a target, and so does a launch of several threads.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from typing import Any
 
 import numba
@@ -13,7 +18,7 @@ from scipy.sparse import coo_array
 from refimpl import kernels
 from refimpl.dialects import dialect
 from refimpl.gradients import RowGradient
-from refimpl.kernels import compiling, threads
+from refimpl.kernels import compiling, planning
 from refimpl.kernels.formats import FORMATS, read, write
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -22,22 +27,28 @@ WAYS: dict[str, dict[str, Any]] = {
     "mindspore.LazyAdam.default-target": {},
     "mindspore.Adam": {},
 }
+SHAPE = (300, 48)
 
-threads.THRESHOLD = 0  # every step is split where there is more than one thread
-rng = np.random.default_rng(0)
-digest = hashlib.sha256()
-for name, options in WAYS.items():
-    hyper, picks = dialect(name).resolve({**dialect(name).defaults(), **options})
-    p, m, v = (rng.random((300, 48)).astype(np.float32) for _ in range(3))
-    indices = rng.integers(0, 200, 250)
-    values = (rng.standard_normal((250, 48)) * 10.0 ** rng.integers(-20, 20, (250, 1))).astype(np.float32)
-    for t, gradient in enumerate([RowGradient(indices, values, (300, 48)), np.resize(values, (300, 48))], start=1):
-        if isinstance(gradient, RowGradient) or "dense" in dialect(name).gradients:
-            kernels.step(p, m, v, None, gradient, hyper, picks, t)
-    if name == "torch.SparseAdam":
-        kernels.step(p, m, v, None, coo_array((values[:, 0], (indices, indices % 48)), shape=(300, 48)), hyper, picks, 3)
-    for array in (p, m, v):
-        digest.update(array.tobytes())
+
+def steps(threads: int) -> str:
+    """The hash of the states after some steps of each way."""
+    vars(planning).update(threads_for=lambda rows, width: threads, PART=16)
+    numba.set_num_threads(threads)
+    rng = np.random.default_rng(0)
+    digest = hashlib.sha256()
+    for name, options in WAYS.items():
+        hyper, picks = dialect(name).resolve({**dialect(name).defaults(), **options})
+        p, m, v = (rng.random(SHAPE).astype(np.float32) for _ in range(3))
+        indices = rng.integers(0, 200, 250)
+        values = (rng.standard_normal((250, 48)) * 10.0 ** rng.integers(-20, 20, (250, 1))).astype(np.float32)
+        elements = coo_array((values[:, 0], (indices, indices % 48)), shape=SHAPE)
+        for t, gradient in enumerate([RowGradient(indices, values, SHAPE), np.resize(values, SHAPE), elements], start=1):
+            form = {RowGradient: "rows", np.ndarray: "dense"}.get(type(gradient), "elements")
+            if form in dialect(name).gradients:
+                kernels.step(p, m, v, None, gradient, hyper, picks, t)
+        for array in (p, m, v):
+            digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 @compiling.jit
@@ -49,11 +60,16 @@ def converted(numbers, halves):  # type: ignore[no-untyped-def]
         write(halves, k, numbers[k] * numbers.dtype.type(1.001))
 
 
-for stored in FORMATS.values():
-    if stored.bits is not None:
-        numbers, halves = np.empty(2**16, np.float32), np.arange(2**16).astype(np.uint16).view(stored.bits)
-        converted(numbers, halves)
-        digest.update(numbers.tobytes() + halves.tobytes())
-rows, summed = kernels.merge(indices, values, 300)
-digest.update(rows.tobytes() + summed.tobytes())
-print(cpu_target.target_context.codegen().magic_tuple()[1], numba.get_num_threads(), digest.hexdigest())
+def conversions() -> str:
+    digest = hashlib.sha256()
+    for stored in FORMATS.values():
+        if stored.bits is not None:
+            numbers, halves = np.empty(2**16, np.float32), np.arange(2**16).astype(np.uint16).view(stored.bits)
+            converted(numbers, halves)
+            digest.update(numbers.tobytes() + halves.tobytes())
+    return digest.hexdigest()
+
+
+hashes = {steps(threads) for threads in map(int, sys.argv[1:])}
+assert len(hashes) == 1, "the bits depend on the number of threads"
+print(cpu_target.target_context.codegen().magic_tuple()[1], hashes.pop(), conversions())

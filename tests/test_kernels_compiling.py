@@ -1,3 +1,4 @@
+import io
 import os
 import subprocess
 import sys
@@ -11,27 +12,30 @@ import numpy as np
 import pytest
 from llvmlite.binding import get_host_cpu_features
 
-from refimpl.kernels import compiling
+from refimpl.kernels import compiling, updating
 
 SCRIPT = Path(__file__).with_name("kernel_bits.py")
-NEEDS = {"generic": "sse2", "haswell": "avx2", "skylake-avx512": "avx512f"}
+NEEDS = {"generic": "sse2", "haswell": "avx2", "skylake-avx512": "avx512f", "sandybridge": "avx", "nehalem": "sse4.2"}
+"""A CPU target, and the feature by which a machine can run its code; the first four that it can are compared."""
 
 
-def bits(target: str, threads: int) -> str:
-    """The target and the number of threads that a process really had, and the hash of its results."""
-    environment = {**os.environ, "NUMBA_CPU_NAME": target, "NUMBA_NUM_THREADS": str(threads)}
-    done = subprocess.run([sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, check=True)
-    name, count, digest = done.stdout.split()
-    assert (name, int(count)) == (target, threads)
-    return digest
+def started(target: str, threads: tuple[str, ...]) -> subprocess.Popen[str]:
+    """Each target has a cache of its own: two processes that write to one at a time lose what the other has written."""
+    cache = Path(compiling.__file__).parent / "__pycache__" / target
+    environment = {**os.environ, "NUMBA_CPU_NAME": target, "NUMBA_NUM_THREADS": "3", "NUMBA_CACHE_DIR": str(cache)}
+    return subprocess.Popen([sys.executable, str(SCRIPT), *threads], env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def test_the_bits_are_the_same_for_every_target_and_any_number_of_threads() -> None:
+def test_the_bits_are_the_same_for_four_cpu_targets_and_one_two_or_three_threads() -> None:
     have = get_host_cpu_features()
-    targets = [target for target, feature in NEEDS.items() if have.get(feature)]
-    if not targets or (os.cpu_count() or 1) < 2:
-        pytest.skip("needs an x86-64 machine with two cores")
-    assert len({bits(targets[0], 1), *(bits(target, 2) for target in targets)}) == 1
+    targets = [target for target, feature in NEEDS.items() if have.get(feature)][:4]
+    if not targets:
+        pytest.skip("needs an x86-64 machine")
+    processes = [started(target, ("1",) if number else ("1", "2", "3")) for number, target in enumerate(targets)]
+    printed = [process.communicate()[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(targets)
+    assert [target for target, *_ in printed] == targets  # and so each had the target that it was to have
+    assert len({tuple(hashes) for _, *hashes in printed}) == 1
 
 
 def test_a_product_and_a_sum_are_rounded_apart() -> None:
@@ -71,9 +75,38 @@ def test_launches_are_kept_apart_where_the_thread_pool_allows_only_one(
     assert isinstance(held, type(threading.Lock()) if alone else nullcontext)
 
 
-@pytest.mark.parametrize(("items", "elements", "threads", "parts"), [(9, 10, 2, 1), (9, 2**20, 1, 1), (9, 2**20, 2, 8), (3, 2**20, 2, 3)])
-def test_small_work_is_left_whole_and_large_work_is_split(
-    items: int, elements: int, threads: int, parts: int, monkeypatch: pytest.MonkeyPatch
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "seconds", "said"), [(Terminal(), 0.0, True), (Terminal(), 60.0, False), (io.StringIO(), 0.0, False)])
+def test_a_person_at_a_terminal_is_told_of_a_compilation_that_takes_long(
+    stream: io.StringIO, seconds: float, said: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numba, "get_num_threads", lambda: threads)
-    assert compiling.chunks(items, elements) == parts
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(compiling, "PATIENCE", seconds)
+    with compiling.told():
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer) and seconds == 0:
+                thread.join()
+    assert ("compiling, once" in stream.getvalue()) is said
+
+
+def test_an_edit_to_any_module_of_the_kernels_makes_the_cache_of_each_stale() -> None:
+    cache = updating.prepare._cache._cache_file  # in one module, while `formats`, whose code it contains, is another
+    assert compiling.SOURCES in cache._source_stamp
+
+
+@pytest.mark.parametrize("threads", [1, 7])
+def test_each_number_is_taken_once(threads: int) -> None:
+    counter = np.zeros(1, np.int64)
+
+    @compiling.jit
+    def taken(at: Any, count: Any) -> Any:
+        total = 0
+        for _ in range(count):
+            total += compiling.fetch_add(at)
+        return total, compiling.load_acquire(at)
+
+    assert taken(counter.ctypes.data, threads) == (sum(range(threads)), threads)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import small_vectors
 
-from refimpl import audit, check, corpus, diff, explain, gen, guide
+from refimpl import audit, check, corpus, diff, explain, gen, guide, warm
 from refimpl.checking import options
 from refimpl.fuzz import _options as fuzz_options
 from refimpl.watch import _command as watch
@@ -86,6 +86,7 @@ def test_every_command_of_the_text_is_one_that_the_parsers_take() -> None:
         "diff": diff,
         "explain": explain,
         "guide": guide,
+        "warm": warm,
         "watch": watch,
     }
     every_command = commands()

@@ -40,12 +40,12 @@ def lazy_contestants(cell: Cell, rng: np.random.Generator) -> Contest:
     values = (rng.random((cell.touched, cell.width)) * 1e-3).astype(cell.dtype)  # positive: v, which the limit adds to, stays so
     gradient = refimpl.RowGradient(indices, values, (cell.rows, cell.width))
     hyper, picks = dialect("torch.SparseAdam").resolve({})
-    target = Target(placed((*arrays, None)), scalars(hyper, picks, 3))  # type: ignore[arg-type]  # mypy does not count *arrays
+    target = Target(placed((*arrays, None)), scalars(hyper, picks, 3))
     wide = indices.astype(np.int64)
     optimizer = refimpl.SparseAdam([arrays[0]])
     name, program = quickest(rows_programs(arrays, indices, values))
     arguments: Any = (*arrays, None, gradient, hyper, picks, 3)
-    runs = {
+    runs: dict[str, Run] = {
         "limit": program,
         "kernel": partial(run, target, Values.of(values), cell.width, stored(wide, cell.width, look_over(wide))),
         "step": partial(kernels.step, *arguments),
@@ -60,11 +60,11 @@ def dense_contestants(cell: Cell, rng: np.random.Generator) -> Contest:
     arrays = [array.reshape(-1) for array in state(cell, rng)]
     gradient = (rng.random(arrays[0].shape) * 1e-3).astype(cell.dtype)
     hyper, picks = dialect("torch.Adam").resolve({})
-    target = Target(placed((*arrays, None)), scalars(hyper, picks, 3))  # type: ignore[arg-type]  # mypy does not count *arrays
+    target = Target(placed((*arrays, None)), scalars(hyper, picks, 3))
     optimizer = refimpl.Adam([arrays[0]])
     name, program = quickest(dense_programs(arrays, gradient))
     arguments: Any = (*arrays, None, gradient, hyper, picks, 3)
-    runs = {
+    runs: dict[str, Run] = {
         "limit": program,
         "kernel": partial(run, target, Values.of(gradient), 1, dense(len(gradient), 1, False)),
         "step": partial(kernels.step, *arguments),

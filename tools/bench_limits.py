@@ -19,7 +19,7 @@ from llvmlite import ir
 from numba import prange, types
 from numba.extending import intrinsic
 
-from refimpl.kernels.compiling import jit, prefetch
+from refimpl.kernels.compiling import jit, prefetch_row
 
 LOOK_AHEAD = (0, 4, 8, 16)
 TRIES = 5
@@ -28,27 +28,20 @@ TRIES = 5
 Program = Callable[[], object]
 
 
-@jit
-def fetch(at, row, size):  # type: ignore[no-untyped-def]  # typed by the compiler
-    """Prefetch a row."""
-    for place in range(at + row * size, at + (row + 1) * size, 64):
-        prefetch(place)
-
-
 @jit(parallel=True)
 def add_rows(p, m, v, values, rows, ahead, threads):  # type: ignore[no-untyped-def]  # typed by the compiler
     """p, m and v of each listed row <- their sum with the values, one after the other; each thread has one run of the rows."""
     count, width = len(rows), np.uint64(values.shape[1])
-    size = values.shape[1] * p.itemsize
+    size = np.int64(values.shape[1] * p.itemsize)
     for thread in prange(threads):
         p_at, m_at, v_at = np.int64(p.ctypes.data), np.int64(m.ctypes.data), np.int64(v.ctypes.data)
         stop = (thread + 1) * count // threads
         for i in range(thread * count // threads, stop):
             if ahead > 0 and i + ahead < stop:
-                later = rows[i + ahead]
-                fetch(p_at, later, size)
-                fetch(m_at, later, size)
-                fetch(v_at, later, size)
+                later = np.int64(rows[i + ahead])
+                prefetch_row(p_at, later, size)
+                prefetch_row(m_at, later, size)
+                prefetch_row(v_at, later, size)
             row, k = np.uint64(rows[i]), np.uint64(i)
             for j in range(width):
                 g = values[k, j]
@@ -61,18 +54,23 @@ def add_rows(p, m, v, values, rows, ahead, threads):  # type: ignore[no-untyped-
 def add_groups(p, m, v, values, rows, ends, places, ahead, threads):  # type: ignore[no-untyped-def]  # typed by the compiler
     """The same where the occurrences of row i are values[places[ends[i - 1] : ends[i]]]; each row is read and written once from memory."""
     count, width = len(rows), np.uint64(values.shape[1])
-    size = values.shape[1] * p.itemsize
+    size = np.int64(values.shape[1] * p.itemsize)
     for thread in prange(threads):
-        p_at, m_at, v_at, values_at = np.int64(p.ctypes.data), np.int64(m.ctypes.data), np.int64(v.ctypes.data), np.int64(values.ctypes.data)
+        p_at, m_at, v_at, values_at = (
+            np.int64(p.ctypes.data),
+            np.int64(m.ctypes.data),
+            np.int64(v.ctypes.data),
+            np.int64(values.ctypes.data),
+        )
         stop = (thread + 1) * count // threads
         for i in range(thread * count // threads, stop):
             if ahead > 0 and i + ahead < stop:
-                later = rows[i + ahead]
-                fetch(p_at, later, size)
-                fetch(m_at, later, size)
-                fetch(v_at, later, size)
+                later = np.int64(rows[i + ahead])
+                prefetch_row(p_at, later, size)
+                prefetch_row(m_at, later, size)
+                prefetch_row(v_at, later, size)
                 for o in range(ends[i + ahead - 1] if i + ahead > 0 else 0, ends[i + ahead]):
-                    fetch(values_at, places[o], size)
+                    prefetch_row(values_at, np.int64(places[o]), size)
             row = np.uint64(rows[i])
             for o in range(ends[i - 1] if i > 0 else 0, ends[i]):
                 k = np.uint64(places[o])

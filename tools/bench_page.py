@@ -25,7 +25,7 @@ class Bar(NamedTuple):
 
 
 def _sparse(cell: Cell) -> bool:
-    return cell["kind"] != "dense"
+    return str(cell["kind"]) != "dense"
 
 
 def _against_torch(cell: Cell) -> float:
@@ -42,8 +42,21 @@ BARS = (
     Bar("torch fused/dense step", "torch fused/step", lambda cell: cell["kind"] == "dense", lambda cell: 1.03),
     Bar("MindSpore's fused kernel/kernel", "mindspore/kernel", _sparse, lambda cell: 8.0),
     Bar("5e7x16 against 2e6x16, the same rows touched", "step, large/middle", lambda cell: True, lambda cell: 1.3, True),
-    Bar("serial part of a repeated step, 8 threads by Amdahl's law", "serial on 8", lambda cell: cell["kind"] == "repeated", lambda cell: 0.1, True),
+    Bar(
+        "serial part of a repeated step, 8 threads by Amdahl's law",
+        "serial on 8",
+        lambda cell: cell["kind"] == "repeated",
+        lambda cell: 0.1,
+        True,
+    ),
 )
+INTRODUCTION = """`python tools/bench.py --page` measured these and wrote this page. What each contestant is stands in `tools/bench.py`,
+the programs that are the limit in `tools/bench_limits.py`. A ratio is the median over rounds; above 1 the second is faster. Cells in
+italics were held back: nothing was tuned with them in view. A cell without a number was not measured there."""
+
+ORDER = ("limit/kernel", "limit/step", "torch/step", "torch/optimizer", "torch/limit", "torch fused/step", "mindspore/kernel")
+"""The ratios that come first."""
+
 OVERHEAD = 25.0
 """Microseconds that a call of an optimizer may take beyond the kernel, on 16 rows."""
 
@@ -69,9 +82,7 @@ def page(documents: Sequence[Document]) -> Iterator[str]:
     """The lines of the page."""
     yield "# Benchmarks"
     yield ""
-    yield "`python tools/bench.py --page` measured these and wrote this page. What each contestant is stands in `tools/bench.py`, the programs"
-    yield "that are the limit in `tools/bench_limits.py`. A ratio is the median over rounds; above 1 the second is faster. Cells in italics were held"
-    yield "back: nothing was tuned with them in view. A cell without a number was not measured there."
+    yield from INTRODUCTION.splitlines()
     for document in documents:
         yield ""
         yield f"- **{name_of(document)}**: " + ", ".join(f"{key} {value}" for key, value in document["machine"].items())
@@ -83,9 +94,12 @@ def page(documents: Sequence[Document]) -> Iterator[str]:
     yield ""
     yield "## What is aimed at"
     yield ""
-    yield from _table(["aim", *map(name_of, documents)], [[bar.words, *(_reached(bar, document) for document in documents)] for bar in BARS])
+    yield from _table(
+        ["aim", *map(name_of, documents)], [[bar.words, *(_reached(bar, document) for document in documents)] for bar in BARS]
+    )
     yield f"| a call of the optimizer on 16 rows: {OVERHEAD:.0f} us beyond the kernel | " + " | ".join(map(_call, documents)) + " |"
-    ratios = list(dict.fromkeys(name for document in documents for cell in document["cells"] for name in cell["ratios"]))
+    measured = dict.fromkeys(name for document in documents for cell in document["cells"] for name in cell["ratios"])
+    ratios = sorted(measured, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
     for ratio in ratios:
         yield ""
         yield f"## {ratio}"
@@ -102,9 +116,7 @@ def page(documents: Sequence[Document]) -> Iterator[str]:
         yield f"{name_of(document)}:"
         yield ""
         names = list(dict.fromkeys(name for cell in document["cells"] for name in cell["seconds"]))
-        rows = [
-            [cell["label"], *(_milliseconds(cell, name) for name in names), cell.get("limit", "")] for cell in document["cells"]
-        ]
+        rows = [[cell["label"], *(_milliseconds(cell, name) for name in names), cell.get("limit", "")] for cell in document["cells"]]
         yield from _table(["cell", *names, "limit is"], rows)
     yield ""
     yield "![Milliseconds per step](bench.png)"
@@ -139,7 +151,9 @@ def _reached(bar: Bar, document: Document) -> str:
         worst = max(figures, key=lambda each: each[1]) if bar.most else min(figures, key=lambda each: each[1] / each[2])
         return f"met in all {len(figures)}; {worst[1]:.2f} at {worst[0]}"
     sign = ">" if bar.most else "<"
-    return f"missed in {len(missed)} of {len(figures)}: " + "; ".join(f"{figure:.2f} {sign} {aim:.2f} at {label}" for label, figure, aim in missed)
+    return f"missed in {len(missed)} of {len(figures)}: " + "; ".join(
+        f"{figure:.2f} {sign} {aim:.2f} at {label}" for label, figure, aim in missed
+    )
 
 
 def _call(document: Document) -> str:

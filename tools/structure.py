@@ -44,6 +44,7 @@ LAYERS: Mapping[str, str] = {
     "gen": "the command that writes vectors",
     "check": "the command that judges a backend",
     "audit": "the command that audits a tolerance",
+    "warm": "the command that compiles the kernels beforehand",
     "corpus": "the command that lists where deviations are live",
     "pytest_plugin": "vectors as tests in a user's own suite",
     "__main__": "`refimpl CMD`",

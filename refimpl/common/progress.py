@@ -30,7 +30,7 @@ class Progress:
         self._stream: TextIO | None = stream
         self._seconds, self._clock = seconds, clock
         self._printed, self._printed_at = 0, clock()
-        self._bar: Any = _bar(stream, what) if _is_terminal(stream) and _has_rich() else None
+        self._bar: Any = _bar(stream, what) if is_terminal(stream) and _has_rich() else None
         self._task: Any = None
 
     def __enter__(self) -> Progress:
@@ -89,7 +89,8 @@ def watched(
             progress.advance()
 
 
-def _is_terminal(stream: Any) -> bool:
+def is_terminal(stream: Any) -> bool:
+    """Whether a person may be looking at the stream."""
     try:
         return bool(stream.isatty())
     except (AttributeError, ValueError):  # there is no stream, or it is closed

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import hashlib
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from numba.core import cgutils, types
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
+from ..common.cli import say
+from ..common.progress import is_terminal
+
+PATIENCE = 1.0
+"""Seconds of compiling that need no word."""
+
 LINE = 64
 """Bytes of a cache line."""
 
-SOURCES = tuple(
-    sorted((entry.name, entry.stat().st_mtime, entry.stat().st_size) for entry in os.scandir(Path(__file__).parent) if entry.name.endswith(".py"))
-)
-"""What tells the present text of the kernels from another one: when each module was written, and its size."""
+SOURCES = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
+"""What tells the present text of the kernels from another one."""
 
 
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
@@ -34,17 +39,17 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
         return lambda decorated: jit(decorated, **options)
     wanted = {"nogil": True, "error_model": "numpy", **options}
     try:
-        return _stamped(numba.njit(cache=True, **wanted)(function))
+        return _stamped(numba.njit(cache=True, **wanted)(function), function)
     except RuntimeError:  # no directory for the cache can be written: compile in each process
         return numba.njit(**wanted)(function)
 
 
-def _stamped(dispatcher: Any) -> Any:
+def _stamped(compiled: Any, function: Callable[..., Any]) -> Any:
     """The same, with a cache that an edit to any of the kernels' modules makes stale: Numba looks only at the module of the function."""
-    file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if file is not None:
+    file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if file is not None and function.__module__.startswith(str(__package__)):
         file._source_stamp = (file._source_stamp, SOURCES)
-    return dispatcher
+    return compiled
 
 
 def _prefetch(builder: Any, place: Any) -> None:
@@ -68,7 +73,7 @@ def prefetch(_: Any, address: Any) -> Any:  # pragma: no cover - runs in the com
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch_row(_: Any, array_at: Any, row: Any, row_bytes: Any) -> Any:  # pragma: no cover - runs in the compiler
-    """Prefetch a row of an array, given the address of the array. A row seldom begins at a cache line, so its last byte may need one more."""
+    """Prefetch a row of an array, given its address. A row seldom begins at a cache line, so its last byte may need one more."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, index, size = arguments
@@ -115,13 +120,29 @@ def call(_: Any, address: Any, arguments: Any) -> Any:  # pragma: no cover - run
     return types.void(address, arguments), generate
 
 
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell a person at a terminal, after a second, why the first step takes so long."""
+    timer = threading.Timer(
+        PATIENCE, say, ["refimpl: compiling, once: the machine code is kept (`refimpl warm` does all of it beforehand)"]
+    )
+    timer.daemon = True
+    if is_terminal(sys.stderr):
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def c_function(function: Callable[..., Any], signature: Any) -> Any:
     """numba.cfunc with the same arithmetic and cache as `jit`: the machine code for one signature, with an address."""
     compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options={"error_model": "numpy", "nopython": True})
     with contextlib.suppress(RuntimeError):  # no directory for the cache can be written
         compiled.enable_caching()
-        _stamped(compiled)
-    compiled.compile()
+        _stamped(compiled, function)
+    with told():
+        compiled.compile()
     return compiled
 
 

@@ -69,7 +69,7 @@ def placed(arrays: Arrays, name: str = "w") -> Place:
 
 def unchecked(arrays: Arrays) -> Place:
     """The place of arrays that are known to be fit."""
-    param, _, exp_avg_sq, maximum = arrays
+    param, maximum = arrays[0], arrays[3]
     p, m, v = (kernel_view(array).dtype.char for array in arrays[:3] if array is not None)
     return Place(
         arrays=tuple(None if array is None else ref(array) for array in arrays),

@@ -27,6 +27,7 @@ PART = 1024
 MOST_BITS = 9
 """Of a part's number, 512 parts. As many streams are written while the occurrences are sorted by part: more would leave the first cache."""
 
+
 class Seen(NamedTuple):
     """Of indices: the least, the largest, and whether each is larger than the one before."""
 

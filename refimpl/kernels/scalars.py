@@ -96,7 +96,7 @@ def check_picks(picks: Picks, dense: bool) -> None:
 
 
 def scalars(hyper: Hyper, picks: Picks, t: int) -> Array:
-    """The scalars of step t (from 1), shape (13,) in float64, in the order of Scalars. A kernel rounds them to the format that it computes in.
+    """The scalars of step t (from 1), shape (13,) in float64, in the order of Scalars. A kernel rounds them to its own format.
 
     step = lr sqrt(1-b2^t) / (1-b1^t); decay = wd ls and unscale = 1/ls, so that g <- (g + wd ls p) / ls.
     """

@@ -8,8 +8,8 @@ from numba import prange
 from ..gradients import Array, check_range
 from .compiling import jit, launching
 from .formats import FORMATS
-from .threads import threads_for
 from .planning import PARTS_PER_THREAD, chained
+from .threads import threads_for
 
 
 @jit

@@ -14,7 +14,10 @@ Places are unsigned: to Numba, an index that may be negative counts from the end
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
+
 import numba
 import numpy as np
 from numba import carray, types
@@ -196,7 +199,25 @@ def update_elements(p, m, v, v_max, values, rows, places, first, following, s, s
             g[j], batch_p[j], batch_m[j], batch_v[j] = total, p[row], m[row], v[row]
             if v_max is not None:
                 batch_max[j] = v_max[row]
-        advance_there(batch_p, batch_m, batch_v, batch_max, none, g, none, np.uint64(end - begin), s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
+        advance_there(
+            batch_p,
+            batch_m,
+            batch_v,
+            batch_max,
+            none,
+            g,
+            none,
+            np.uint64(end - begin),
+            s[0],
+            s[1],
+            s[2],
+            s[3],
+            s[4],
+            s[5],
+            s[6],
+            s[7],
+            s[8],
+        )
         for i in range(begin, end):
             row, j = rows[first[i] if grouped else i], i - begin
             p[row], m[row], v[row] = batch_p[j], batch_m[j], batch_v[j]
@@ -266,12 +287,39 @@ CENTRALIZE, APART, DENSE = 1, 2, 4
 """Flags: rows are centralized; occurrences are kept apart; rows do not matter, and elements are counted."""
 
 
-def update(p_at, m_at, v_at, v_max_at, values_at, s_at, real_at, size, values_size, rows_at, places_at, first_at, following_at, n_rows, n_places, n_first, n_following, width, flags, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
+def update(  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats
+    p_at,
+    m_at,
+    v_at,
+    v_max_at,
+    values_at,
+    s_at,
+    real_at,
+    size,
+    values_size,
+    rows_at,
+    places_at,
+    first_at,
+    following_at,
+    n_rows,
+    n_places,
+    n_first,
+    n_following,
+    width,
+    flags,
+    start,
+    stop,
+):  # pragma: no cover - runs as machine code
     """A C function: update the rows from `start` to `stop`, or such elements of a dense step, where the gradient is used unchanged."""
     p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
     s = rounded(carray(s_at, 13), carray(real_at, 0))
     v_max = pointed(v_max_at, 0, size)
-    rows, places, first, following = carray(rows_at, n_rows), carray(places_at, n_places), carray(first_at, n_first), carray(following_at, n_following)
+    rows, places, first, following = (
+        carray(rows_at, n_rows),
+        carray(places_at, n_places),
+        carray(first_at, n_first),
+        carray(following_at, n_following),
+    )
     if flags & DENSE:
         at = np.uint64(start)
         advance_there(p, m, v, v_max, at, values, at, np.uint64(stop) - at, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
@@ -283,12 +331,39 @@ def update(p_at, m_at, v_at, v_max_at, values_at, s_at, real_at, size, values_si
         update_distinct(p, m, v, v_max, values, rows, s, width, start, stop)
 
 
-def update_changed(p_at, m_at, v_at, v_max_at, values_at, s_at, real_at, size, values_size, rows_at, places_at, first_at, following_at, n_rows, n_places, n_first, n_following, width, flags, start, stop):  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats  # pragma: no cover - runs as machine code
+def update_changed(  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats
+    p_at,
+    m_at,
+    v_at,
+    v_max_at,
+    values_at,
+    s_at,
+    real_at,
+    size,
+    values_size,
+    rows_at,
+    places_at,
+    first_at,
+    following_at,
+    n_rows,
+    n_places,
+    n_first,
+    n_following,
+    width,
+    flags,
+    start,
+    stop,
+):  # pragma: no cover - runs as machine code
     """The same where occurrences are changed before they are used, or kept apart; of a dense step block by block, in the first cache."""
     p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
     s = rounded(carray(s_at, 13), carray(real_at, 0))
     v_max = pointed(v_max_at, 0, size)
-    rows, places, first, following = carray(rows_at, n_rows), carray(places_at, n_places), carray(first_at, n_first), carray(following_at, n_following)
+    rows, places, first, following = (
+        carray(rows_at, n_rows),
+        carray(places_at, n_places),
+        carray(first_at, n_first),
+        carray(following_at, n_following),
+    )
     centralize, apart = flags & CENTRALIZE != 0, flags & APART != 0
     if flags & DENSE == 0:
         update_prepared(p, m, v, v_max, values, rows, places, first, following, s, width, centralize, apart, start, stop)
@@ -304,5 +379,7 @@ def updater(changed: bool, p: str, m: str, v: str, v_max: str, values: str) -> i
     kinds = [types.CPointer(numba.from_dtype(np.dtype(char))) if char else types.none for char in (p, m, v, v_max, values)]
     kinds += [types.CPointer(types.float64), types.CPointer(types.float64 if p == "d" else types.float32)]
     chains = [types.CPointer(types.int64), *[types.CPointer(types.int32)] * 3]
-    address: int = c_function(update_changed if changed else update, types.void(*kinds, *[types.int64] * 2, *chains, *[types.int64] * 8)).address
+    address: int = c_function(
+        update_changed if changed else update, types.void(*kinds, *[types.int64] * 2, *chains, *[types.int64] * 8)
+    ).address
     return address

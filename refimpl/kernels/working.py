@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 from numba import prange
 
 from ..gradients import Array
-from .compiling import call, fetch_add, jit, launching
+from .compiling import call, fetch_add, jit, launching, told
 from .formats import kernel_view
 from .merging import COUNTERS, ROOM, WORKING, chain, divide
 from .places import Place, address, data_of
@@ -27,20 +28,23 @@ def work(update, frame, scalars, indices, width, flags, total, parts, division, 
     chunks, low, factor, shift, skip = division
     s, n, at = data_of(scalars), np.int64(len(indices)), data_of(numbers) + WORKING
     if chunks == 0:
-        if flags & DENSE == 0:
-            block = -(-total // parts)
-        else:
-            block = -(-total // (parts * LINE_OF_ELEMENTS)) * LINE_OF_ELEMENTS
+        unit = LINE_OF_ELEMENTS if flags & DENSE else 1
+        block = -(-total // (parts * unit)) * unit
         part = fetch_add(at)
         while part < parts:
             start, stop = min(part * block, total), min((part + 1) * block, total)
-            call(update, (p, m, v, v_max, values, s, 0, size, values_size, data_of(indices), 0, 0, 0, n, 0, 0, 0, width, flags, start, stop))
+            call(
+                update, (p, m, v, v_max, values, s, 0, size, values_size, data_of(indices), 0, 0, 0, n, 0, 0, 0, width, flags, start, stop)
+            )
             part = fetch_add(at)
     elif parts == 1:
         first, following = chains[:n], chains[n : 2 * n]
         distinct = chain(indices, chains[2 * n :], 0, first, following)
         chained = (data_of(first), data_of(following))
-        call(update, (p, m, v, v_max, values, s, 0, size, values_size, data_of(indices), 0, *chained, n, 0, distinct, n, width, flags, 0, distinct))
+        call(
+            update,
+            (p, m, v, v_max, values, s, 0, size, values_size, data_of(indices), 0, *chained, n, 0, distinct, n, width, flags, 0, distinct),
+        )
     else:
         counts = numbers[COUNTERS : COUNTERS + chunks * parts].reshape(chunks, parts)
         rows = numbers[COUNTERS + chunks * parts :]
@@ -58,8 +62,8 @@ def work(update, frame, scalars, indices, width, flags, total, parts, division, 
                 own_rows, own_first, own_following = rows[start:stop], first[start:stop], following[start:stop]
                 own_slots = slots[2 * ROOM * start : 2 * ROOM * start + room]  # twice ROOM at most
                 distinct = chain(own_rows, own_slots, skip, own_first, own_following)
-                chained = (data_of(own_rows), data_of(places[start:stop]), data_of(own_first), data_of(own_following))
-                call(update, (p, m, v, v_max, values, s, 0, size, values_size, *chained, n, n, distinct, n, width, flags, 0, distinct))
+                occurrences = (data_of(own_rows), data_of(places[start:stop]), data_of(own_first), data_of(own_following))
+                call(update, (p, m, v, v_max, values, s, 0, size, values_size, *occurrences, n, n, distinct, n, width, flags, 0, distinct))
             part = fetch_add(at)
 
 
@@ -125,9 +129,34 @@ def run(target: Target, values: Values, width: int, todo: Work) -> None:
     frame = (*place.addresses, values.address, place.size, values.size)
     flags = (CENTRALIZE if centralize else DENSE if todo.is_dense else 0) | (APART if apart else 0)
     todo.numbers[:COUNTERS] = 0
-    arguments = (update, frame, scalars, todo.indices, width, flags, todo.total, todo.parts, todo.division, todo.numbers, todo.chains)
+    arguments: tuple[Any, ...] = (
+        update,
+        frame,
+        scalars,
+        todo.indices,
+        width,
+        flags,
+        todo.total,
+        todo.parts,
+        todo.division,
+        todo.numbers,
+        todo.chains,
+    )
     if todo.threads == 1:
-        work(*arguments)
+        _ready(work, arguments)(*arguments)
         return
+    arguments = (*arguments, todo.threads)
     with launching():
-        work_together(*arguments, todo.threads)
+        _ready(work_together, arguments)(*arguments)
+
+
+_READY: set[Any] = set()
+
+
+def _ready(launch: Any, arguments: tuple[Any, ...]) -> Any:
+    """The same; before its first call it is compiled, or read from the cache."""
+    if launch not in _READY:
+        with told():
+            launch.compile(tuple(map(numba.typeof, arguments)))
+        _READY.add(launch)
+    return launch
