@@ -13,8 +13,13 @@ def counted(values: list[Any], again: list[Any]) -> int:
     """How often something is computed for two lists of values."""
     calls: list[int] = []
     unchanged: Unchanged[int] = Unchanged()
+
+    def compute() -> int:
+        calls.append(1)
+        return len(calls)
+
     for each in (values, again):
-        assert unchanged.get(each, lambda: calls.append(1) or len(calls)) == len(calls)
+        assert unchanged.get(each, compute) == len(calls)
     return len(calls)
 
 

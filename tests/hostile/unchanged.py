@@ -37,7 +37,7 @@ def unchanged(optimizer: Any) -> Iterator[Raised]:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as bytes, containers as lists, other objects as their text without an address: so a nan or a copy equals the original."""
+    """Arrays as their bytes, containers as lists, other objects as their text without an address: a nan equals its copy so."""
     if isinstance(value, np.ndarray):
         return (str(value.dtype), value.shape, value.tobytes())
     if isinstance(value, dict):
