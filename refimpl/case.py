@@ -164,7 +164,7 @@ class Golden:
     layout: str = "contiguous"
 
 
-THEMES_FOR_FEW = ("half", "storage", "events", "ranks", "micro-batches", "compensated")
+THEMES_FOR_FEW = ("half", "storage", "events", "ranks", "batches", "compensated")
 """Themes of what few implementations have: their cases are only for those who claim it by name, or ask for them."""
 
 REDUCTIONS = {

@@ -34,7 +34,7 @@ MISTAKES = [id for id in deviations() if id.startswith("micro-batches-")]
 
 @pytest.fixture(scope="module")
 def goldens() -> dict[str, list[Golden]]:
-    return {name: [complete(draft) for draft in drafts(dialect(name), "micro-batches")] for name in ("torch.SparseAdam", "torch.Adam")}
+    return {name: [complete(draft) for draft in drafts(dialect(name), "batches")] for name in ("torch.SparseAdam", "torch.Adam")}
 
 
 def judged(goldens: list[Golden], backend: Any) -> tuple[dict[str, Status], list[str]]:
@@ -144,7 +144,7 @@ def test_a_backend_that_does_not_know_micro_batches_has_the_cases_reported_as_un
 
 @pytest.mark.parametrize("name", dialects())
 def test_the_dialects_of_storage_have_the_cases_and_they_come_back_from_their_file(name: str) -> None:
-    made = drafts(dialect(name), "micro-batches")
+    made = drafts(dialect(name), "batches")
     assert bool(made) == (name in DIALECTS)
     for golden in made:
         back = roundtrip(golden).case

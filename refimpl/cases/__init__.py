@@ -49,7 +49,7 @@ THEMES: dict[str, Callable[[CaseBuilder], Iterator[Golden]]] = {
     "storage": storage,
     "events": events,
     "ranks": ranks,
-    "micro-batches": micro_batches,
+    "batches": micro_batches,
     "compensated": compensated,
 }
 """Every theme, in the order of a summary."""
