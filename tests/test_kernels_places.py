@@ -1,4 +1,5 @@
 import gc
+import warnings
 from typing import Any
 from weakref import ref
 
@@ -45,6 +46,26 @@ def test_an_array_of_another_shape_than_before_is_checked_again() -> None:
     placed(state)
     state[0].shape = (3, 4)
     with pytest.raises(UsageError, match="must have the same shape"):
+        placed(state)
+
+
+def test_an_array_whose_dtype_has_become_another_one_in_place_is_refused() -> None:
+    state = arrays()
+    placed(state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # later versions of NumPy may not allow it
+        state[1].dtype = np.int32
+    with pytest.raises(UsageError, match="exp_avg of 'w' has dtype int32"):
+        placed(state)
+
+
+def test_an_array_whose_strides_have_become_others_in_place_is_refused() -> None:
+    state = arrays((4, 4))
+    placed(state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        state[0].strides = state[0].strides[::-1]
+    with pytest.raises(UsageError, match="is strided"):
         placed(state)
 
 

@@ -27,20 +27,26 @@ class Place:
     arrays: tuple[Any, ...]
     addresses: tuple[int, int, int, int]
     formats: tuple[str, str, str, str]
-    dtype: np.dtype[Any]
+    dtypes: tuple[Any, ...]
     arithmetic: np.dtype[Any]
     shape: tuple[int, ...]
     size: int
     layout: tuple[int, int]
 
     def holds(self, arrays: Arrays) -> bool:
-        """Whether these are the arrays that were checked, and still as they were."""
-        for known, array in zip(self.arrays, arrays):
+        """Whether these are the arrays that were checked, and still as they were: NumPy lets a dtype, shape or strides be set in place."""
+        for known, dtype, array in zip(self.arrays, self.dtypes, arrays):
             if array is None:
                 continue
-            if known() is not array or array.shape != self.shape or not array.flags.writeable:
+            if known() is not array or array.shape != self.shape or array.dtype is not dtype or not array.flags.carray:
                 return False
         return True
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """That of the parameter."""
+        dtype: np.dtype[Any] = self.dtypes[0]
+        return dtype
 
     def overlaps(self, start: int, stop: int) -> bool:
         """Whether memory between two addresses belongs to the parameter."""
@@ -75,7 +81,7 @@ def unchecked(arrays: Arrays) -> Place:
         arrays=tuple(None if array is None else ref(array) for array in arrays),
         addresses=tuple(0 if array is None else address(array) for array in arrays),  # type: ignore[arg-type]  # there are four
         formats=(p, m, v, "" if maximum is None else v),
-        dtype=param.dtype,
+        dtypes=tuple(None if array is None else array.dtype for array in arrays),
         arithmetic=FORMATS[param.dtype].arithmetic,
         shape=param.shape,
         size=param.size,
