@@ -53,18 +53,26 @@ def update(  # type: ignore[no-untyped-def]  # typed by the compiler, for every 
     flags,
     start,
     stop,
+    changed,
 ):  # pragma: no cover - runs as machine code
-    """A C function: update the rows from `start` to `stop`, or such elements of a dense step, where the gradient is used unchanged."""
+    """The C function: update the rows from `start` to `stop`, or such elements of a dense step. changed: none where the gradient is used
+    unchanged; else a number, and occurrences are changed before they are used, or kept apart. The compiler leaves out the other branch.
+    """
     p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
     s = rounded(carray(s_at, 13), carray(real_at, 0))
     v_max = pointed(v_max_at, 0, size)
-    rows, places, first, following = (
-        carray(rows_at, n_rows),
-        carray(places_at, n_places),
-        carray(first_at, n_first),
-        carray(following_at, n_following),
-    )
-    if flags & DENSE:
+    rows, places = carray(rows_at, n_rows), carray(places_at, n_places)
+    first, following = carray(first_at, n_first), carray(following_at, n_following)
+    if changed is not None:
+        if flags & DENSE:
+            for a in range(start, stop, BLOCK):
+                b = min(a + BLOCK, stop)
+                own_max = cut(v_max, a, b)
+                update_prepared(p[a:b], m[a:b], v[a:b], own_max, values[a:b], rows, places, first, following, s, b - a, False, False, 0, 1)
+        else:
+            centralize, apart = flags & CENTRALIZE != 0, flags & APART != 0
+            update_prepared(p, m, v, v_max, values, rows, places, first, following, s, width, centralize, apart, start, stop)
+    elif flags & DENSE:
         at = np.uint64(start)
         advance_there(p, m, v, v_max, at, values, at, np.uint64(stop) - at, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8])
     elif width == 1:
@@ -75,48 +83,6 @@ def update(  # type: ignore[no-untyped-def]  # typed by the compiler, for every 
         update_distinct(p, m, v, v_max, values, rows, s, width, start, stop)
 
 
-def update_changed(  # type: ignore[no-untyped-def]  # typed by the compiler, for every combination of formats
-    p_at,
-    m_at,
-    v_at,
-    v_max_at,
-    values_at,
-    s_at,
-    real_at,
-    size,
-    values_size,
-    rows_at,
-    places_at,
-    first_at,
-    following_at,
-    n_rows,
-    n_places,
-    n_first,
-    n_following,
-    width,
-    flags,
-    start,
-    stop,
-):  # pragma: no cover - runs as machine code
-    """The same where occurrences are changed before they are used, or kept apart; of a dense step block by block, in the first cache."""
-    p, m, v, values = carray(p_at, size), carray(m_at, size), carray(v_at, size), carray(values_at, values_size)
-    s = rounded(carray(s_at, 13), carray(real_at, 0))
-    v_max = pointed(v_max_at, 0, size)
-    rows, places, first, following = (
-        carray(rows_at, n_rows),
-        carray(places_at, n_places),
-        carray(first_at, n_first),
-        carray(following_at, n_following),
-    )
-    centralize, apart = flags & CENTRALIZE != 0, flags & APART != 0
-    if flags & DENSE == 0:
-        update_prepared(p, m, v, v_max, values, rows, places, first, following, s, width, centralize, apart, start, stop)
-        return
-    for a in range(start, stop, BLOCK):
-        b = min(a + BLOCK, stop)
-        update_prepared(p[a:b], m[a:b], v[a:b], cut(v_max, a, b), values[a:b], rows, places, first, following, s, b - a, False, False, 0, 1)
-
-
 @cache
 def updater(changed: bool, p: str, m: str, v: str, v_max: str, values: str) -> int:
     """The address of the C function for arrays of these dtypes, given by their characters; none where there is no v_max."""
@@ -124,6 +90,6 @@ def updater(changed: bool, p: str, m: str, v: str, v_max: str, values: str) -> i
     kinds += [types.CPointer(types.float64), types.CPointer(types.float64 if p == "d" else types.float32)]
     chains = [types.CPointer(types.int64), *[types.CPointer(types.int32)] * 3]
     address: int = c_function(
-        update_changed if changed else update, types.void(*kinds, *[types.int64] * 2, *chains, *[types.int64] * 8)
+        update, types.void(*kinds, *[types.int64] * 2, *chains, *[types.int64] * 8, types.int64 if changed else types.none)
     ).address
     return address

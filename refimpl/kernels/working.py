@@ -28,23 +28,19 @@ def work(update, frame, scalars, indices, width, flags, total, parts, division, 
     chunks, low, factor, shift, skip = division
     s, n, at = data_of(scalars), np.int64(len(indices)), data_of(numbers) + WORKING
     if chunks == 0:
+        rows_at = data_of(indices)
         unit = LINE_OF_ELEMENTS if flags & DENSE else 1
         block = -(-total // (parts * unit)) * unit
         part = fetch_add(at)
         while part < parts:
             start, stop = min(part * block, total), min((part + 1) * block, total)
-            call(
-                update, (p, m, v, v_max, values, s, 0, size, values_size, data_of(indices), 0, 0, 0, n, 0, 0, 0, width, flags, start, stop)
-            )
+            call(update, (p, m, v, v_max, values, s, 0, size, values_size, rows_at, 0, 0, 0, n, 0, 0, 0, width, flags, start, stop, 0))
             part = fetch_add(at)
     elif parts == 1:
         first, following = chains[:n], chains[n : 2 * n]
         distinct = chain(indices, chains[2 * n :], 0, first, following)
-        chained = (data_of(first), data_of(following))
-        call(
-            update,
-            (p, m, v, v_max, values, s, 0, size, values_size, data_of(indices), 0, *chained, n, 0, distinct, n, width, flags, 0, distinct),
-        )
+        occurrences = (data_of(indices), 0, data_of(first), data_of(following))
+        call(update, (p, m, v, v_max, values, s, 0, size, values_size, *occurrences, n, 0, distinct, n, width, flags, 0, distinct, 0))
     else:
         counts = numbers[COUNTERS : COUNTERS + chunks * parts].reshape(chunks, parts)
         rows = numbers[COUNTERS + chunks * parts :]
@@ -63,7 +59,8 @@ def work(update, frame, scalars, indices, width, flags, total, parts, division, 
                 own_slots = slots[2 * ROOM * start : 2 * ROOM * start + room]  # twice ROOM at most
                 distinct = chain(own_rows, own_slots, skip, own_first, own_following)
                 occurrences = (data_of(own_rows), data_of(places[start:stop]), data_of(own_first), data_of(own_following))
-                call(update, (p, m, v, v_max, values, s, 0, size, values_size, *occurrences, n, n, distinct, n, width, flags, 0, distinct))
+                arrays = (p, m, v, v_max, values, s, 0, size, values_size, *occurrences)
+                call(update, (*arrays, n, n, distinct, n, width, flags, 0, distinct, 0))
             part = fetch_add(at)
 
 
