@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..arithmetic import ACCELERATOR_CLASS, CLASSES
+from ..arithmetic import ACCELERATOR_CLASS
 from ..case import WIDEST_FIRST
 from ..dialects import dialect as dialect_named
-from ..errors import InvalidHyper, UsageError, did_you_mean
+from ..errors import InvalidHyper, UsageError
 from ..gradients import Array
 from ._judge import Judgement
 from ._least import DIALECTS
 from ._report import WatchReport
 from ._sampling import Sampler
-from ._session import Reaction, Session, known
+from ._session import Reaction, Session, check_options, known
 from ._step import Fact, Sample, Watched
 
 Taken = Callable[[Any, Array], Array]
@@ -67,10 +67,7 @@ class Calls:
         require: str | None = None,
         seed: int = 0,
     ) -> None:
-        if every < 1 or (sample is not None and sample < 1):
-            raise UsageError(f"every={every}, sample={sample}", "give numbers from 1 on, or sample=None for every element")
-        if require is not None and require not in CLASSES:
-            raise UsageError(f"require={require!r} is no numerics class", did_you_mean(require, CLASSES) or ", ".join(CLASSES))
+        check_options(every, sample, require)
         self.table = dialect_named(dialect)
         # XLA and TensorFlow flush subnormal numbers on the CPU, too, which only this class admits.
         self.session = Session(subject, require or ACCELERATOR_CLASS, **known({"on_failure": on_failure, "save": save}))

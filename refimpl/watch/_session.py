@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arithmetic import CPU_CLASS
+from ..arithmetic import CLASSES, CPU_CLASS
 from ..backends.outcome import Outcome
 from ..case import Golden
 from ..common.text import first_few
-from ..errors import NOT_CONFORMANT, RefimplError, UsageError
+from ..errors import NOT_CONFORMANT, RefimplError, UsageError, did_you_mean
 from ..gradients import Array
 from ..judging.compare import judge
 from ..judging.diagnose import diagnose
@@ -225,6 +225,14 @@ def context(watched: Watched, chosen: dict[str, Array]) -> dict[str, Array]:
             last = np.arange(len(sample.places))[-2:]  # where rows are not stored, they stand last
             rows[sample.name] = np.unique(np.concatenate([own, np.arange(min(ROWS, len(sample.places))), last])).astype(np.int64)
     return rows
+
+
+def check_options(every: int, sample: int | None, require: str | None) -> None:
+    """Raise UsageError for numbers of calls or elements below 1, and for a numerics class that there is not."""
+    if every < 1 or (sample is not None and sample < 1):
+        raise UsageError(f"every={every}, sample={sample}", "give numbers from 1 on, or sample=None for every element")
+    if require is not None and require not in CLASSES:
+        raise UsageError(f"require={require!r} is no numerics class", did_you_mean(require, CLASSES) or ", ".join(CLASSES))
 
 
 def known(options: dict[str, Any]) -> dict[str, Any]:

@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
-from ..arithmetic import ACCELERATOR_CLASS, CLASSES, CPU_CLASS
+from ..arithmetic import ACCELERATOR_CLASS, CPU_CLASS
 from ..backends.torch import OWN_NAMES
 from ..case import ARRAYS
-from ..errors import UsageError, did_you_mean
+from ..errors import UsageError
 from ..gradients import Array
 from ._drawing import Drawn, TensorSampler
 from ._momenta import is_product
 from ._report import WatchReport
-from ._session import Reaction, Session, known
+from ._session import Reaction, Session, check_options, known
 from ._step import Fact, Sample, Watched
 from ._tensors import Rows, count_of, is_shard, local, not_watched, same_bits, take, take_gradient
 from ._torch_optimizers import DIALECTS, claimed_by, inner, settings_of, unwrapped
@@ -101,12 +101,9 @@ class Watch:
         replicas: Any = None,
         patience: float = 60.0,
     ) -> None:
-        if every < 1 or (sample is not None and sample < 1):
-            raise UsageError(f"every={every}, sample={sample}", "give numbers from 1 on, or sample=None for every element")
+        check_options(every, sample, require)
         if moments not in (None, "float64", "float32", "float16", "bfloat16"):
             raise UsageError(f"moments={moments!r} is no format", "float64, float32, float16 or bfloat16")
-        if require is not None and require not in CLASSES:
-            raise UsageError(f"require={require!r} is no numerics class", did_you_mean(require, CLASSES) or ", ".join(CLASSES))
         if on_change != "note" and on_change not in ("warn", "raise") and not callable(on_change):
             raise UsageError(f"on_change is {on_change!r}", 'give "note", "warn", "raise" or a function that takes a failure')
         check_claim(replicas)
