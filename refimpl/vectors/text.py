@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
+from ..common.tables import LOADER
 from ..errors import VectorError
 
 DEPTH_LIMIT = 16
 SIZE_LIMIT = 16 << 20
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML has it: ten times as fast
 _WORDS: dict[str, object] = {
     "null": None,
     "true": True,
@@ -112,7 +112,7 @@ def load(text: str, file: object) -> Any:
     """The document in a YAML text, as dicts, lists and scalars. Raises VectorError, naming the line, for all outside the subset."""
     builder = _Builder(file)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=LOADER):
             builder.take(event)
     except yaml.YAMLError as error:
         raise VectorError(file, "", f"is not YAML: {' '.join(str(error).split())}") from None
