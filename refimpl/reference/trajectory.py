@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -130,14 +131,9 @@ def trajectory(
                         _step(track, gradient, hyper, pick, t, forms)
                     else:
                         tick = _tick(tracks, gradients, name, number, t, group_calls)
-                        own = track.state
-                        owner = hooks.owner(tick, track.param.value.shape) if hooks.owner else name
-                        if owner != name:
-                            owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
-                            track.state = _sharing(own, owned, hooks)
-                        _hooked_step(track, gradient, hyper, pick, tick, forms, hooks)
-                        if owner in tracks and owner != name:  # the moments of the other are its own again
-                            track.state = _sharing(track.state, own, hooks)
+                        _with_moments_of_owner(
+                            tracks, moments, tick, hooks, partial(_hooked_step, track, gradient, hyper, pick, tick, forms, hooks)
+                        )
             yield {name: track.shown() for name, track in tracks.items()}
 
 
@@ -178,6 +174,21 @@ def _tick(tracks: Mapping[str, Track], active: Iterable[str], name: str, number:
         starts={other: track.param.step for other, track in tracks.items()},
         calls=dict(calls),
     )
+
+
+def _with_moments_of_owner(
+    tracks: Mapping[str, Track], moments: dict[Hashable, State], tick: Tick, hooks: Hooks, step: Callable[[], None]
+) -> None:
+    """Step a parameter with the moments of their owner, which may be another parameter, or none of them."""
+    track = tracks[tick.name]
+    own = track.state
+    owner = hooks.owner(tick, track.param.value.shape) if hooks.owner else tick.name
+    if owner != tick.name:
+        owned = tracks[str(owner)].state if owner in tracks else moments.setdefault(owner, own)
+        track.state = _sharing(own, owned, hooks)
+    step()
+    if owner in tracks and owner != tick.name:  # the moments of the other are its own again
+        track.state = _sharing(track.state, own, hooks)
 
 
 def _hooked_step(
