@@ -28,6 +28,14 @@ TRIES = 5
 Program = Callable[[], object]
 
 
+@jit
+def prefetch_state(p_at, m_at, v_at, row, size):  # type: ignore[no-untyped-def]  # typed by the compiler
+    """Prefetch a row of p, m and v, given their addresses."""
+    prefetch_row(p_at, row, size)
+    prefetch_row(m_at, row, size)
+    prefetch_row(v_at, row, size)
+
+
 @jit(parallel=True)
 def add_rows(p, m, v, values, rows, ahead, threads):  # type: ignore[no-untyped-def]  # typed by the compiler
     """p, m and v of each listed row <- their sum with the values, one after the other; each thread has one run of the rows."""
@@ -38,10 +46,7 @@ def add_rows(p, m, v, values, rows, ahead, threads):  # type: ignore[no-untyped-
         stop = (thread + 1) * count // threads
         for i in range(thread * count // threads, stop):
             if ahead > 0 and i + ahead < stop:
-                later = np.int64(rows[i + ahead])
-                prefetch_row(p_at, later, size)
-                prefetch_row(m_at, later, size)
-                prefetch_row(v_at, later, size)
+                prefetch_state(p_at, m_at, v_at, np.int64(rows[i + ahead]), size)
             row, k = np.uint64(rows[i]), np.uint64(i)
             for j in range(width):
                 g = values[k, j]
@@ -65,10 +70,7 @@ def add_groups(p, m, v, values, rows, ends, places, ahead, threads):  # type: ig
         stop = (thread + 1) * count // threads
         for i in range(thread * count // threads, stop):
             if ahead > 0 and i + ahead < stop:
-                later = np.int64(rows[i + ahead])
-                prefetch_row(p_at, later, size)
-                prefetch_row(m_at, later, size)
-                prefetch_row(v_at, later, size)
+                prefetch_state(p_at, m_at, v_at, np.int64(rows[i + ahead]), size)
                 for o in range(ends[i + ahead - 1] if i + ahead > 0 else 0, ends[i + ahead]):
                     prefetch_row(values_at, np.int64(places[o]), size)
             row = np.uint64(rows[i])
