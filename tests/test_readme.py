@@ -9,6 +9,7 @@ import small_vectors
 from refimpl import audit, check, corpus, diff, explain, gen, guide, warm
 from refimpl.checking import options
 from refimpl.fuzz import _options as fuzz_options
+from refimpl.vectors import read_manifest
 from refimpl.watch import _command as watch
 
 ROOT = Path(__file__).parent.parent
@@ -99,6 +100,12 @@ def test_every_path_that_is_named_exists() -> None:
     paths = re.findall(r"[`(]((?:refimpl|tools|tests|vectors|[A-Z]+\.md)[\w./-]*)[`)]", README)
     assert len(paths) > 5
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_number_of_vectors_and_dialects_is_that_of_the_set() -> None:
+    manifest = read_manifest(ROOT / "vectors")
+    numbers = {9: "nine", 10: "ten", 11: "eleven", 12: "twelve"}
+    assert f"{manifest.cases} for {numbers[len(manifest.dialects)]} dialects" in README
 
 
 def test_ci_runs_the_command_for_the_tests_from_the_text() -> None:

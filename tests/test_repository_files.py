@@ -39,6 +39,13 @@ def test_ci_runs_what_dot_ci_holds() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o100
 
 
+def test_what_a_short_run_leaves_out_is_run_by_a_schedule() -> None:
+    workflow = yaml.safe_load(read(".github/workflows/ci.yml"))
+    assert workflow[True]["schedule"]  # YAML 1.1 reads the key `on` as true
+    assert "schedule" in workflow["jobs"]["everything"]["steps"][-1]["env"]["REFIMPL_CI_EXHAUSTIVE"]
+    assert "${REFIMPL_CI_EXHAUSTIVE:+ --exhaustive}" in read(".ci/run")
+
+
 def test_the_workflow_to_copy_calls_check_with_options_that_exist() -> None:
     steps = yaml.safe_load(read(".github/workflows/check-my-backend.yml"))["jobs"]["check"]["steps"]
     (command,) = [step["run"] for step in steps if "refimpl check" in step.get("run", "")]
